@@ -1,0 +1,102 @@
+"""The settings of one reconstruction: the same names in the command line, the panel and Python."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+from .errors import OptionsError
+
+Part = Literal["depth", "mesh", "points", "splats", "camera", "blend"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+MeshKind = Literal["regular"]
+
+DEFAULT_PARTS: tuple[Part, ...] = ("depth", "mesh", "points", "splats", "camera")
+DEFAULT_EDGE_STEP = 0.04
+MAX_DEPTH_SIDE_PX = 4096
+"""`--depth-size photo` stops at this length of the longer side."""
+
+
+@dataclass(frozen=True)
+class ReconstructOptions:
+    """What to make of a photo, and how.
+
+    Attributes:
+        make: The parts to make.
+        model: `bundled`, a registered name or a checkpoint file.
+        depth_size: `photo`, `<W>x<H>` or `<N>x` (a factor on the photo's size).
+        points: Number of points, and of splats, spread over the surface.
+        mesh_size: Vertices along the mesh's longer side.
+        mesh: How the mesh is laid out.
+        edge_step: Relative step between neighbouring depths that counts as an edge.
+        fov_deg: Field of view along the photo's width, degrees; None: unknown.
+        focal_px: Focal length in pixels of the upright photo; None: unknown.
+        depth_prompt: File with sparse or dense depth in metres; None: none.
+        device: Where the network runs.
+        seed: Seed of everything random.
+    """
+
+    make: tuple[Part, ...] = DEFAULT_PARTS
+    model: str = "bundled"
+    depth_size: str = "photo"
+    points: int = 500_000
+    mesh_size: int = 1024
+    mesh: MeshKind = "regular"
+    edge_step: float = DEFAULT_EDGE_STEP
+    fov_deg: float | None = None
+    focal_px: float | None = None
+    depth_prompt: str | None = None
+    device: Device = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check(bool(self.make), "Nothing to make.", f"Name some of {', '.join(get_args(Part))}.")
+        for part in self.make:
+            _check(part in get_args(Part), f"'{part}' cannot be made.", f"Name some of {', '.join(get_args(Part))}.")
+        _check(self.device in get_args(Device), f"Unknown device '{self.device}'.", f"Use one of {', '.join(get_args(Device))}.")
+        _check(self.mesh in get_args(MeshKind), f"Unknown mesh kind '{self.mesh}'.", f"Use one of {', '.join(get_args(MeshKind))}.")
+        _check(1 <= self.points <= 50_000_000, f"{self.points} points are out of range.", "Ask for 1 to 50,000,000.")
+        _check(2 <= self.mesh_size <= 16_384, f"A mesh size of {self.mesh_size} is out of range.", "Use 2 to 16384.")
+        _check(0.001 <= self.edge_step <= 10, f"An edge step of {self.edge_step} is out of range.", "Use 0.001 to 10; 0.04 is usual.")
+        _check(self.fov_deg is None or self.focal_px is None, "Field of view and focal length were both given.", "Give one of them.")
+        _check(self.fov_deg is None or 1 <= self.fov_deg <= 179, f"A field of view of {self.fov_deg} degrees is not possible.", "Use 1 to 179.")
+        _check(self.focal_px is None or self.focal_px > 0, f"A focal length of {self.focal_px} pixels is not possible.", "Use a positive number.")
+        _check(self.seed >= 0, f"The seed {self.seed} is negative.", "Use 0 or more.")
+        self.depth_size_px(1, 1)
+
+    def depth_size_px(self, width_px: int, height_px: int) -> tuple[int, int]:
+        """Width and height of the depth map for a photo of the given size.
+
+        Raises:
+            OptionsError: `depth_size` has none of the known forms, or is out of range.
+        """
+        if self.depth_size == "photo":
+            factor = min(1.0, MAX_DEPTH_SIDE_PX / max(width_px, height_px))
+            return max(1, round(width_px * factor)), max(1, round(height_px * factor))
+        if match := re.fullmatch(r"(\d{1,5})x(\d{1,5})", self.depth_size):
+            width, height = int(match[1]), int(match[2])
+        elif match := re.fullmatch(r"(\d{1,3}(?:\.\d+)?)x", self.depth_size):
+            width, height = (max(1, round(side * float(match[1]))) for side in (width_px, height_px))
+            _check(float(match[1]) > 0, f"The depth size '{self.depth_size}' is empty.", "Use a factor above 0.")
+        else:
+            raise OptionsError(f"The depth size '{self.depth_size}' is not understood.", "Use photo, 1920x1080 or 2x.")
+        _check(1 <= min(width, height) and max(width, height) <= 32_768, f"A depth map of {width} x {height} is out of range.", "Use 1 to 32768 pixels a side.")
+        return width, height
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; `from_json` is the inverse."""
+        return asdict(self) | {"make": list(self.make)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> ReconstructOptions:
+        """Rebuilds options; keys that this version does not know are ignored."""
+        known = {f.name: data[f.name] for f in fields(cls) if f.name in data}
+        if "make" in known:
+            known["make"] = tuple(known["make"])
+        return cls(**known)
+
+
+def _check(ok: bool, message: str, remedy: str) -> None:
+    if not ok:
+        raise OptionsError(message, remedy)

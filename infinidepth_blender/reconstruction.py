@@ -1,0 +1,371 @@
+"""What one photo becomes, and the folder (bundle) that carries it between processes.
+
+A bundle holds plain arrays in `arrays/*.npy`, which the other side maps into memory,
+and `reconstruction.json`, which is written last: a folder with that file is complete.
+Numpy is all that this module needs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .camera import Camera
+from .errors import BundleError, OutputError
+
+FORMAT = "infinidepth-reconstruction"
+FORMAT_VERSION = 1
+JSON_NAME = "reconstruction.json"
+ARRAYS_DIR = "arrays"
+STAGING_SUFFIX = ".partial"
+
+NO_DEPTH_M = np.float32(1e10)
+"""Depth of sky and of pixels without depth, as in Blender's own depth pass."""
+
+FLAG_VALID = 1
+"""The pixel has a surface and a depth."""
+FLAG_SKY = 2
+"""The pixel shows the sky."""
+FLAG_EDGE = 4
+"""The pixel touches a depth discontinuity."""
+
+ColorSpace = Literal["srgb", "linear"]
+
+
+@dataclass(frozen=True)
+class MeshArrays:
+    """A polygon mesh in camera space: quads where the surface is whole, triangles at cuts.
+
+    Attributes:
+        vertices_cam: (V, 3) float32, OpenCV axes, metres.
+        uv: (V, 2) float32, s to the right, t up, 0 at the bottom left of the photo.
+        normals_cam: (V, 3) float32 unit vectors that face the camera.
+        quads: (Q, 4) int32, counter-clockwise as seen from the camera.
+        triangles: (T, 3) int32, likewise.
+    """
+
+    vertices_cam: NDArray[np.float32]
+    uv: NDArray[np.float32]
+    normals_cam: NDArray[np.float32]
+    quads: NDArray[np.int32]
+    triangles: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class PointArrays:
+    """Points spread over the surface, in camera space.
+
+    Attributes:
+        positions_cam: (N, 3) float32, OpenCV axes, metres.
+        normals_cam: (N, 3) float32 unit vectors that face the camera.
+        colors_srgb: (N, 3) uint8, the photo's colour at the point, sRGB-encoded.
+        radius_m: (N,) float32, half the local spacing of the points on the surface.
+        confidence: (N,) float32 in [0, 1].
+        source_px: (N, 2) float32 (x_px, y_px) in the photo, pixel centres at +0.5.
+    """
+
+    positions_cam: NDArray[np.float32]
+    normals_cam: NDArray[np.float32]
+    colors_srgb: NDArray[np.uint8]
+    radius_m: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+    source_px: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Gaussians:
+    """3D Gaussians with activated parameters; file forms exist only in the readers and writers.
+
+    Attributes:
+        means: (N, 3) float32, OpenCV camera axes, metres.
+        scales: (N, 3) float32, linear standard deviations, metres.
+        rotations: (N, 4) float32 unit quaternions w, x, y, z.
+        opacities: (N,) float32 in [0, 1].
+        sh: (N, K, 3) float32 raw spherical harmonics, K in {1, 4, 9, 16}; the view
+            independent colour is `sh[:, 0] * SH_C0 + 0.5`.
+    """
+
+    means: NDArray[np.float32]
+    scales: NDArray[np.float32]
+    rotations: NDArray[np.float32]
+    opacities: NDArray[np.float32]
+    sh: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.means)
+
+
+@dataclass(frozen=True)
+class PhotoInfo:
+    """Where the pixels came from.
+
+    Attributes:
+        source: The file that the user gave, as an absolute path; empty if there was none.
+        file: Name of the upright 8-bit sRGB copy inside the bundle (the texture).
+        width_px, height_px: Size after the EXIF orientation was applied.
+    """
+
+    source: str
+    file: str
+    width_px: int
+    height_px: int
+
+
+@dataclass
+class Reconstruction:
+    """One photo's depth and the geometry made from it.
+
+    Attributes:
+        name: Stem of the photo's file name, used for names in the scene.
+        photo: The photo.
+        camera: Intrinsics at the photo's size.
+        depth_m: (h, w) float32 distance along the optical axis, metres; `NO_DEPTH_M`
+            where there is none. Its size may differ from the photo's.
+        flags: (h, w) uint8, bits `FLAG_VALID`, `FLAG_SKY`, `FLAG_EDGE`.
+        normals_cam: (h, w, 3) float32 unit normals that face the camera, 0 where invalid.
+        confidence: (h, w) float32 in [0, 1].
+        mesh, backdrop, points, splats: Present when they were asked for. The backdrop is
+            the sky: a far surface behind everything else.
+        scale_known: False when the median depth was set to 5 m for want of a scale.
+        model: Name, hash and the like of what made the depth.
+        options: The settings of the run.
+        timings_s: Seconds by stage.
+        warnings: Sentences for the user.
+    """
+
+    name: str
+    photo: PhotoInfo
+    camera: Camera
+    depth_m: NDArray[np.float32]
+    flags: NDArray[np.uint8]
+    normals_cam: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+    mesh: MeshArrays | None = None
+    backdrop: MeshArrays | None = None
+    points: PointArrays | None = None
+    splats: Gaussians | None = None
+    scale_known: bool = False
+    model: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    timings_s: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    folder: Path | None = None
+    """The bundle that this was loaded from or written to."""
+
+    @property
+    def photo_path(self) -> Path | None:
+        """The texture inside the bundle, if this reconstruction has a folder."""
+        return self.folder / self.photo.file if self.folder else None
+
+
+_GRIDS = {"depth": "depth_m", "flags": "flags", "normal": "normals_cam", "confidence": "confidence"}
+_PARTS: dict[str, type[Any]] = {
+    "mesh": MeshArrays,
+    "backdrop": MeshArrays,
+    "points": PointArrays,
+    "splats": Gaussians,
+}
+
+
+def arrays_of(reconstruction: Reconstruction) -> dict[str, NDArray[Any]]:
+    """All arrays by their file stem in `arrays/`, such as `depth` or `mesh_quads`."""
+    arrays = {stem: getattr(reconstruction, attribute) for stem, attribute in _GRIDS.items()}
+    for part, cls in _PARTS.items():
+        value = getattr(reconstruction, part)
+        if value is not None:
+            arrays |= {f"{part}_{f.name}": getattr(value, f.name) for f in fields(cls)}
+    return arrays
+
+
+@contextlib.contextmanager
+def staged_folder(folder: Path) -> Iterator[Path]:
+    """A folder to write into that becomes `folder` only when everything went well.
+
+    The staging folder lies beside the target under a name that depends on the target
+    alone, so that what a killed process left behind is found and removed by the next.
+    Files of an older result that the new one does not have are removed, files that are
+    not part of a bundle stay.
+
+    Raises:
+        OutputError: the folder cannot be created or written.
+    """
+    staging = folder.with_name(folder.name + STAGING_SUFFIX)
+    try:
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True)
+        yield staging
+        _commit(staging, folder)
+    except OSError as error:
+        raise output_error(error, folder) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def output_error(error: OSError, path: Path) -> OutputError:
+    """Turns an operating system error about `path` into one clear sentence."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputError(f"The disk is full: {path} could not be written.", "Free some space or choose another output folder.")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return OutputError(f"No permission to write {path}.", "Choose another output folder with --output.")
+    return OutputError(f"{path} could not be written: {error.strerror or error}.", "Choose another output folder.")
+
+
+_BUNDLE_FILES = (
+    "depth.exr", "depth.png", "mesh.ply", "points.ply", "splats.ply",
+    "camera.json", "scene.blend", "photo.png", "photo.jpg",
+)  # fmt: skip
+
+
+def _commit(staging: Path, folder: Path) -> None:
+    """Moves a finished staging folder over `folder`; the JSON leaves first and comes last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / JSON_NAME).unlink(missing_ok=True)
+    for name in _BUNDLE_FILES:
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / ARRAYS_DIR, ignore_errors=True)
+    for item in sorted(staging.iterdir(), key=lambda p: p.name == JSON_NAME):
+        os.replace(item, folder / item.name)
+
+
+def write_arrays(reconstruction: Reconstruction, folder: Path) -> None:
+    """Writes `arrays/` and, last, `reconstruction.json` into an existing folder.
+
+    Use it inside `staged_folder`; the other files of a bundle are written before it.
+    """
+    arrays_dir = folder / ARRAYS_DIR
+    arrays_dir.mkdir(exist_ok=True)
+    index: dict[str, Any] = {}
+    for stem, array in arrays_of(reconstruction).items():
+        np.save(arrays_dir / f"{stem}.npy", np.ascontiguousarray(array), allow_pickle=False)
+        index[stem] = {"shape": list(array.shape), "dtype": str(array.dtype)}
+    text = json.dumps(_to_json(reconstruction, index), indent=2, allow_nan=False)
+    (folder / JSON_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def save(reconstruction: Reconstruction, folder: Path) -> None:
+    """Writes a bundle of arrays alone, all or nothing; the photo is copied if it is known.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    photo = reconstruction.photo_path
+    with staged_folder(folder) as staging:
+        if photo is not None and photo.is_file():
+            shutil.copyfile(photo, staging / photo.name)
+        write_arrays(reconstruction, staging)
+    reconstruction.folder = folder
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether `folder` holds a finished bundle."""
+    return (folder / JSON_NAME).is_file()
+
+
+def read_json(folder: Path) -> dict[str, Any]:
+    """The checked content of a bundle's `reconstruction.json`.
+
+    Raises:
+        BundleError: there is no finished bundle, or it is damaged or too new.
+    """
+    path = folder / JSON_NAME
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BundleError(
+            f"{folder} holds no finished reconstruction ({JSON_NAME} is missing).", "Reconstruct the photo again."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path} cannot be read: {error}.", "Reconstruct the photo again.") from error
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise BundleError(f"{path} is not an InfiniDepth reconstruction.")
+    if data.get("version") != FORMAT_VERSION:
+        raise BundleError(
+            f"{path} has format version {data.get('version')}, this InfiniDepth reads version {FORMAT_VERSION}.",
+            "Update InfiniDepth, or reconstruct the photo again.",
+        )
+    return data
+
+
+def load(folder: Path) -> Reconstruction:
+    """Opens a bundle; its arrays are mapped into memory, read-only.
+
+    Raises:
+        BundleError: there is no finished bundle, or an array is missing or damaged.
+    """
+    data = read_json(folder)
+    try:
+        index = data["arrays"]
+        grids = {attr: _map_array(folder, stem, index) for stem, attr in _GRIDS.items()}
+        parts = {name: _load_part(folder, name, cls, index) for name, cls in _PARTS.items()}
+        photo = PhotoInfo(**{f.name: data["photo"][f.name] for f in fields(PhotoInfo)})
+        if Path(photo.file).name != photo.file:
+            raise BundleError(f"{folder / JSON_NAME} names a photo outside its own folder: {photo.file!r}.")
+        return Reconstruction(
+            name=str(data["name"]),
+            photo=photo,
+            camera=Camera.from_json(data["camera"]),
+            scale_known=bool(data["scale"]["known"]),
+            model=data["model"],
+            options=data["options"],
+            timings_s=data["timings_s"],
+            warnings=data["warnings"],
+            folder=folder,
+            **grids,
+            **parts,
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BundleError(
+            f"{folder / JSON_NAME} is damaged: {type(error).__name__} {error}.", "Reconstruct the photo again."
+        ) from error
+
+
+def _map_array(folder: Path, stem: str, index: dict[str, Any]) -> NDArray[Any]:
+    path = folder / ARRAYS_DIR / f"{stem}.npy"
+    try:
+        # A file without elements cannot be mapped.
+        empty = 0 in index[stem]["shape"]
+        array = np.load(path, mmap_mode=None if empty else "r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path} cannot be read: {error}.", "Reconstruct the photo again.") from error
+    if list(array.shape) != index[stem]["shape"] or str(array.dtype) != index[stem]["dtype"]:
+        raise BundleError(
+            f"{path} is {array.dtype} {array.shape}, but {JSON_NAME} says {index[stem]['dtype']} {index[stem]['shape']}.",
+            "Reconstruct the photo again.",
+        )
+    return array
+
+
+def _load_part(folder: Path, part: str, cls: type[Any], index: dict[str, Any]) -> Any:
+    if not any(stem.startswith(f"{part}_") for stem in index):
+        return None
+    return cls(**{f.name: _map_array(folder, f"{part}_{f.name}", index) for f in fields(cls)})
+
+
+def _to_json(reconstruction: Reconstruction, index: dict[str, Any]) -> dict[str, Any]:
+    photo = reconstruction.photo
+    return {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "name": reconstruction.name,
+        "photo": {f.name: getattr(photo, f.name) for f in fields(PhotoInfo)},
+        "camera": reconstruction.camera.to_json(),
+        "scale": {
+            "known": reconstruction.scale_known,
+            "note": "metres" if reconstruction.scale_known else "unknown scale: the median depth was set to 5 m",
+        },
+        "model": reconstruction.model,
+        "options": reconstruction.options,
+        "timings_s": reconstruction.timings_s,
+        "warnings": reconstruction.warnings,
+        "arrays": index,
+    }
