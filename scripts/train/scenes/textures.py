@@ -1,0 +1,391 @@
+"""A bank of tileable procedural textures, with mip levels, sampled by index.
+
+Every texture is drawn once (a few milliseconds) and used by many solids under random
+tints and scales, so that shading costs one lookup however elaborate the pattern is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SIZE = 256
+LEVELS = 7
+
+
+@dataclass
+class TextureBank:
+    """Textures with mip levels in one flat table of texels, linear RGB."""
+
+    texels: Tensor
+    """(n * texels per texture, 3) float32."""
+    kinds: dict[str, list[int]]
+    """Indices by the name of the pattern."""
+
+    @property
+    def per_texture(self) -> int:
+        """Texels of one texture over all levels."""
+        return sum((SIZE >> level) ** 2 for level in range(LEVELS))
+
+    def sample(self, texture: Tensor, u: Tensor, v: Tensor, footprint: Tensor) -> Tensor:
+        """(n, 3) colours, bilinear within the mip level that fits the footprint.
+
+        Args:
+            texture: (n,) int64 index.
+            u, v: (n,) coordinates in tiles, v upward.
+            footprint: (n,) size of a pixel in tiles.
+        """
+        level = torch.log2((footprint * SIZE).clamp_min(1e-6)).round().clamp(0, LEVELS - 1).long()
+        sizes = torch.tensor([SIZE >> k for k in range(LEVELS)], device=u.device)
+        starts = torch.cat([sizes.new_zeros(1), (sizes * sizes).cumsum(0)[:-1]])
+        size = sizes[level]
+        base = texture * self.per_texture + starts[level]
+        fu, fv = (u - u.floor()) * size - 0.5, (1 - (v - v.floor())) * size - 0.5
+        iu, iv = fu.floor(), fv.floor()
+        wu, wv = (fu - iu)[:, None], (fv - iv)[:, None]
+        u0, v0 = iu.long() % size, iv.long() % size
+        u1, v1 = (u0 + 1) % size, (v0 + 1) % size
+        row0, row1 = base + v0 * size, base + v1 * size
+        top = self.texels[row0 + u0].lerp(self.texels[row0 + u1], wu)
+        bottom = self.texels[row1 + u0].lerp(self.texels[row1 + u1], wu)
+        return top.lerp(bottom, wv)
+
+
+def make_bank(rng: np.random.Generator, each: int = 12, device: str = "cpu") -> TextureBank:
+    """Draws `each` textures of every pattern."""
+    images, kinds = [], {}
+    for name, (draw, share) in PATTERNS.items():
+        count = max(1, round(each * share))
+        kinds[name] = list(range(len(images), len(images) + count))
+        images += [np.clip(draw(rng), 0, 1) for _ in range(count)]
+    stack = torch.from_numpy(np.stack(images).astype(np.float32)).permute(0, 3, 1, 2) ** 2.2
+    levels = [stack]
+    for _ in range(LEVELS - 1):
+        levels.append(F.avg_pool2d(levels[-1], 2))
+    flat = torch.cat([level.permute(0, 2, 3, 1).reshape(len(stack), -1, 3) for level in levels], dim=1)
+    return TextureBank(flat.reshape(-1, 3).contiguous().to(device), kinds)
+
+
+# -- building blocks ---------------------------------------------------------------
+
+
+def noise(rng: np.random.Generator, slope: float | None = None, stretch: float = 1.0) -> np.ndarray:
+    """(SIZE, SIZE) tileable noise in [0, 1] with a power spectrum falling with frequency."""
+    slope = rng.uniform(0.7, 2.2) if slope is None else slope
+    fy = np.fft.fftfreq(SIZE)[:, None] * SIZE
+    fx = np.fft.rfftfreq(SIZE)[None, :] * SIZE
+    radius = np.hypot(fy * stretch, fx / stretch)
+    radius[0, 0] = 1.0
+    spectrum = np.fft.rfft2(rng.standard_normal((SIZE, SIZE))) / np.maximum(radius, 1.0) ** slope
+    spectrum[0, 0] = 0
+    values = np.fft.irfft2(spectrum, s=(SIZE, SIZE))
+    return np.clip(0.5 + values / (values.std() * 5 + 1e-9), 0, 1)
+
+
+def colour(rng: np.random.Generator, vivid: float | None = None) -> np.ndarray:
+    """(3,) a colour; mostly muted as in real places."""
+    vivid = rng.beta(1.2, 2.5) if vivid is None else vivid
+    value = rng.beta(2.2, 1.8)
+    hue = rng.choice([rng.uniform(0, 1), rng.normal(0.09, 0.05), rng.normal(0.6, 0.05)], p=[0.45, 0.4, 0.15])
+    rgb = 1 - vivid * np.clip(np.abs((hue * 6 + np.array([3, 1, 5])) % 6 - 3) - 0.5, 0, 1)
+    return np.clip(value * rgb, 0.02, 1)
+
+
+def near_colour(rng: np.random.Generator, base: np.ndarray, spread: float = 0.12) -> np.ndarray:
+    """(3,) a colour close to another."""
+    return np.clip(base * (1 + rng.normal(0, spread)) + rng.normal(0, spread / 4, 3), 0.01, 1)
+
+
+def ramp(values: np.ndarray, colours: list[np.ndarray]) -> np.ndarray:
+    """(..., 3) colours interpolated along [0, 1]."""
+    positions = np.linspace(0, 1, len(colours))
+    table = np.stack(colours)
+    return np.stack([np.interp(values, positions, table[:, k]) for k in range(3)], axis=-1)
+
+
+def grid() -> tuple[np.ndarray, np.ndarray]:
+    """Row and column coordinates in [0, 1)."""
+    axis = (np.arange(SIZE) + 0.5) / SIZE
+    return axis[:, None], axis[None, :]
+
+
+def grime(rng: np.random.Generator, image: np.ndarray, amount: float | None = None) -> np.ndarray:
+    """Uneven brightness over a pattern."""
+    amount = rng.uniform(0.0, 0.35) if amount is None else amount
+    return image * (1 - amount * noise(rng)[..., None] * 1.2) + rng.normal(0, 0.012, (SIZE, SIZE, 1))
+
+
+# -- patterns (sRGB, row 0 at the top) ---------------------------------------------
+
+
+def draw_noise(rng):
+    base = colour(rng)
+    return ramp(noise(rng), [near_colour(rng, base, 0.35), base, near_colour(rng, base, 0.35)])
+
+
+def draw_plain(rng):
+    return grime(rng, np.broadcast_to(colour(rng), (SIZE, SIZE, 3)), rng.uniform(0, 0.18))
+
+
+def draw_plaster(rng):
+    light = colour(rng, rng.uniform(0, 0.25)) * 0.35 + 0.62
+    return grime(rng, np.broadcast_to(light, (SIZE, SIZE, 3)), rng.uniform(0.02, 0.2))
+
+
+def draw_bricks(rng):
+    rows = 2 * rng.integers(3, 13)
+    columns = max(1, int(rows / rng.uniform(1.5, 3.5)))
+    y, x = grid()
+    row = np.floor(y * rows).astype(int)
+    shifted = x * columns + (row % 2) * rng.choice([0.5, 0.5, 0.0, 0.33])
+    column = np.floor(shifted).astype(int) % columns
+    base = colour(rng)
+    tones = np.stack([near_colour(rng, base, 0.18) for _ in range(64)])
+    image = tones[(row * 31 + column * 17 + (row * column) % 13) % 64]
+    joint = rng.uniform(0.03, 0.12)
+    gap = ((y * rows) % 1 < joint) | (shifted % 1 < joint * columns / rows)
+    return grime(rng, np.where(gap[..., None], near_colour(rng, np.full(3, rng.uniform(0.3, 0.8))), image))
+
+
+def draw_tiles(rng):
+    count = rng.integers(1, 9)
+    y, x = grid()
+    base = colour(rng)
+    other = colour(rng) if rng.random() < 0.3 else near_colour(rng, base, 0.1)
+    checker = (np.floor(y * count) + np.floor(x * count)) % 2
+    image = np.where(checker[..., None] > 0, base, other)
+    joint = rng.uniform(0.01, 0.05)
+    gap = ((y * count) % 1 < joint) | ((x * count) % 1 < joint)
+    return grime(rng, np.where(gap[..., None], np.full(3, rng.uniform(0.15, 0.9)), image))
+
+
+def draw_wood(rng):
+    base = np.array([0.55, 0.36, 0.2]) * rng.uniform(0.5, 1.5) + rng.normal(0, 0.05, 3)
+    grain = noise(rng, rng.uniform(0.8, 1.5), stretch=rng.uniform(3, 7))
+    rings = 0.5 + 0.5 * np.sin(2 * np.pi * (grain * rng.uniform(1, 7)))
+    image = ramp(0.6 * grain + 0.4 * rings, [base * 0.65, base, np.clip(base * 1.25, 0, 1)])
+    planks = rng.integers(0, 9)
+    if planks:
+        y, x = grid()
+        which = np.floor(x * planks).astype(int)
+        tone = rng.uniform(0.75, 1.15, planks)[which]
+        gap = (x * planks) % 1 < rng.uniform(0.01, 0.06)
+        image = image * tone[..., None] * np.where(gap, 0.4, 1.0)[..., None]
+    return image if rng.random() < 0.5 else image.transpose(1, 0, 2)
+
+
+def draw_stripes(rng):
+    y, x = grid()
+    phase = (x + 0 * y) if rng.random() < 0.6 else ((y + 0 * x) if rng.random() < 0.5 else x + y)
+    count = rng.integers(2, 20)
+    wave = (phase * count) % 1
+    colours = [colour(rng) for _ in range(rng.integers(2, 4))]
+    if rng.random() < 0.5:
+        return grime(rng, ramp(0.5 + 0.5 * np.sin(2 * np.pi * wave), colours))
+    return grime(rng, np.stack(colours)[np.floor(wave * len(colours)).astype(int) % len(colours)])
+
+
+def _write_text(rng, image, top, left, height, width, ink):
+    line = rng.integers(3, 14)
+    for row in range(top, top + height - line, int(line * rng.uniform(1.4, 2.2)) + 1):
+        x = left
+        stop = left + int(width * rng.uniform(0.5, 1.0))
+        while x < stop:
+            word = int(line * rng.uniform(0.8, 4))
+            for letter in range(x, min(x + word, stop), max(2, int(line * 0.55))):
+                h = int(line * rng.uniform(0.5, 0.95))
+                w = max(1, int(line * rng.uniform(0.15, 0.45)))
+                image[row + line - h : row + line, letter : letter + w] = ink
+            x += word + int(line * 0.6) + 1
+
+
+def draw_text(rng):
+    image = np.broadcast_to(colour(rng), (SIZE, SIZE, 3)).copy()
+    _write_text(rng, image, rng.integers(5, 30), rng.integers(5, 30), 220, 220, colour(rng))
+    return grime(rng, image, 0.05)
+
+
+def draw_poster(rng):
+    image = ramp(noise(rng), [colour(rng) for _ in range(3)]) if rng.random() < 0.6 else np.tile(colour(rng), (SIZE, SIZE, 1))
+    y, x = grid()
+    for _ in range(rng.integers(2, 14)):
+        cy, cx, h, w = rng.uniform(0, 1), rng.uniform(0, 1), rng.uniform(0.03, 0.4), rng.uniform(0.03, 0.4)
+        if rng.random() < 0.5:
+            inside = (np.abs(y - cy) < h) & (np.abs(x - cx) < w)
+        else:
+            inside = ((y - cy) / h) ** 2 + ((x - cx) / w) ** 2 < 1
+        image = np.where(inside[..., None], colour(rng, rng.uniform(0, 1)), image)
+    if rng.random() < 0.6:
+        _write_text(rng, image, rng.integers(5, 180), rng.integers(5, 60), 70, 180, colour(rng))
+    if rng.random() < 0.5:
+        frame = rng.integers(3, 20)
+        border = np.ones((SIZE, SIZE), bool)
+        border[frame:-frame, frame:-frame] = False
+        image = np.where(border[..., None], colour(rng), image)
+    return image
+
+
+def draw_screen(rng):
+    image = np.tile(colour(rng, 0.2) * (0.2 if rng.random() < 0.5 else 1.0), (SIZE, SIZE, 1))
+    for _ in range(rng.integers(1, 7)):
+        top, left = rng.integers(0, 200), rng.integers(0, 200)
+        h, w = rng.integers(20, 180), rng.integers(20, 200)
+        image[top : top + h, left : left + w] = colour(rng, 0.3)
+        _write_text(rng, image[: top + h, : left + w], top + 4, left + 4, h - 8, w - 8, colour(rng))
+    return image
+
+
+def draw_facade(rng):
+    rows, columns = rng.integers(3, 9), rng.integers(3, 9)
+    y, x = grid()
+    wall = draw_bricks(rng) if rng.random() < 0.35 else draw_plaster(rng) * near_colour(rng, colour(rng) * 0.5 + 0.5)
+    wx, wy = rng.uniform(0.15, 0.44), rng.uniform(0.18, 0.44)
+    fy, fx = (y * rows) % 1 - 0.5 + 0 * x, (x * columns) % 1 - 0.5 + 0 * y
+    window = (np.abs(fy) < wy) & (np.abs(fx) < wx)
+    if rng.random() < 0.2:
+        window = np.abs(fy) < wy
+    frame = rng.uniform(0.01, 0.05)
+    inner = (np.abs(fy) < wy - frame) & (np.abs(fx) < wx - frame)
+    if rng.random() < 0.6:
+        inner &= np.abs(fx) > frame / 2
+    if rng.random() < 0.4:
+        inner &= np.abs(fy + rng.uniform(-0.1, 0.1)) > frame / 2
+    tone = rng.uniform(0.05, 0.45, (rows, columns)) ** rng.uniform(0.6, 1.5)
+    bright = rng.random((rows, columns)) < rng.uniform(0, 0.25)
+    tone = np.where(bright, rng.uniform(0.5, 1.0), tone)
+    cell = tone[np.floor(y * rows).astype(int) % rows, np.floor(x * columns).astype(int) % columns]
+    glass = cell[..., None] * (1 + 0.4 * (fy[..., None])) * np.array([0.85, 0.95, 1.05])
+    image = np.where(window[..., None], np.full(3, rng.uniform(0.2, 0.95)), wall)
+    image = np.where(inner[..., None], glass, image)
+    sill = (np.abs(fy - wy - 0.03) < 0.03) & (np.abs(fx) < wx + 0.03)
+    image = np.where(sill[..., None], image * rng.uniform(0.6, 1.3), image)
+    if rng.random() < 0.4:
+        ledge = np.abs(fy - 0.47) < 0.03
+        image = np.where(ledge[..., None], image * rng.uniform(0.6, 1.3), image)
+    return grime(rng, image, rng.uniform(0, 0.2))
+
+
+def draw_books(rng):
+    image = np.zeros((SIZE, SIZE, 3))
+    shelves = rng.integers(1, 4)
+    for shelf in range(shelves):
+        top, bottom = shelf * SIZE // shelves, (shelf + 1) * SIZE // shelves
+        x = 0
+        while x < SIZE:
+            w = rng.integers(4, 22)
+            height = int((bottom - top) * rng.uniform(0.6, 0.95))
+            tone = colour(rng)
+            image[bottom - height : bottom, x : x + w] = tone
+            image[bottom - height : bottom, x : x + 1] *= 0.4
+            band = rng.integers(bottom - height, bottom - 4)
+            image[band : band + rng.integers(2, 12), x : x + w] = colour(rng)
+            x += w
+        image[bottom - 4 : bottom] = 0.5
+    return image
+
+
+def draw_leaves(rng):
+    green = np.array([rng.uniform(0.15, 0.5), rng.uniform(0.3, 0.6), rng.uniform(0.05, 0.25)])
+    if rng.random() < 0.15:
+        green = np.array([rng.uniform(0.4, 0.8), rng.uniform(0.25, 0.5), 0.1])
+    clumps = noise(rng, 0.9) * 0.6 + noise(rng, 0.3) * 0.7 - 0.15
+    return ramp(np.clip((clumps - 0.35) * 2.0, 0, 1), [green * 0.12, green * 0.6, green, np.clip(green * 1.6, 0, 1)])
+
+
+def draw_grass(rng):
+    green = np.array([rng.uniform(0.25, 0.55), rng.uniform(0.35, 0.55), rng.uniform(0.08, 0.25)])
+    mix = noise(rng, 1.4) * 0.5 + noise(rng, 0.4) * 0.5
+    dry = np.array([0.6, 0.52, 0.33]) * rng.uniform(0.6, 1.1)
+    return ramp(np.clip((mix - 0.25) * 2, 0, 1), [green * 0.45, green, green * 1.3, dry])
+
+
+def draw_asphalt(rng):
+    tone = rng.uniform(0.15, 0.55) * (1 + rng.normal(0, 0.03, 3))
+    image = tone * (0.75 + 0.3 * noise(rng, 1.2)[..., None] + 0.25 * noise(rng, 0.1)[..., None])
+    for _ in range(rng.integers(0, 3)):
+        y, x = grid()
+        line = np.abs(((y - rng.random() + 0.15 * (noise(rng, 1.8) - 0.5)) + 0.5) % 1 - 0.5) < 0.006
+        image = np.where((line & (x >= 0))[..., None], image * 0.5, image)
+    return image
+
+
+def draw_stones(rng):
+    count = rng.integers(8, 60)
+    points = rng.random((count, 2))
+    axis = (np.arange(SIZE // 2) + 0.5) / (SIZE // 2)
+    dy = np.abs(axis[:, None] - points[:, 0])
+    dx = np.abs(axis[:, None] - points[:, 1])
+    dy, dx = np.minimum(dy, 1 - dy), np.minimum(dx, 1 - dx)
+    distance = dy[:, None, :] ** 2 + dx[None, :, :] ** 2
+    nearest = np.partition(distance, 1, axis=2)[..., :2]
+    which = distance.argmin(axis=2)
+    edge = np.sqrt(nearest[..., 1]) - np.sqrt(nearest[..., 0])
+    base = colour(rng, rng.uniform(0, 0.3))
+    tones = np.stack([near_colour(rng, base, 0.2) for _ in range(count)])
+    image = tones[which] * np.clip(edge[..., None] * 25, 0.3, 1)
+    return grime(rng, image.repeat(2, axis=0).repeat(2, axis=1))
+
+
+def draw_gradient(rng):
+    y, x = grid()
+    phase = 0.5 - 0.5 * np.cos(2 * np.pi * (y + 0 * x if rng.random() < 0.6 else x + 0 * y))
+    return grime(rng, ramp(phase, [colour(rng) for _ in range(rng.integers(2, 4))]), 0.05)
+
+
+def draw_cloth(rng):
+    y, x = grid()
+    base = colour(rng)
+    pattern = np.zeros((SIZE, SIZE))
+    for _ in range(rng.integers(1, 5)):
+        pattern = pattern + np.sin(2 * np.pi * (rng.integers(0, 12) * y + rng.integers(0, 12) * x + rng.random()))
+    pattern = pattern / (np.abs(pattern).max() + 1e-9) * 0.5 + 0.5
+    weave = 0.9 + 0.1 * rng.random((SIZE, SIZE, 1))
+    return ramp(pattern > 0.5 if rng.random() < 0.4 else pattern, [base, colour(rng)]) * weave
+
+
+def draw_metal(rng):
+    base = np.full(3, rng.uniform(0.25, 0.8)) * (1 + rng.normal(0, 0.03, 3))
+    return ramp(noise(rng, rng.uniform(0.3, 1.2), rng.uniform(1, 8)), [base * 0.85, base * 1.1])
+
+
+def draw_panels(rng):
+    y, x = grid()
+    ny, nx = rng.integers(1, 6), rng.integers(1, 6)
+    fy, fx = (y * ny) % 1 + 0 * x, (x * nx) % 1 + 0 * y
+    base = colour(rng)
+    edge = np.minimum(np.minimum(fy, 1 - fy) / ny, np.minimum(fx, 1 - fx) / nx) * 4
+    image = base * np.clip(0.55 + edge[..., None] * rng.uniform(5, 20), 0, 1)
+    if rng.random() < 0.6:
+        hy, hx = rng.uniform(0.2, 0.8), rng.uniform(0.1, 0.9)
+        knob = (np.abs(fy - hy) < 0.02 * ny + 0.01) & (np.abs(fx - hx) < 0.06)
+        image = np.where(knob[..., None], np.full(3, rng.uniform(0.1, 0.9)), image)
+    return grime(rng, image, 0.08)
+
+
+PATTERNS: dict[str, tuple[Callable[[np.random.Generator], np.ndarray], float]] = {
+    "noise": (draw_noise, 1.5),
+    "plain": (draw_plain, 1.5),
+    "plaster": (draw_plaster, 1.0),
+    "bricks": (draw_bricks, 1.0),
+    "tiles": (draw_tiles, 1.0),
+    "wood": (draw_wood, 1.2),
+    "stripes": (draw_stripes, 0.7),
+    "text": (draw_text, 0.6),
+    "poster": (draw_poster, 1.6),
+    "screen": (draw_screen, 0.6),
+    "facade": (draw_facade, 2.5),
+    "books": (draw_books, 0.7),
+    "leaves": (draw_leaves, 1.0),
+    "grass": (draw_grass, 0.8),
+    "asphalt": (draw_asphalt, 0.8),
+    "stones": (draw_stones, 0.7),
+    "gradient": (draw_gradient, 0.5),
+    "cloth": (draw_cloth, 0.8),
+    "metal": (draw_metal, 0.6),
+    "panels": (draw_panels, 0.8),
+}

@@ -1,0 +1,74 @@
+"""Who may import whom: each room is imported in a fresh process and `sys.modules` is read."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "infinidepth_blender"
+
+HEAVY = {"torch", "cv2", "scipy", "numba", "PIL", "h5py", "OpenEXR", "safetensors"}
+BLENDER = {"bpy", "bmesh", "mathutils", "gpu"}
+
+ENGINE_ONLY = {
+    # module: what it may load beyond numpy and plyfile
+    "infinidepth_blender.splats.raster": {"numba"},
+    "infinidepth_blender.splats.views": {"numba", "cv2", "PIL"},
+    "infinidepth_blender.splats.video": {"cv2"},
+}
+
+
+def modules_after_import(name: str) -> set[str]:
+    code = f"import importlib, json, sys; importlib.import_module({name!r}); print(json.dumps(sorted(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return set(json.loads(result.stdout.splitlines()[-1]))
+
+
+def modules_in(room: str) -> list[str]:
+    return sorted(
+        f"infinidepth_blender.{room}.{path.stem}"
+        for path in (PACKAGE / room).glob("*.py")
+        if path.stem not in ("__init__", "__main__")
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["infinidepth_blender", "infinidepth_blender.errors", "infinidepth_blender.options", "infinidepth_blender.cli",
+     "infinidepth_blender.engine.client", "infinidepth_blender.engine.protocol", "infinidepth_blender.engine.runtime"],
+)  # fmt: skip
+def test_the_light_side_loads_neither_blender_nor_the_engine(name: str) -> None:
+    loaded = modules_after_import(name)
+    assert not loaded & (HEAVY | BLENDER)
+
+
+@pytest.mark.parametrize("name", ["infinidepth_blender.camera", "infinidepth_blender.reconstruction"])
+def test_the_shared_types_need_numpy_alone(name: str) -> None:
+    loaded = modules_after_import(name)
+    assert not loaded & (HEAVY | BLENDER | {"plyfile"})
+
+
+@pytest.mark.parametrize("name", modules_in("geometry") + modules_in("splats"))
+def test_geometry_and_splats_stay_light_unless_only_the_engine_imports_them(name: str) -> None:
+    loaded = modules_after_import(name)
+    assert not loaded & (BLENDER | {"torch"})
+    if name not in ENGINE_ONLY:
+        assert not loaded & HEAVY
+
+
+@pytest.mark.parametrize("name", modules_in("field") + modules_in("query"))
+def test_field_and_query_know_nothing_of_blender(name: str) -> None:
+    assert not modules_after_import(name) & BLENDER
+
+
+@pytest.mark.parametrize("name", modules_in("scene") + modules_in("ui"))
+def test_scene_and_ui_know_nothing_of_the_engine(name: str) -> None:
+    pytest.importorskip("bpy", reason="this environment has no Blender")
+    loaded = modules_after_import(name)
+    assert not loaded & HEAVY
