@@ -144,7 +144,9 @@ def main() -> int:
         return 1
     size_mb = path.stat().st_size / 1e6
     print(f"{path}  {size_mb:.1f} MB  sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}")
-    print("Checked by Blender's validator." if checked else "Not validated: no Blender and no bpy module on this machine.")
+    print(
+        "Checked by Blender's validator." if checked else "Not validated: no Blender and no bpy module on this machine."
+    )
     return 0
 
 
