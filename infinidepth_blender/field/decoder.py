@@ -1,0 +1,77 @@
+"""The implicit decoder: features at a continuous coordinate, fused from shallow to deep."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def sample_bilinear(features: Tensor, coords_yx: Tensor) -> Tensor:
+    """Features at continuous coordinates; beyond the outermost cell centres the border value holds.
+
+    Args:
+        features: (B, C, h, w).
+        coords_yx: (B, N, 2) in [-1, 1], order (y, x).
+
+    Returns:
+        (B, N, C).
+    """
+    grid = coords_yx.flip(-1)[:, None]
+    sampled = F.grid_sample(features, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return sampled[:, :, 0].transpose(1, 2)
+
+
+class FusionStep(nn.Module):
+    """One step h' = FFN(f + g * Linear(h)) of the paper's fusion, without a residual path.
+
+    Without it, all that lies between two rectifiers is linear, so that a grid of queries
+    can be evaluated with one small product per step (see `compiled_decoder`).
+    """
+
+    def __init__(self, in_channels: int, channels: int, expansion: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(in_channels, channels)
+        self.gate = nn.Parameter(torch.ones(channels))
+        self.widen = nn.Linear(channels, channels * expansion)
+        self.narrow = nn.Linear(channels * expansion, channels)
+
+    def forward(self, hidden: Tensor, features: Tensor) -> Tensor:
+        """(..., in_channels) and (..., channels) -> (..., channels)."""
+        return self.narrow(F.relu(self.widen(features + self.gate * self.project(hidden))))
+
+
+class ImplicitDecoder(nn.Module):
+    """Normalised log depth and sky at any coordinate, from a pyramid of feature maps."""
+
+    def __init__(self, channels: tuple[int, ...], expansion: int, head_hidden: int) -> None:
+        super().__init__()
+        self.steps = nn.ModuleList(
+            FusionStep(coarse_in, fine, expansion) for coarse_in, fine in zip(channels, channels[1:], strict=False)
+        )
+        self.head_hidden = nn.Linear(channels[-1], head_hidden)
+        self.head_out = nn.Linear(head_hidden, 2)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
+                nn.init.zeros_(module.bias)
+        for step in self.steps:
+            nn.init.kaiming_normal_(step.widen.weight, nonlinearity="relu")  # pyright: ignore
+        nn.init.normal_(self.head_out.weight, std=0.02)
+        # Half-way through the range of depths, and no sky.
+        self.head_out.bias.data.copy_(torch.tensor([0.5, -1.0]))
+
+    def forward(self, levels: tuple[Tensor, ...], coords_yx: Tensor) -> Tensor:
+        """Evaluates (B, N, 2) coordinates.
+
+        Args:
+            levels: Feature maps (B, C_k, h_k, w_k), shallow to deep.
+            coords_yx: In [-1, 1], order (y, x).
+
+        Returns:
+            (B, N, 2): normalised log depth and the logit of sky.
+        """
+        hidden = sample_bilinear(levels[0], coords_yx)
+        for step, level in zip(self.steps, levels[1:], strict=True):
+            hidden = step(hidden, sample_bilinear(level, coords_yx))
+        return self.head_out(F.relu(self.head_hidden(hidden)))

@@ -1,0 +1,178 @@
+"""The bundled network: photo to a depth that can be asked for at any coordinate.
+
+Structure after InfiniDepth (arXiv 2601.03252): a vision transformer, features of
+several of its blocks reassembled into a pyramid, a bilinear query at each level and a
+gated fusion from shallow to deep. On top of the paper: the image itself as the finest
+level, the position as input, a sky logit, and global heads for the camera.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .decoder import ImplicitDecoder
+from .pyramid import ImageStem, Reassemble
+from .vit import VisionTransformer, VitConfig
+
+IMAGE_MEAN = (0.485, 0.456, 0.406)
+IMAGE_STD = (0.229, 0.224, 0.225)
+TYPICAL_LOG_FOCAL = math.log(28 / 43.27)
+"""Logarithm of a 28 mm lens over the diagonal of a full frame."""
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Everything that the shape of the network depends on.
+
+    Attributes:
+        vit: The encoder; it sees RGB and two position channels.
+        blocks: Blocks whose tokens make the levels at 1/4, 1/8 and, the rest, 1/16 of the size.
+        channels: Channels of the levels at 1/2, 1/4, 1/8 and 1/16.
+        expansion: Hidden width of the fusion steps over their channels.
+        head_hidden: Hidden width of the decoder's head.
+        globals_hidden: Hidden width of the global heads.
+        tokens: Number of patches that the network was trained for.
+    """
+
+    vit: VitConfig = field(default_factory=lambda: VitConfig(in_channels=5))
+    blocks: tuple[int, ...] = (2, 4, 5, 7)
+    channels: tuple[int, int, int, int] = (32, 48, 64, 96)
+    expansion: int = 2
+    head_hidden: int = 64
+    globals_hidden: int = 128
+    tokens: int = 160
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; `from_json` is the inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> NetworkConfig:
+        """Rebuilds a config.
+
+        Raises:
+            KeyError, TypeError, ValueError: `data` is not a config.
+        """
+        values = dict(data)
+        values["vit"] = VitConfig(**values["vit"])
+        values["blocks"] = tuple(int(index) for index in values["blocks"])
+        values["channels"] = tuple(int(count) for count in values["channels"])
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the encoder knows of a batch of images.
+
+    Attributes:
+        levels: Feature maps (B, C_k, h_k, w_k) at 1/2, 1/4, 1/8 and 1/16 of the size.
+        summary: (B, 2 * width + 1) class token, mean of the patch tokens, log aspect ratio.
+    """
+
+    levels: tuple[Tensor, ...]
+    summary: Tensor
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Answers at the queried coordinates.
+
+    Attributes:
+        t: (B, N) normalised log depth: 0 and 1 are the 2 % and 98 % quantiles of log depth.
+        sky_logit: (B, N) logit of the probability of sky.
+    """
+
+    t: Tensor
+    sky_logit: Tensor
+
+
+@dataclass(frozen=True)
+class Globals:
+    """Estimates for the image as a whole.
+
+    Attributes:
+        log_focal: (B,) logarithm of the focal length over the image's diagonal, both in
+            pixels: a measure that means the same for every aspect ratio.
+        log_depth_range: (B,) positive; 98 % minus 2 % quantile of log depth, so that depth is
+            `exp(log_depth_range * t)` up to scale.
+        sin_pitch: (B,) sine of the camera's upward tilt, in (-1, 1).
+        roll_rad: (B,) roll of the camera, clockwise as seen from behind it.
+    """
+
+    log_focal: Tensor
+    log_depth_range: Tensor
+    sin_pitch: Tensor
+    roll_rad: Tensor
+
+
+class InfiniDepthNetwork(nn.Module):
+    """Encoder and decoder of the bundled model; start from random weights, then load or train."""
+
+    image_mean: Tensor
+    image_std: Tensor
+
+    def __init__(self, config: NetworkConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or NetworkConfig()
+        half, quarter, eighth, sixteenth = config.channels
+        width = config.vit.width
+        self.register_buffer("image_mean", torch.tensor(IMAGE_MEAN).reshape(1, 3, 1, 1), persistent=False)
+        self.register_buffer("image_std", torch.tensor(IMAGE_STD).reshape(1, 3, 1, 1), persistent=False)
+        self.pretrained = VisionTransformer(config.vit)
+        self.pretrained.init_weights()
+        self.stem = ImageStem(half, quarter)
+        self.quarter = Reassemble(width, quarter, 4)
+        self.eighth = Reassemble(width, eighth, 2)
+        self.sixteenth = nn.Linear(width * (len(config.blocks) - 2), sixteenth)
+        self.decoder = ImplicitDecoder(config.channels, config.expansion, config.head_hidden)
+        self.globals_hidden = nn.Linear(2 * width + 1, config.globals_hidden)
+        self.globals_out = nn.Linear(config.globals_hidden, 4)
+        nn.init.normal_(self.globals_out.weight, std=0.01)
+        self.globals_out.bias.data.copy_(torch.tensor([0.0, math.log(2.0), 0.0, 0.0]))
+
+    def encode(self, image: Tensor) -> Features:
+        """Feature pyramid of a batch.
+
+        Args:
+            image: (B, 3, H, W) sRGB in [0, 1]; H and W multiples of 16.
+        """
+        image = (image - self.image_mean) / self.image_std
+        tokens = self.pretrained(torch.cat([image, _positions(image)], dim=1), self.config.blocks)
+        rows, columns = tokens.rows, tokens.columns
+        half, quarter = self.stem(image)
+        fine, middle, *deep = tokens.patches
+        maps = (
+            half,
+            self.quarter(fine, rows, columns, quarter),
+            self.eighth(middle, rows, columns),
+            self.sixteenth(torch.cat(deep, dim=-1)).unflatten(1, (rows, columns)),
+        )
+        levels = tuple(level.permute(0, 3, 1, 2) for level in maps)
+        aspect = torch.full((len(image), 1), math.log(columns / rows), dtype=image.dtype, device=image.device)
+        return Features(levels, torch.cat([tokens.cls, tokens.patches[-1].mean(dim=1), aspect], dim=1))
+
+    def decode(self, features: Features, coords_yx: Tensor) -> Decoded:
+        """Answers (B, N, 2) queries in [-1, 1], order (y, x)."""
+        t, sky_logit = self.decoder(features.levels, coords_yx).unbind(dim=-1)
+        return Decoded(t, sky_logit)
+
+    def globals(self, features: Features) -> Globals:
+        """Estimates for each image as a whole."""
+        focal, depth_range, pitch, roll = self.globals_out(F.gelu(self.globals_hidden(features.summary))).unbind(-1)
+        return Globals(TYPICAL_LOG_FOCAL + focal, depth_range.exp(), pitch.tanh(), roll)
+
+
+def _positions(image: Tensor) -> Tensor:
+    """(B, 2, H, W) position (y, x) of every pixel from the middle, in half diagonals."""
+    batch, _, height, width = image.shape
+    diagonal = math.hypot(height, width)
+    options = {"dtype": image.dtype, "device": image.device}
+    y = (torch.arange(height, **options) * 2 + 1 - height) / diagonal
+    x = (torch.arange(width, **options) * 2 + 1 - width) / diagonal
+    return torch.stack(torch.meshgrid(y, x, indexing="ij")).expand(batch, -1, -1, -1)
