@@ -54,14 +54,38 @@ class ReconstructOptions:
         _check(bool(self.make), "Nothing to make.", f"Name some of {', '.join(get_args(Part))}.")
         for part in self.make:
             _check(part in get_args(Part), f"'{part}' cannot be made.", f"Name some of {', '.join(get_args(Part))}.")
-        _check(self.device in get_args(Device), f"Unknown device '{self.device}'.", f"Use one of {', '.join(get_args(Device))}.")
-        _check(self.mesh in get_args(MeshKind), f"Unknown mesh kind '{self.mesh}'.", f"Use one of {', '.join(get_args(MeshKind))}.")
+        _check(
+            self.device in get_args(Device),
+            f"Unknown device '{self.device}'.",
+            f"Use one of {', '.join(get_args(Device))}.",
+        )
+        _check(
+            self.mesh in get_args(MeshKind),
+            f"Unknown mesh kind '{self.mesh}'.",
+            f"Use one of {', '.join(get_args(MeshKind))}.",
+        )
         _check(1 <= self.points <= 50_000_000, f"{self.points} points are out of range.", "Ask for 1 to 50,000,000.")
         _check(2 <= self.mesh_size <= 16_384, f"A mesh size of {self.mesh_size} is out of range.", "Use 2 to 16384.")
-        _check(0.001 <= self.edge_step <= 10, f"An edge step of {self.edge_step} is out of range.", "Use 0.001 to 10; 0.04 is usual.")
-        _check(self.fov_deg is None or self.focal_px is None, "Field of view and focal length were both given.", "Give one of them.")
-        _check(self.fov_deg is None or 1 <= self.fov_deg <= 179, f"A field of view of {self.fov_deg} degrees is not possible.", "Use 1 to 179.")
-        _check(self.focal_px is None or self.focal_px > 0, f"A focal length of {self.focal_px} pixels is not possible.", "Use a positive number.")
+        _check(
+            0.001 <= self.edge_step <= 10,
+            f"An edge step of {self.edge_step} is out of range.",
+            "Use 0.001 to 10; 0.04 is usual.",
+        )
+        _check(
+            self.fov_deg is None or self.focal_px is None,
+            "Field of view and focal length were both given.",
+            "Give one of them.",
+        )
+        _check(
+            self.fov_deg is None or 1 <= self.fov_deg <= 179,
+            f"A field of view of {self.fov_deg} degrees is not possible.",
+            "Use 1 to 179.",
+        )
+        _check(
+            self.focal_px is None or self.focal_px > 0,
+            f"A focal length of {self.focal_px} pixels is not possible.",
+            "Use a positive number.",
+        )
         _check(self.seed >= 0, f"The seed {self.seed} is negative.", "Use 0 or more.")
         self.depth_size_px(1, 1)
 
@@ -81,7 +105,11 @@ class ReconstructOptions:
             _check(float(match[1]) > 0, f"The depth size '{self.depth_size}' is empty.", "Use a factor above 0.")
         else:
             raise OptionsError(f"The depth size '{self.depth_size}' is not understood.", "Use photo, 1920x1080 or 2x.")
-        _check(1 <= min(width, height) and max(width, height) <= 32_768, f"A depth map of {width} x {height} is out of range.", "Use 1 to 32768 pixels a side.")
+        _check(
+            min(width, height) >= 1 and max(width, height) <= 32_768,
+            f"A depth map of {width} x {height} is out of range.",
+            "Use 1 to 32768 pixels a side.",
+        )
         return width, height
 
     def to_json(self) -> dict[str, Any]:

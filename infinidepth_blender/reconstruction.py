@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
@@ -214,7 +213,9 @@ def staged_folder(folder: Path) -> Iterator[Path]:
 def output_error(error: OSError, path: Path) -> OutputError:
     """Turns an operating system error about `path` into one clear sentence."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutputError(f"The disk is full: {path} could not be written.", "Free some space or choose another output folder.")
+        return OutputError(
+            f"The disk is full: {path} could not be written.", "Free some space or choose another output folder."
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return OutputError(f"No permission to write {path}.", "Choose another output folder with --output.")
     return OutputError(f"{path} could not be written: {error.strerror or error}.", "Choose another output folder.")
@@ -234,7 +235,7 @@ def _commit(staging: Path, folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / ARRAYS_DIR, ignore_errors=True)
     for item in sorted(staging.iterdir(), key=lambda p: p.name == JSON_NAME):
-        os.replace(item, folder / item.name)
+        item.replace(folder / item.name)
 
 
 def write_arrays(reconstruction: Reconstruction, folder: Path) -> None:

@@ -79,8 +79,11 @@ def _candidates(version: tuple[int, int]) -> list[Path]:
         (Path("/opt/homebrew/bin"), f"python{name}"),
         (Path("/usr/local/bin"), f"python{name}"),
         (Path("/Library/Frameworks/Python.framework/Versions"), f"{name}/bin/python3"),
-        (Path(os.environ.get("LOCALAPPDATA", "/nowhere")) / "Programs" / "Python", f"Python{version[0]}{version[1]}/python.exe"),
-        (Path(os.environ.get("ProgramFiles", "/nowhere")), f"Python{version[0]}{version[1]}/python.exe"),
+        (
+            Path(os.environ.get("LOCALAPPDATA", "/nowhere")) / "Programs" / "Python",
+            f"Python{version[0]}{version[1]}/python.exe",
+        ),
+        (Path(os.environ.get("PROGRAMFILES", "/nowhere")), f"Python{version[0]}{version[1]}/python.exe"),
     ]
     for root, pattern in roots:
         if root.is_dir():

@@ -34,7 +34,9 @@ class Outcome:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0], epilog="Other arguments go to pytest.")
+    parser = argparse.ArgumentParser(
+        description=(__doc__ or "").split("\n\n")[0], epilog="Other arguments go to pytest."
+    )
     parser.add_argument("--slow", action="store_true", help="also run the slow tests")
     parser.add_argument(
         "--blender", default="all", metavar="LIST", help="Blender versions besides .venv's: all, none or 4.2,5.2"

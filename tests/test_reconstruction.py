@@ -1,0 +1,130 @@
+"""The bundle: what goes in comes out, half of one is never taken for a whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from infinidepth_blender import reconstruction as bundle
+from infinidepth_blender.camera import Camera
+from infinidepth_blender.errors import BundleError, OutputError
+from infinidepth_blender.reconstruction import Gaussians, MeshArrays, PhotoInfo, PointArrays, Reconstruction
+
+
+def example(with_parts: bool = True) -> Reconstruction:
+    rng = np.random.default_rng(0)
+    f32 = lambda *shape: rng.normal(size=shape).astype(np.float32)  # noqa: E731
+    mesh = MeshArrays(f32(4, 3), f32(4, 2), f32(4, 3), np.array([[0, 1, 2, 3]], np.int32), np.empty((0, 3), np.int32))
+    points = PointArrays(f32(5, 3), f32(5, 3), np.zeros((5, 3), np.uint8), f32(5), f32(5), f32(5, 2))
+    splats = Gaussians(f32(6, 3), f32(6, 3), f32(6, 4), f32(6), f32(6, 1, 3))
+    return Reconstruction(
+        name="photo",
+        photo=PhotoInfo("/somewhere/photo.jpg", "photo.jpg", 8, 6),
+        camera=Camera.from_focal_px(7.0, 8, 6),
+        depth_m=f32(6, 8),
+        flags=np.ones((6, 8), np.uint8),
+        normals_cam=f32(6, 8, 3),
+        confidence=f32(6, 8),
+        mesh=mesh if with_parts else None,
+        points=points if with_parts else None,
+        splats=splats if with_parts else None,
+        warnings=["A word."],
+    )
+
+
+@pytest.mark.parametrize("with_parts", [True, False])
+def test_a_bundle_gives_back_what_was_saved(tmp_path: Path, with_parts: bool) -> None:
+    original = example(with_parts)
+    bundle.save(original, tmp_path / "photo")
+    loaded = bundle.load(tmp_path / "photo")
+    for stem, array in bundle.arrays_of(original).items():
+        np.testing.assert_array_equal(bundle.arrays_of(loaded)[stem], array, err_msg=stem)
+    assert bundle.arrays_of(loaded).keys() == bundle.arrays_of(original).keys()
+    assert (loaded.name, loaded.photo, loaded.camera, loaded.warnings) == (
+        original.name,
+        original.photo,
+        original.camera,
+        original.warnings,
+    )
+
+
+def test_arrays_are_mapped_not_read(tmp_path: Path) -> None:
+    bundle.save(example(), tmp_path / "photo")
+    assert isinstance(bundle.load(tmp_path / "photo").depth_m, np.memmap)
+
+
+def test_an_error_while_writing_leaves_the_older_result_and_no_staging(tmp_path: Path) -> None:
+    folder = tmp_path / "photo"
+    bundle.save(example(), folder)
+    with pytest.raises(RuntimeError), bundle.staged_folder(folder) as staging:
+        (staging / "depth.exr").write_bytes(b"half")
+        raise RuntimeError
+    assert bundle.is_complete(folder)
+    assert [p.name for p in tmp_path.iterdir()] == ["photo"]
+    bundle.load(folder)
+
+
+def test_a_new_result_removes_the_old_one_but_not_the_users_own_files(tmp_path: Path) -> None:
+    folder = tmp_path / "photo"
+    bundle.save(example(), folder)
+    (folder / "notes.txt").write_text("mine")
+    (folder / "splats.ply").write_bytes(b"old")
+    bundle.save(example(with_parts=False), folder)
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert not (folder / "splats.ply").exists()
+    assert bundle.load(folder).mesh is None
+
+
+def test_a_folder_without_the_json_is_not_complete(tmp_path: Path) -> None:
+    bundle.save(example(), tmp_path / "photo")
+    (tmp_path / "photo" / bundle.JSON_NAME).unlink()
+    assert not bundle.is_complete(tmp_path / "photo")
+    with pytest.raises(BundleError, match="no finished reconstruction"):
+        bundle.load(tmp_path / "photo")
+
+
+def test_a_truncated_array_is_named(tmp_path: Path) -> None:
+    bundle.save(example(), tmp_path / "photo")
+    array = tmp_path / "photo" / "arrays" / "depth.npy"
+    array.write_bytes(array.read_bytes()[:-20])
+    with pytest.raises(BundleError, match=r"depth\.npy"):
+        bundle.load(tmp_path / "photo")
+
+
+def test_a_pickle_in_place_of_an_array_is_refused(tmp_path: Path) -> None:
+    bundle.save(example(), tmp_path / "photo")
+    np.save(tmp_path / "photo" / "arrays" / "depth.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(BundleError, match=r"depth\.npy"):
+        bundle.load(tmp_path / "photo")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"format": "other"}, {"version": 99}, {"camera": None}, {"arrays": {}}, {"photo": {}}],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_damaged_json_is_one_clear_error(tmp_path: Path, change: dict) -> None:
+    bundle.save(example(), tmp_path / "photo")
+    path = tmp_path / "photo" / bundle.JSON_NAME
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(BundleError, match=r"reconstruction\.json"):
+        bundle.load(tmp_path / "photo")
+
+
+def test_a_photo_outside_the_bundle_is_refused(tmp_path: Path) -> None:
+    bundle.save(example(), tmp_path / "photo")
+    path = tmp_path / "photo" / bundle.JSON_NAME
+    data = json.loads(path.read_text())
+    data["photo"]["file"] = "../../secret.png"
+    path.write_text(json.dumps(data))
+    with pytest.raises(BundleError, match="outside its own folder"):
+        bundle.load(tmp_path / "photo")
+
+
+def test_a_file_where_the_folder_should_be_is_an_output_error(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(OutputError, match="taken"):
+        bundle.save(example(), tmp_path / "taken" / "photo")
