@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -46,9 +48,7 @@ class ImplicitDecoder(nn.Module):
 
     def __init__(self, channels: tuple[int, ...], expansion: int, head_hidden: int) -> None:
         super().__init__()
-        self.steps = nn.ModuleList(
-            FusionStep(coarse_in, fine, expansion) for coarse_in, fine in zip(channels, channels[1:], strict=False)
-        )
+        self.steps = nn.ModuleList(FusionStep(before, here, expansion) for before, here in pairwise(channels))
         self.head_hidden = nn.Linear(channels[-1], head_hidden)
         self.head_out = nn.Linear(head_hidden, 2)
         for module in self.modules():

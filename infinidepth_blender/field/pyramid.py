@@ -46,9 +46,9 @@ class Reassemble(nn.Module):
         self.expand = nn.Linear(width, channels * factor * factor)
         self.factor = factor
         self.blend = nn.Linear(9 * channels, channels)
-        nn.init.kaiming_normal_(self.expand.weight, nonlinearity="linear")
-        nn.init.zeros_(self.expand.bias)
-        _init_for_relu(self.blend)
+        for layer in (self.expand, self.blend):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
+            nn.init.zeros_(layer.bias)
 
     def forward(self, tokens: Tensor, rows: int, columns: int, detail: Tensor | None = None) -> Tensor:
         """Makes one level of the pyramid.

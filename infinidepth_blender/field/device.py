@@ -1,0 +1,47 @@
+"""Where tensors live, and what to do when a graphics card has too little memory."""
+
+from __future__ import annotations
+
+import torch
+
+from ..errors import ModelError
+
+
+def choose_device(name: str) -> torch.device:
+    """The device for `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+
+    Raises:
+        ModelError: this computer or this torch does not have the device.
+    """
+    has_mps = torch.backends.mps.is_available()
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ModelError(f"Unknown device '{name}'.", "Use auto, cpu, cuda or mps.") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ModelError(
+            "This engine cannot use CUDA: no NVIDIA card was found, or torch was built without CUDA.",
+            "Use the device 'auto' or 'cpu'.",
+        )
+    if device.type == "mps" and not has_mps:
+        raise ModelError("This computer has no Metal device (mps).", "Use the device 'auto' or 'cpu'.")
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise ModelError(f"The device '{name}' is not supported.", "Use auto, cpu, cuda or mps.")
+    return device
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that the graphics card's memory is full."""
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "out of memory" in str(error).lower()
+    )
+
+
+def free_cached_memory(device: torch.device) -> None:
+    """Gives unused memory of a graphics card back."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()

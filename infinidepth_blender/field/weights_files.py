@@ -1,0 +1,158 @@
+"""Weights on disk: safetensors in half precision, with the network's shape in the header."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from ..errors import ModelError, OutputError
+from .network import InfiniDepthNetwork, NetworkConfig
+
+FORMAT = "infinidepth-field"
+FORMAT_VERSION = 1
+
+_CODE_CARRYING = {b"PK\x03\x04": "a PyTorch checkpoint", b"\x80\x02": "a pickle", b"\x80\x04": "a pickle"}
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A network read from a file.
+
+    Attributes:
+        network: In evaluation mode, float32, on the CPU.
+        sha256: Hash of the file.
+        training: What the trainer wrote about itself.
+    """
+
+    network: InfiniDepthNetwork
+    sha256: str
+    training: dict[str, Any]
+
+
+def save_weights(network: InfiniDepthNetwork, path: Path, metadata: dict[str, Any]) -> None:
+    """Writes a network, all or nothing: parameters in float16, buffers in float32.
+
+    Args:
+        network: The network; it stays as it is.
+        path: File to write, usually `*.safetensors`.
+        metadata: JSON values about the training (steps, data, seed, scores).
+
+    Raises:
+        ModelError: a weight is not finite or too large for float16.
+        OutputError: the file cannot be written.
+    """
+    parameters = {name for name, _ in network.named_parameters()}
+    tensors = {}
+    for name, value in network.state_dict().items():
+        tensor = value.detach().cpu().to(torch.float16 if name in parameters else torch.float32).contiguous()
+        if not bool(torch.isfinite(tensor).all()):
+            raise ModelError(
+                f"The weights '{name}' are not finite in half precision.", "Train again from a checkpoint."
+            )
+        tensors[name] = tensor
+    header = {
+        "format": FORMAT,
+        "version": str(FORMAT_VERSION),
+        "config": json.dumps(network.config.to_json()),
+        "training": json.dumps(metadata),
+    }
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, partial, metadata=header)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def load_weights(path: Path) -> WeightsFile:
+    """Reads a network that `save_weights` wrote. Nothing in the file can run code.
+
+    Raises:
+        ModelError: there is no such file, it is of another kind, too new or damaged.
+    """
+    _refuse_foreign(path)
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            header = file.metadata() or {}
+            config = _read_config(path, header)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(
+            f"{path} is damaged or not a safetensors file: {error}.", "Copy or download the weights again."
+        ) from error
+    network = InfiniDepthNetwork(config)
+    _load_state(path, network, tensors)
+    return WeightsFile(network.eval(), sha256_of(path), json.loads(header.get("training", "{}")))
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of a file's bytes, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _refuse_foreign(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+    except FileNotFoundError:
+        raise ModelError(f"There is no model file {path}.", "Check the path, or use the bundled model.") from None
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from error
+    for magic, what in _CODE_CARRYING.items():
+        if start.startswith(magic):
+            raise ModelError(
+                f"{path} is {what}, which may run code when it is opened, and was refused.",
+                "Use weights in the safetensors format.",
+            )
+    # A safetensors file starts with the length of its JSON header.
+    if len(start) < 9 or start[8:9] != b"{":
+        raise ModelError(f"{path} is not a safetensors file.", "Choose a .safetensors file that InfiniDepth wrote.")
+
+
+def _read_config(path: Path, header: dict[str, str]) -> NetworkConfig:
+    if header.get("format") != FORMAT:
+        raise ModelError(
+            f"{path} holds the weights of another kind of model.", "Choose a .safetensors file that InfiniDepth wrote."
+        )
+    if header.get("version") != str(FORMAT_VERSION):
+        raise ModelError(
+            f"{path} has format version {header.get('version')}, this InfiniDepth reads version {FORMAT_VERSION}.",
+            "Update InfiniDepth.",
+        )
+    try:
+        return NetworkConfig.from_json(json.loads(header["config"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"The header of {path} is damaged: {error}.", "Copy or download the weights again.") from error
+
+
+def _load_state(path: Path, network: InfiniDepthNetwork, tensors: dict[str, torch.Tensor]) -> None:
+    expected = network.state_dict()
+    if missing := sorted(expected.keys() - tensors.keys()):
+        raise ModelError(f"{path} lacks {len(missing)} weights, the first is '{missing[0]}'.")
+    if surplus := sorted(tensors.keys() - expected.keys()):
+        raise ModelError(
+            f"{path} has {len(surplus)} weights that the model does not know, the first is '{surplus[0]}'."
+        )
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            raise ModelError(
+                f"In {path} the weights '{name}' have shape {tuple(tensor.shape)}, expected {tuple(expected[name].shape)}."
+            )
+        if not bool(torch.isfinite(tensor).all()):
+            raise ModelError(f"In {path} the weights '{name}' are not finite.", "Copy or download the weights again.")
+    network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
