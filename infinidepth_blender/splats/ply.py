@@ -1,0 +1,382 @@
+"""Splat files in the 3DGS layout of PLY: read whatever is around, write what everybody reads.
+
+Layout (Kerbl et al. 2023, as SHARP and InfiniDepth extend it), all float32: x y z, nx ny nz,
+f_dc_0..2, f_rest_* (colour by colour), opacity (logit), scale_0..2 (natural logarithm),
+rot_0..3 (quaternion w, x, y, z). Further elements carry the camera: image_size (width, height),
+intrinsic (K, row by row), extrinsic (4x4 camera-to-world, row by row) and color_space.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from plyfile import PlyData, PlyElement, PlyParseError
+
+from ..camera import Camera
+from ..errors import OptionsError, SplatFileError
+from ..reconstruction import STAGING_SUFFIX, ColorSpace, Gaussians, output_error
+from .sh import rgb_to_dc
+
+_OPACITY_RANGE = (np.float32(1e-6), np.float32(1 - 1e-6))
+"""Opacities in files stay inside, where their logit is finite."""
+
+FLAT_THICKNESS = 1e-3
+"""Third scale of two-dimensional Gaussians, in units of their smaller one."""
+
+_TINY_SCALE = 1e-20
+_CAMERA_ELEMENTS = ("image_size", "intrinsic", "extrinsic", "color_space")
+_SHARP_ELEMENTS = ("version", "frame")
+_SHARP_VERSION = (1, 5, 0)
+_REST_COUNTS = (0, 9, 24, 45)
+_BLOCK_ROWS = 4096
+"""Rows converted at a time: a block and its results stay in the processor's cache."""
+
+
+@dataclass(frozen=True)
+class SplatFile:
+    """What a splat file holds.
+
+    Attributes:
+        gaussians: The Gaussians, in the file's own axes (OpenCV camera axes in ours).
+        camera: The camera that the file brings, if it does.
+        cam_to_world: (4, 4) float64 pose of that camera; identity if the file names none.
+        color_space: Encoding of the colours.
+        dropped: Number of Gaussians left out because a value was not a number.
+        extra: Other elements of the file and their values or their number of rows.
+    """
+
+    gaussians: Gaussians
+    camera: Camera | None = None
+    cam_to_world: NDArray[np.float64] = field(default_factory=lambda: np.eye(4))
+    color_space: ColorSpace = "srgb"
+    dropped: int = 0
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+# -- writing ----------------------------------------------------------------------
+
+
+def write_splats(
+    path: Path,
+    gaussians: Gaussians,
+    camera: Camera | None = None,
+    color_space: ColorSpace = "srgb",
+    cam_to_world: NDArray[Any] | None = None,
+) -> None:
+    """Writes a splat file, all or nothing.
+
+    Positions are written as they are. With a camera, the elements image_size, intrinsic,
+    extrinsic and color_space follow, the last 0 for sRGB as SHARP writes it. Linear colours
+    are marked by 1 and SHARP's version element, without which a 1 means nothing (see
+    `read_splats`).
+
+    Args:
+        path: The file; its folder is made where needed.
+        gaussians: What to write; all coefficients are kept.
+        camera: The photo's camera.
+        color_space: Encoding of the colours.
+        cam_to_world: (4, 4) pose of the camera; None is the identity.
+
+    Raises:
+        OutputError: the file cannot be written; an older one of that name is untouched.
+    """
+    # The header is plyfile's; the rows follow in blocks, so that no second copy of everything is held.
+    dtype = np.dtype([(name, "<f4") for name in _property_names(gaussians.sh.shape[1])])
+    rows_to_come = np.broadcast_to(np.empty((), dtype), (len(gaussians),))
+    tail = [] if camera is None else _camera_elements(camera, color_space, cam_to_world)
+    header = PlyData([PlyElement.describe(rows_to_come, "vertex"), *tail], text=False, byte_order="<").header
+    with atomic_file(path) as stream:
+        stream.write(header.encode("ascii") + b"\n")
+        for block in _vertex_blocks(gaussians):
+            stream.write(block.data)
+        for element in tail:
+            stream.write(element.data.tobytes())
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """A binary file that becomes `path` when the block ends without an error.
+
+    Raises:
+        OutputError: the file cannot be written; nothing is left behind.
+    """
+    partial = path.with_name(path.name + STAGING_SUFFIX)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with partial.open("wb") as stream:
+                yield stream
+            os.replace(partial, path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise output_error(error, path) from error
+
+
+def _property_names(coefficients: int) -> list[str]:
+    names = [*"xyz", "nx", "ny", "nz"] + [f"f_dc_{i}" for i in range(3)]
+    names += [f"f_rest_{i}" for i in range(3 * (coefficients - 1))]
+    return names + ["opacity"] + [f"scale_{i}" for i in range(3)] + [f"rot_{i}" for i in range(4)]
+
+
+def _vertex_blocks(gaussians: Gaussians) -> Iterator[NDArray[np.float32]]:
+    """The rows of the element `vertex`, some thousand at a time; a block is valid until the next."""
+    count, rest = len(gaussians), 3 * (gaussians.sh.shape[1] - 1)
+    buffer = np.zeros((min(count, _BLOCK_ROWS), 17 + rest), dtype="<f4")
+    for start in range(0, count, _BLOCK_ROWS):
+        rows = slice(start, min(start + _BLOCK_ROWS, count))
+        block = buffer[: rows.stop - start]
+        opacity = np.clip(gaussians.opacities[rows], _OPACITY_RANGE[0], _OPACITY_RANGE[1])
+        block[:, 0:3] = gaussians.means[rows]
+        block[:, 6:9] = gaussians.sh[rows, 0]
+        block[:, 9 : 9 + rest] = gaussians.sh[rows, 1:].transpose(0, 2, 1).reshape(len(block), rest)
+        block[:, 9 + rest] = np.log(opacity / (1 - opacity))
+        block[:, 10 + rest : 13 + rest] = np.log(np.maximum(gaussians.scales[rows], np.float32(_TINY_SCALE)))
+        block[:, 13 + rest : 17 + rest] = gaussians.rotations[rows]
+        yield block
+
+
+def _camera_elements(camera: Camera, color_space: ColorSpace, cam_to_world: NDArray[Any] | None) -> list[PlyElement]:
+    pose = np.eye(4) if cam_to_world is None else np.asarray(cam_to_world)
+    elements = [
+        _list_element("image_size", [camera.width_px, camera.height_px], "<u4"),
+        _list_element("intrinsic", camera.matrix().ravel(), "<f4"),
+        _list_element("extrinsic", pose.ravel(), "<f4"),
+        _list_element("color_space", [0 if color_space == "srgb" else 1], "u1"),
+    ]
+    if color_space == "linear":
+        elements.append(_list_element("version", _SHARP_VERSION, "u1"))
+    return elements
+
+
+def _list_element(name: str, values: Any, dtype: str) -> PlyElement:
+    return PlyElement.describe(np.asarray(values).astype(dtype).view([(name, dtype)]), name)
+
+
+# -- reading ----------------------------------------------------------------------
+
+
+def read_splats(path: Path) -> SplatFile:
+    """Reads a splat file: binary of either byte order or ASCII, with or without extras.
+
+    Missing normals, spherical harmonics, opacity (then 1) and rotation (then none) are
+    fine, as are colours as red, green, blue instead of f_dc. Quaternions are normalised.
+    Gaussians with a value that is not a number are left out and counted.
+
+    A `color_space` of 1 means linear only beside SHARP's own elements: InfiniDepth's
+    official export writes 1 for sRGB colours.
+
+    Raises:
+        SplatFileError: the file is missing, no PLY, truncated, or holds no splats.
+    """
+    data = open_ply(path)
+    if "vertex" not in data or data["vertex"].count == 0:
+        raise SplatFileError(f"{path} holds no splats: it has no vertices.", "Choose a splat file in the 3DGS layout.")
+    table = _Table(data["vertex"].data)
+    _check_layout(path, table)
+    gaussians = _decode(table)
+    good = _finite_rows(gaussians)
+    dropped = 0
+    if good is not None:
+        dropped = len(gaussians) - int(good.sum())
+        gaussians = Gaussians(*(getattr(gaussians, name)[good] for name in Gaussians.__dataclass_fields__))
+    if len(gaussians) == 0:
+        raise SplatFileError(f"{path} holds no usable splats: every one has values that are not numbers.")
+    camera, cam_to_world = _camera_of(path, data)
+    others = [e for e in data.elements if e.name not in ("vertex", *_CAMERA_ELEMENTS)]
+    return SplatFile(
+        gaussians=gaussians,
+        camera=camera,
+        cam_to_world=cam_to_world,
+        color_space=_color_space_of(data),
+        dropped=dropped,
+        extra={e.name: _small_values(e) for e in others},
+    )
+
+
+def open_ply(path: Path) -> PlyData:
+    """Opens any PLY; the tables of binary files are mapped into memory.
+
+    Raises:
+        SplatFileError: the file is missing, no PLY, or truncated.
+    """
+    remedy = "Export or download the file again."
+    try:
+        with path.open("rb") as stream:
+            if stream.read(3) != b"ply":
+                raise SplatFileError(f"{path} is not a PLY file.", "Choose a .ply file with Gaussian splats.")
+            stream.seek(0)
+            return PlyData.read(stream, mmap="c")
+    except FileNotFoundError:
+        raise SplatFileError(f"{path} does not exist.", "Check the path.") from None
+    except IsADirectoryError:
+        raise SplatFileError(f"{path} is a folder, not a PLY file.", "Choose the .ply file inside it.") from None
+    except OSError as error:
+        raise SplatFileError(f"{path} cannot be read: {error.strerror or error}.", "Check the permissions.") from error
+    except PlyParseError as error:
+        raise SplatFileError(f"{path} is damaged: {error}.", remedy) from error
+    except (ValueError, OverflowError, MemoryError) as error:
+        raise SplatFileError(f"{path} is damaged: it is shorter than its header says.", remedy) from error
+
+
+class _Table:
+    """Columns of a structured array by name, as float32 blocks."""
+
+    def __init__(self, data: NDArray[Any]) -> None:
+        self.names: tuple[str, ...] = data.dtype.names or ()
+        self.count = len(data)
+        self._data = data
+        kinds = {data.dtype[name] for name in self.names}
+        kind = kinds.pop() if len(kinds) == 1 else None
+        # A packed table of one type is a plain matrix: slices of it are far faster than fields.
+        packed = kind is not None and kind.kind == "f" and data.dtype.itemsize == kind.itemsize * len(self.names)
+        self._matrix = data.view(kind).reshape(self.count, len(self.names)) if packed else None
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.names
+
+    def columns(self, names: list[str], rows: slice) -> NDArray[np.float32]:
+        """(rows, len(names)) float32, a view of the file where possible."""
+        if self._matrix is None:
+            return np.stack([self._data[name][rows].astype(np.float32) for name in names], axis=-1)
+        index = [self.names.index(name) for name in names]
+        if index == list(range(index[0], index[0] + len(index))):
+            return self._matrix[rows, index[0] : index[0] + len(index)].astype(np.float32, copy=False)
+        return self._matrix[rows][:, index].astype(np.float32, copy=False)
+
+
+def _check_layout(path: Path, table: _Table) -> None:
+    if "packed_position" in table:
+        raise SplatFileError(f"{path} is a compressed PLY, which cannot be read.", "Export it as an uncompressed PLY.")
+    if "x" not in table or "y" not in table or "z" not in table:
+        raise SplatFileError(f"{path} has no positions (x, y, z).", "Choose a splat file in the 3DGS layout.")
+    if "scale_0" not in table:
+        kind = "a point cloud or mesh" if "red" in table or "nx" in table else "a plain PLY"
+        raise SplatFileError(
+            f"{path} holds no splats: it is {kind} without sizes (scale_0, scale_1, scale_2).",
+            "Choose a splat file in the 3DGS layout, such as splats.ply of a reconstruction.",
+        )
+    if "f_dc_0" not in table and "red" not in table:
+        raise SplatFileError(f"{path} has no colours (f_dc_0 or red).", "Choose a splat file in the 3DGS layout.")
+    rest = sum(name.startswith("f_rest_") for name in table.names)
+    if rest not in _REST_COUNTS:
+        raise SplatFileError(
+            f"{path} has {rest} SH coefficients in f_rest, which fits no degree; 0, 9, 24 or 45 do.",
+            "Export the splats again with spherical harmonics of degree 0 to 3.",
+        )
+
+
+def _decode(table: _Table) -> Gaussians:
+    """Activated parameters of all rows, block by block."""
+    count = table.count
+    rest_names = sorted((n for n in table.names if n.startswith("f_rest_")), key=lambda n: int(n[7:]))
+    coefficients = 1 + len(rest_names) // 3
+    color_names = [f"f_dc_{i}" for i in range(3)] if "f_dc_0" in table else ["red", "green", "blue"]
+    integer_colors = "f_dc_0" not in table and table._data.dtype["red"].kind in "ui"
+    color_scale = 1 / np.iinfo(table._data.dtype["red"]).max if integer_colors else 1.0
+    scale_names = [f"scale_{i}" for i in range(3) if f"scale_{i}" in table]
+    rotation_names = [f"rot_{i}" for i in range(4)]
+    means, scales = np.empty((count, 3), np.float32), np.empty((count, 3), np.float32)
+    rotations, opacities = np.empty((count, 4), np.float32), np.ones(count, np.float32)
+    sh = np.empty((count, coefficients, 3), np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, count, _BLOCK_ROWS):
+            rows = slice(start, min(start + _BLOCK_ROWS, count))
+            means[rows] = table.columns(["x", "y", "z"], rows)
+            scales[rows] = _three_scales(np.exp(table.columns(scale_names, rows)))
+            rotations[rows] = _unit_quaternions(
+                table.columns(rotation_names, rows)
+                if "rot_3" in table
+                else np.tile([[1, 0, 0, 0]], (len(means[rows]), 1))
+            )
+            if "opacity" in table:
+                opacities[rows] = 1 / (1 + np.exp(-table.columns(["opacity"], rows)[:, 0]))
+            color = table.columns(color_names, rows)
+            sh[rows, 0] = color if "f_dc_0" in table else rgb_to_dc(color * np.float32(color_scale))
+            if rest_names:
+                rest = table.columns(rest_names, rows).reshape(-1, 3, coefficients - 1)
+                sh[rows, 1:] = rest.transpose(0, 2, 1)
+    return Gaussians(means, scales, rotations, opacities, sh)
+
+
+def _three_scales(scales: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Spheres (one scale) and flat discs (two) become general Gaussians."""
+    if scales.shape[1] == 1:
+        return np.repeat(scales, 3, axis=1)
+    if scales.shape[1] == 2:
+        return np.column_stack([scales, scales.min(axis=1) * np.float32(FLAT_THICKNESS)])
+    return scales
+
+
+def _unit_quaternions(q: NDArray[Any]) -> NDArray[np.float32]:
+    """Normalised; zero becomes no rotation."""
+    q = np.asarray(q, dtype=np.float32)
+    length = np.sqrt(np.einsum("ni,ni->n", q, q))
+    unit = q / np.where(length == 0, 1, length)[:, None]
+    unit[length == 0] = (1, 0, 0, 0)
+    return unit
+
+
+def _finite_rows(gaussians: Gaussians) -> NDArray[np.bool_] | None:
+    """(N,) rows in which every value is finite; None if all are."""
+    arrays = [np.asarray(getattr(gaussians, name)) for name in Gaussians.__dataclass_fields__]
+    with np.errstate(over="ignore", invalid="ignore"):
+        # One sum a table tells in one pass whether there is anything to look for.
+        if all(np.isfinite(array.sum(dtype=np.float32)) for array in arrays):
+            return None
+    good = np.ones(len(gaussians), dtype=bool)
+    for array in arrays:
+        good &= np.isfinite(array).reshape(len(array), -1).all(axis=1)
+    return None if good.all() else good
+
+
+def _values(data: PlyData, name: str) -> NDArray[Any] | None:
+    """The values of an element of one property, whatever the property is called."""
+    if name not in data or len(data[name].properties) != 1:
+        return None
+    values = data[name].data[data[name].properties[0].name]
+    return None if values.dtype == object else np.asarray(values)
+
+
+def _small_values(element: PlyElement) -> Any:
+    """The values of a short element of one property, else its number of rows."""
+    if element.count > 16 or len(element.properties) != 1:
+        return element.count
+    return np.asarray(element.data[element.properties[0].name]).tolist()
+
+
+def _camera_of(path: Path, data: PlyData) -> tuple[Camera | None, NDArray[np.float64]]:
+    """Camera and pose that the file brings.
+
+    Early SHARP files have four values in `intrinsic` (fx, fy, width, height) and no image_size.
+    """
+    intrinsic, size, extrinsic = (_values(data, n) for n in ("intrinsic", "image_size", "extrinsic"))
+    pose = np.eye(4)
+    if extrinsic is not None and extrinsic.size in (12, 16) and np.isfinite(extrinsic).all():
+        pose[: extrinsic.size // 4] = extrinsic.reshape(-1, 4)
+    if intrinsic is None:
+        return None, pose
+    try:
+        if intrinsic.size == 9 and size is not None and size.size == 2:
+            fx, _, cx, _, fy, cy = (float(v) for v in intrinsic[:6])
+            return Camera(int(size[0]), int(size[1]), fx, fy, cx, cy), pose
+        if intrinsic.size == 4:
+            fx, fy, width, height = (float(v) for v in intrinsic)
+            return Camera(int(width), int(height), fx, fy, width / 2, height / 2), pose
+    except (OptionsError, ValueError, OverflowError):
+        pass  # The splats are worth having without their camera.
+    return None, pose
+
+
+def _color_space_of(data: PlyData) -> ColorSpace:
+    code = _values(data, "color_space")
+    by_sharp = any(name in data for name in _SHARP_ELEMENTS)
+    return "linear" if by_sharp and code is not None and code.size and int(code[0]) == 1 else "srgb"

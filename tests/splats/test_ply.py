@@ -1,0 +1,329 @@
+"""Splat files: written as everybody reads them, read however they were written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from plyfile import PlyData, PlyElement
+
+from infinidepth_blender.camera import Camera
+from infinidepth_blender.errors import OutputError, SplatFileError
+from infinidepth_blender.reconstruction import Gaussians
+from infinidepth_blender.splats.ply import open_ply, read_splats, write_splats
+from infinidepth_blender.splats.sh import SH_C0
+
+GOLDENS = Path(os.environ.get("INFINIDEPTH_GOLDENS", Path(__file__).parents[3] / "shared" / "reference" / "goldens"))
+GOLDEN_FILES = sorted(GOLDENS.glob("ply_*.ply"))
+CAMERA = Camera(640, 480, 700.0, 710.0, 321.5, 239.0)
+
+
+def random_gaussians(count: int = 50, coefficients: int = 1, seed: int = 3) -> Gaussians:
+    rng = np.random.default_rng(seed)
+    rotations = rng.standard_normal((count, 4)).astype(np.float32)
+    return Gaussians(
+        means=rng.standard_normal((count, 3)).astype(np.float32),
+        scales=np.exp(rng.standard_normal((count, 3))).astype(np.float32),
+        rotations=rotations / np.linalg.norm(rotations, axis=1, keepdims=True),
+        opacities=rng.uniform(0.05, 0.95, count).astype(np.float32),
+        sh=rng.standard_normal((count, coefficients, 3)).astype(np.float32),
+    )
+
+
+def assert_same(a: Gaussians, b: Gaussians, rtol: float = 2e-6) -> None:
+    for name in Gaussians.__dataclass_fields__:
+        np.testing.assert_allclose(getattr(a, name), getattr(b, name), rtol=rtol, atol=1e-6, err_msg=name)
+
+
+def table_of(gaussians: Gaussians, tmp_path: Path) -> np.ndarray:
+    """The vertex table of a file in our own layout, to be changed by a test."""
+    write_splats(tmp_path / "own.ply", gaussians)
+    return np.array(open_ply(tmp_path / "own.ply")["vertex"].data)
+
+
+def write_table(table: np.ndarray, path: Path, **how) -> Path:
+    PlyData([PlyElement.describe(table, "vertex")], **how).write(path)
+    return path
+
+
+def keep(table: np.ndarray, names: list[str], types: dict[str, str] | None = None) -> np.ndarray:
+    out = np.empty(len(table), [(n, (types or {}).get(n, "f4")) for n in names])
+    for name in names:
+        out[name] = table[name]
+    return out
+
+
+# -- round trips ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("coefficients", [1, 4, 9, 16])
+def test_what_was_written_is_read_back(tmp_path, coefficients):
+    gaussians = random_gaussians(5000, coefficients)
+    pose = np.eye(4)
+    pose[:3, 3] = (1, 2, 3)
+    write_splats(tmp_path / "splats.ply", gaussians, CAMERA, cam_to_world=pose)
+    file = read_splats(tmp_path / "splats.ply")
+    assert_same(file.gaussians, gaussians)
+    assert file.camera == CAMERA
+    assert file.color_space == "srgb"
+    assert file.dropped == 0
+    np.testing.assert_array_equal(file.cam_to_world, pose)
+
+
+def test_a_file_without_camera_has_none_and_linear_colours_stay_linear(tmp_path):
+    write_splats(tmp_path / "bare.ply", random_gaussians())
+    assert read_splats(tmp_path / "bare.ply").camera is None
+    write_splats(tmp_path / "linear.ply", random_gaussians(), CAMERA, color_space="linear")
+    assert read_splats(tmp_path / "linear.ply").color_space == "linear"
+
+
+def test_extreme_opacities_and_scales_stay_finite_in_the_file(tmp_path):
+    gaussians = random_gaussians(3)
+    gaussians.opacities[:] = (0, 1, 0.5)
+    gaussians.scales[0] = 0
+    write_splats(tmp_path / "extreme.ply", gaussians)
+    table = open_ply(tmp_path / "extreme.ply")["vertex"].data
+    assert np.isfinite(table.view("<f4")).all()
+    np.testing.assert_allclose(read_splats(tmp_path / "extreme.ply").gaussians.opacities, (0, 1, 0.5), atol=2e-6)
+
+
+# -- goldens --------------------------------------------------------------------------
+
+needs_goldens = pytest.mark.skipif(not GOLDEN_FILES, reason=f"no golden splat files in {GOLDENS}")
+
+
+@pytest.fixture
+def golden_input():
+    return np.load(GOLDENS / "ply_input.npz")
+
+
+@needs_goldens
+@pytest.mark.parametrize("path", GOLDEN_FILES, ids=lambda p: p.stem)
+def test_golden_files_are_read_and_written_back_byte_for_byte(path, tmp_path):
+    file = read_splats(path)
+    assert file.dropped == 0
+    assert file.color_space == "srgb"
+    write_splats(tmp_path / "again.ply", file.gaussians, file.camera, cam_to_world=file.cam_to_world)
+    ours, golden = (tmp_path / "again.ply").read_bytes(), path.read_bytes()
+    end = golden.index(b"end_header\n") + len(b"end_header\n")
+    assert ours[:end] == golden[:end]
+    assert len(ours) == len(golden)
+    a, b = open_ply(tmp_path / "again.ply"), open_ply(path)
+    for element in b.elements:
+        if element.name == "color_space":
+            continue  # 1 in the official export, although its colours are sRGB
+        for name in element.data.dtype.names:
+            # A float32 opacity near 1 has a coarse logit; files of others are only as good as that.
+            tolerance = 2e-2 if name == "opacity" else 2e-6
+            np.testing.assert_allclose(
+                a[element.name][name], b[element.name][name], rtol=tolerance, atol=2e-6, err_msg=name
+            )
+
+
+@needs_goldens
+def test_golden_parameters_come_out_activated(golden_input):
+    for path in GOLDEN_FILES:
+        gaussians = read_splats(path).gaussians
+        if "cov" not in path.name:
+            np.testing.assert_allclose(gaussians.scales, golden_input["scales"], rtol=1e-5)
+        np.testing.assert_allclose(gaussians.opacities, golden_input["opacities"], atol=2e-6)
+        expected = golden_input["harmonics"].transpose(0, 2, 1)[:, : gaussians.sh.shape[1]]
+        np.testing.assert_allclose(gaussians.sh, expected, rtol=1e-6)
+
+
+@needs_goldens
+def test_our_writing_of_the_golden_input_is_the_golden_file(golden_input, tmp_path):
+    """The official default subtracts the mean; ours never moves anything, so the test does."""
+    g = golden_input
+    cases = {"ply_default": 1, "ply_camera_full_sh": g["harmonics"].shape[2]}
+    for stem, coefficients in cases.items():
+        path = GOLDENS / f"{stem}.ply"
+        if not path.is_file():
+            continue
+        shifted = g["means"] - g["means"].mean(axis=0) if coefficients == 1 else g["means"]
+        sh = g["harmonics"].transpose(0, 2, 1)[:, :coefficients]
+        write_splats(tmp_path / "ours.ply", Gaussians(shifted, g["scales"], g["rotations"], g["opacities"], sh))
+        ours, golden = open_ply(tmp_path / "ours.ply")["vertex"], open_ply(path)["vertex"]
+        assert ours.header == golden.header
+        for name in golden.data.dtype.names:
+            np.testing.assert_allclose(ours[name], golden[name], rtol=1e-6, atol=1e-6, err_msg=name)
+
+
+# -- files of others ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", [{"text": True}, {"byte_order": ">"}, {"byte_order": "<"}])
+def test_every_encoding_gives_the_same_splats(tmp_path, how):
+    gaussians = random_gaussians(40, 4)
+    path = write_table(table_of(gaussians, tmp_path), tmp_path / "other.ply", **how)
+    assert_same(read_splats(path).gaussians, gaussians)
+
+
+def test_a_sharp_file_without_normals_and_with_its_own_elements(tmp_path):
+    gaussians = random_gaussians(10)
+    table = table_of(gaussians, tmp_path)
+    names = [n for n in table.dtype.names if not n.startswith("n")]
+
+    def element(name: str, values, dtype: str) -> PlyElement:
+        return PlyElement.describe(np.array([(v,) for v in values], [(name, dtype)]), name)
+
+    PlyData([
+        PlyElement.describe(keep(table, names), "vertex"),
+        element("extrinsic", np.eye(4).ravel(), "f4"),
+        element("intrinsic", CAMERA.matrix().ravel(), "f4"),
+        element("image_size", (640, 480), "u4"),
+        element("frame", (1, 10), "i4"),
+        element("disparity", (0.1, 0.9), "f4"),
+        element("color_space", (1,), "u1"),
+        element("version", (1, 5, 0), "u1"),
+    ]).write(tmp_path / "sharp.ply")  # fmt: skip
+    file = read_splats(tmp_path / "sharp.ply")
+    assert_same(file.gaussians, gaussians)
+    assert file.camera == CAMERA
+    assert file.color_space == "linear"
+    assert file.extra["version"] == [1, 5, 0]
+
+
+def test_byte_colours_stand_in_for_f_dc(tmp_path):
+    table = table_of(random_gaussians(4), tmp_path)
+    names = [*"xyz", "red", "green", "blue", "scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3"]
+    out = np.zeros(4, [(n, "u1" if n in ("red", "green", "blue") else "f4") for n in names])
+    for name in names:
+        if name in table.dtype.names:
+            out[name] = table[name]
+    out["red"] = 255
+    file = read_splats(write_table(out, tmp_path / "bytes.ply"))
+    np.testing.assert_allclose(file.gaussians.sh[:, 0] * SH_C0 + 0.5, [[1, 0, 0]] * 4, atol=1e-6)
+    np.testing.assert_array_equal(file.gaussians.opacities, 1)
+
+
+def test_two_dimensional_gaussians_become_flat_ones(tmp_path):
+    gaussians = random_gaussians(4)
+    table = table_of(gaussians, tmp_path)
+    flat = keep(table, [n for n in table.dtype.names if n != "scale_2"])
+    scales = read_splats(write_table(flat, tmp_path / "flat.ply")).gaussians.scales
+    np.testing.assert_allclose(scales[:, :2], gaussians.scales[:, :2], rtol=1e-5)
+    assert (scales[:, 2] < 0.01 * scales[:, :2].min(axis=1)).all()
+
+
+def test_rotations_are_normalised_and_mixed_types_read(tmp_path):
+    gaussians = random_gaussians(6)
+    table = table_of(gaussians, tmp_path)
+    for i in range(4):
+        table[f"rot_{i}"] *= 7
+    out = keep(table, list(table.dtype.names), {"x": "f8", "opacity": "f8"})
+    assert_same(read_splats(write_table(out, tmp_path / "mixed.ply")).gaussians, gaussians)
+    table["rot_0"] = table["rot_1"] = table["rot_2"] = table["rot_3"] = 0
+    np.testing.assert_array_equal(
+        read_splats(write_table(table, tmp_path / "zero.ply")).gaussians.rotations, [[1, 0, 0, 0]] * 6
+    )
+
+
+def test_values_that_are_not_numbers_are_left_out_and_counted(tmp_path):
+    gaussians = random_gaussians(10)
+    table = table_of(gaussians, tmp_path)
+    table["x"][2] = np.nan
+    table["scale_1"][5] = np.inf
+    table["f_dc_2"][7] = np.nan
+    table["opacity"][8] = np.inf  # the logit of 1, as SHARP may write it: a good value
+    file = read_splats(write_table(table, tmp_path / "nan.ply"))
+    assert file.dropped == 3
+    assert len(file.gaussians) == 7
+    assert file.gaussians.opacities[5] == 1
+
+
+def test_a_useless_camera_does_not_cost_the_splats(tmp_path):
+    write_splats(tmp_path / "a.ply", random_gaussians(), CAMERA)
+    data = PlyData.read(tmp_path / "a.ply")
+    data["intrinsic"].data["intrinsic"] = 0
+    data.write(tmp_path / "b.ply")
+    assert read_splats(tmp_path / "b.ply").camera is None
+
+
+# -- bad files ------------------------------------------------------------------------
+
+
+def _bad(name: str, tmp_path: Path) -> Path:
+    path = tmp_path / f"{name}.ply"
+    write_splats(tmp_path / "good.ply", random_gaussians(100))
+    good = (tmp_path / "good.ply").read_bytes()
+    table = table_of(random_gaussians(5), tmp_path)
+    match name:
+        case "truncated":
+            path.write_bytes(good[:-50])
+        case "header_cut":
+            path.write_bytes(good[:100])
+        case "text":
+            path.write_text("this is no splat file\n")
+        case "empty":
+            path.write_bytes(b"")
+        case "garbage_header":
+            path.write_bytes(b"ply\n" + bytes(range(256)) * 4)
+        case "huge_count":
+            path.write_bytes(good.replace(b"vertex 100\n", b"vertex 99999999999\n"))
+        case "no_vertices":
+            path.write_bytes(good.replace(b"vertex 100\n", b"vertex 0\n")[: good.index(b"end_header") + 9])
+        case "point_cloud":
+            write_table(keep(table, ["x", "y", "z", "nx", "ny", "nz"]), path)
+        case "compressed":
+            write_table(np.zeros(3, [("packed_position", "u4")]), path)
+        case "odd_sh":
+            write_table(keep(random_rest(table), [*table.dtype.names, "f_rest_0", "f_rest_1"]), path)
+        case "all_nan":
+            table["x"] = np.nan
+            write_table(table, path)
+    return path
+
+
+def random_rest(table: np.ndarray) -> np.ndarray:
+    out = np.zeros(len(table), [*table.dtype.descr, ("f_rest_0", "f4"), ("f_rest_1", "f4")])
+    for name in table.dtype.names:
+        out[name] = table[name]
+    return out
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("missing", "does not exist"),
+        ("truncated", "damaged"),
+        ("header_cut", "damaged"),
+        ("text", "not a PLY"),
+        ("empty", "not a PLY"),
+        ("garbage_header", "damaged"),
+        ("huge_count", "damaged"),
+        ("no_vertices", "no splats"),
+        ("point_cloud", "point cloud"),
+        ("compressed", "compressed"),
+        ("odd_sh", "f_rest"),
+        ("all_nan", "not numbers"),
+    ],
+)
+def test_bad_files_get_one_clear_sentence(tmp_path, name, word):
+    path = _bad(name, tmp_path)
+    with pytest.raises(SplatFileError) as caught:
+        read_splats(path)
+    assert word in caught.value.message
+    assert path.name in caught.value.message
+
+
+def test_a_folder_is_no_splat_file(tmp_path):
+    with pytest.raises(SplatFileError, match="folder"):
+        read_splats(tmp_path)
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "splats.ply"
+    write_splats(path, random_gaussians(5))
+    before = path.read_bytes()
+    broken = random_gaussians(5)
+    object.__setattr__(broken, "rotations", broken.rotations[:, :2])
+    with pytest.raises(ValueError):
+        write_splats(path, broken)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["splats.ply"]
+    (tmp_path / "a_file").write_text("")
+    with pytest.raises(OutputError):
+        write_splats(tmp_path / "a_file" / "splats.ply", random_gaussians(5))
