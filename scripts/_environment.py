@@ -181,10 +181,10 @@ def _torch_arguments(torch: str) -> list[str]:
     """The torch build that fits this machine, as arguments for pip."""
     sys.path.insert(0, str(ROOT))
     try:
-        from infinidepth_blender.engine import runtime
+        from infinidepth_blender.engine import torch_builds
     finally:
         sys.path.remove(str(ROOT))
-    return runtime.torch_pip_arguments(torch)
+    return torch_builds.torch_pip_arguments(torch)
 
 
 def _make(folder: Path, base: Path, steps: list[list[str]], what: str) -> Path:
