@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,10 +68,10 @@ def save_weights(network: InfiniDepthNetwork, path: Path, metadata: dict[str, An
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, partial, metadata=header)
-        os.replace(partial, path)
-    except OSError as error:
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
         partial.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
+        raise OutputError(f"{path} cannot be written: {error}.") from error
 
 
 def load_weights(path: Path) -> WeightsFile:

@@ -1,0 +1,206 @@
+"""The implicit decoder, rewritten for one encoded photo so that queries are cheap.
+
+Bilinear interpolation commutes with linear layers, and the fusion has no residual path,
+so between two rectifiers everything is one linear map. For each level the part that acts
+on features is applied to the feature map once; what is left per query is: interpolate,
+add one small matrix product, rectify; three times, and a head. Derivatives with respect
+to the coordinate follow the same chain in closed form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from .decoder import ImplicitDecoder
+from .interpolate import AxisBand, axis_weights, grid_axis, sample_points, sample_points_with_slopes
+
+_BLOCK_COLUMNS = 256
+_BLOCK_PIXELS = 4096
+"""Pixels evaluated at a time on a grid: the intermediate values stay in the processor's cache."""
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """Rectified sum of interpolated maps and, from the second stage on, a product with the stage before.
+
+    Attributes:
+        maps: Channels-last maps (h, w, C); constants are folded into the first.
+        carry: (C_before, C) matrix, or None for the first stage.
+    """
+
+    maps: tuple[Tensor, ...]
+    carry: Tensor | None
+
+
+class CompiledDecoder:
+    """Evaluates (t, sky logit) for one photo."""
+
+    def __init__(self, stages: list[_Stage], head: nn.Linear, out: nn.Linear) -> None:
+        self.stages = stages
+        self._head_weight, self._head_bias = head.weight.detach(), head.bias.detach()
+        self._out_weight, self._out_bias = out.weight.detach(), out.bias.detach()
+
+    @classmethod
+    def of(cls, decoder: ImplicitDecoder, levels: tuple[Tensor, ...]) -> CompiledDecoder:
+        """Compiles a decoder for the (1, C_k, h_k, w_k) levels of one photo."""
+        with torch.no_grad():
+            features = [level[0].permute(1, 2, 0) for level in levels]
+            stages = []
+            before: Tensor | None = None
+            narrow: nn.Linear | None = None
+            for index, step in enumerate(decoder.steps):
+                widen = step.widen.weight.double()
+                # Everything that is linear between the hidden state before and this rectifier.
+                through = widen @ (step.gate.double()[:, None] * step.project.weight.double())
+                constant = widen @ (step.gate * step.project.bias).double() + step.widen.bias.double()
+                own = _apply(features[index + 1], widen)
+                if narrow is None:
+                    maps = (own, _apply(features[0], through))
+                else:
+                    constant = constant + through @ narrow.bias.double()
+                    before = (through @ narrow.weight.double()).T
+                    maps = (own,)
+                maps[0].add_(constant.float())
+                stages.append(_Stage(maps, None if before is None else before.float().contiguous()))
+                narrow = step.narrow
+            head = _merged(narrow, decoder.head_hidden)
+            return cls(stages, head, decoder.head_out)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the maps live; coordinates must be there, too."""
+        return self._head_weight.device
+
+    def to(self, device: torch.device) -> CompiledDecoder:
+        """The same decoder on another device."""
+        moved = object.__new__(CompiledDecoder)
+        moved.stages = [
+            _Stage(tuple(m.to(device) for m in stage.maps), None if stage.carry is None else stage.carry.to(device))
+            for stage in self.stages
+        ]
+        for name in ("_head_weight", "_head_bias", "_out_weight", "_out_bias"):
+            setattr(moved, name, getattr(self, name).to(device))
+        return moved
+
+    def points(self, coords_yx: Tensor) -> Tensor:
+        """(N, 2) coordinates -> (N, 2): normalised log depth and sky logit."""
+        hidden: Tensor | None = None
+        for stage in self.stages:
+            total = _sum(
+                sample_points(m, axis_weights(coords_yx[:, 0], m.shape[0]), axis_weights(coords_yx[:, 1], m.shape[1]))
+                for m in stage.maps
+            )
+            if hidden is not None and stage.carry is not None:
+                total.addmm_(hidden, stage.carry)
+            hidden = total.relu_()
+        assert hidden is not None
+        return self._head(hidden)
+
+    def points_with_slopes(self, coords_yx: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 2) coordinates -> (N,) normalised log depth and its (N, 2) derivative by (y, x)."""
+        hidden: Tensor | None = None
+        for stage in self.stages:
+            total = _sum(
+                sample_points_with_slopes(
+                    m, axis_weights(coords_yx[:, 0], m.shape[0]), axis_weights(coords_yx[:, 1], m.shape[1])
+                )
+                for m in stage.maps
+            )
+            if hidden is not None and stage.carry is not None:
+                total += hidden @ stage.carry
+            hidden = _relu_with_slopes(total)
+        assert hidden is not None
+        head = hidden @ self._head_weight.T
+        head[0] += self._head_bias
+        out = _relu_with_slopes(head) @ self._out_weight[0]
+        return out[0] + self._out_bias[0], out[1:].T.contiguous()
+
+    def grid_strips(
+        self, height: int, width: int, inside_y: float, inside_x: float, block_pixels: int = _BLOCK_PIXELS
+    ) -> Iterator[tuple[int, int, Tensor]]:
+        """Evaluates the pixel centres of an image in strips of rows.
+
+        Args:
+            height, width: Size of the grid.
+            inside_y, inside_x: Part of the maps that the grid covers, centred.
+            block_pixels: Pixels evaluated at a time.
+
+        Yields:
+            First row, last row (exclusive), and (rows, width, 2) answers as `points` gives them.
+        """
+        columns = min(width, _BLOCK_COLUMNS)
+        rows = max(1, min(height, block_pixels // columns))
+        sizes = {m.shape[:2] for stage in self.stages for m in stage.maps}
+        y_axes = {h: grid_axis(height, h, inside_y, self.device) for h, _ in sizes}
+        x_axes = {w: grid_axis(width, w, inside_x, self.device) for _, w in sizes}
+        column_runs = [(left, min(left + columns, width)) for left in range(0, width, columns)]
+        x_bands = {w: [AxisBand.of(axis, *run) for run in column_runs] for w, axis in x_axes.items()}
+        for top in range(0, height, rows):
+            bottom = min(top + rows, height)
+            y_bands = {h: AxisBand.of(axis, top, bottom) for h, axis in y_axes.items()}
+            # Vertical interpolation first: the maps are narrow, so this is the cheap order.
+            strips = [[_rows_of(m, y_bands[m.shape[0]]) for m in stage.maps] for stage in self.stages]
+            answer = torch.empty(bottom - top, width, 2, device=self.device)
+            for index, (left, right) in enumerate(column_runs):
+                bands = {w: band[index] for w, band in x_bands.items()}
+                answer[:, left:right] = self._block(strips, bands).view(bottom - top, right - left, 2)
+            yield top, bottom, answer
+
+    def _block(self, strips: list[list[Tensor]], x_bands: dict[int, AxisBand]) -> Tensor:
+        hidden: Tensor | None = None
+        for stage, rows in zip(self.stages, strips, strict=True):
+            total: Tensor | None = None
+            for strip in rows:
+                band = x_bands[strip.shape[1]]
+                matrix = band.matrix.expand(len(strip), -1, -1)
+                source = strip[:, band.start : band.stop]
+                total = torch.bmm(matrix, source) if total is None else total.baddbmm_(matrix, source)
+            assert total is not None
+            flat = total.view(-1, total.shape[-1])
+            if hidden is not None and stage.carry is not None:
+                flat.addmm_(hidden, stage.carry)
+            hidden = flat.relu_()
+        assert hidden is not None
+        return self._head(hidden)
+
+    def _head(self, hidden: Tensor) -> Tensor:
+        head = torch.addmm(self._head_bias, hidden, self._head_weight.T).relu_()
+        return torch.addmm(self._out_bias, head, self._out_weight.T)
+
+
+def _apply(features: Tensor, weight: Tensor) -> Tensor:
+    """(h, w, C) features through a (D, C) matrix -> (h, w, D) float32."""
+    return (features @ weight.T.float()).contiguous()
+
+
+def _merged(first: nn.Linear | None, second: nn.Linear) -> nn.Linear:
+    """One layer for two that follow each other without a rectifier between."""
+    if first is None:
+        return second
+    merged = nn.Linear(first.in_features, second.out_features, device=second.weight.device)
+    weight = second.weight.double()
+    merged.weight.copy_(weight @ first.weight.double())
+    merged.bias.copy_(weight @ first.bias.double() + second.bias.double())
+    return merged
+
+
+def _rows_of(features: Tensor, band: AxisBand) -> Tensor:
+    """(h, w, C) -> (lines, w, C)."""
+    source = features[band.start : band.stop]
+    return (band.matrix @ source.flatten(1)).view(-1, *features.shape[1:])
+
+
+def _relu_with_slopes(values: Tensor) -> Tensor:
+    """Rectifies (3, N, C): value and two derivatives, which pass where the value is positive."""
+    return values * (values[0] > 0)
+
+
+def _sum(parts: Iterator[Tensor]) -> Tensor:
+    total = next(parts)
+    for part in parts:
+        total += part
+    return total

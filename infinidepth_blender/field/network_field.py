@@ -1,0 +1,194 @@
+"""The bundled network's answer for one photo as a `DepthField`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .compiled_decoder import CompiledDecoder
+from .device import free_cached_memory, is_out_of_memory
+from .network import InfiniDepthNetwork
+from .preprocess import PreparedImage, prepare_image
+from .protocol import FieldScale
+
+Result = TypeVar("Result")
+Notify = Callable[[str], None]
+
+log_notice: Notify = logging.getLogger(__name__).warning
+_POINTS_PER_CHUNK = 4096
+_MIN_CHUNK = 256
+_T_LIMITS = (-1.0, 2.0)
+"""Depths further out than one whole range beyond the quantiles are never meant."""
+
+
+class NetworkField:
+    """Disparity of one photo, right up to scale: `exp(-log_depth_range * t)`.
+
+    Implements `DepthField`. On a graphics card that runs out of memory, smaller chunks
+    are tried, then the processor takes over, with one notice.
+
+    Attributes:
+        scale: Always `relative`.
+        fov_x_rad: Horizontal field of view of the photo as the network estimates it.
+        pitch_rad, roll_rad: Tilt of the camera as the network estimates it, see `Camera`.
+        log_depth_range: Logarithm of the far over the near depth (98 % and 2 % quantiles).
+    """
+
+    scale: FieldScale = "relative"
+
+    def __init__(
+        self,
+        decoder: CompiledDecoder,
+        prepared: PreparedImage,
+        *,
+        log_depth_range: float,
+        fov_x_rad: float,
+        pitch_rad: float,
+        roll_rad: float,
+        notify: Notify = log_notice,
+    ) -> None:
+        self.log_depth_range = log_depth_range
+        self.fov_x_rad: float | None = fov_x_rad
+        self.pitch_rad = pitch_rad
+        self.roll_rad = roll_rad
+        self._decoder = decoder
+        self._inside_y, self._inside_x = prepared.inside_y, prepared.inside_x
+        self._notify = notify
+        self._chunk = _POINTS_PER_CHUNK
+        self._sky: Tensor | None = None
+
+    def disparity(self, coords_yx: Tensor) -> Tensor:
+        """(N,) disparity at (N, 2) coordinates."""
+        return self._in_chunks(coords_yx, lambda coords: self._to_disparity(self._decoder.points(coords)[:, 0]))
+
+    def disparity_and_gradient(self, coords_yx: Tensor) -> tuple[Tensor, Tensor]:
+        """(N,) disparity and its (N, 2) derivative by (y, x), in closed form.
+
+        Where the field has a kink (the decoder is piecewise smooth) it is the derivative of one side.
+        """
+        answer = self._in_chunks(coords_yx, self._with_gradient)
+        return answer[:, 0].contiguous(), answer[:, 1:].contiguous()
+
+    def disparity_grid(self, height: int, width: int) -> Tensor:
+        """(height, width) disparity at the pixel centres."""
+        return self._grid(height, width)[0]
+
+    def sky_grid(self, height: int, width: int) -> Tensor:
+        """(height, width) probability of sky; free after `disparity_grid` of the same size."""
+        if self._sky is None or self._sky.shape != (height, width):
+            self._grid(height, width)
+        assert self._sky is not None
+        return self._sky.float()
+
+    def _to_disparity(self, t: Tensor) -> Tensor:
+        return torch.exp(t.clamp(*_T_LIMITS) * -self.log_depth_range)
+
+    def _with_gradient(self, coords: Tensor) -> Tensor:
+        t, slopes = self._decoder.points_with_slopes(coords)
+        disparity = self._to_disparity(t)
+        inside = (t > _T_LIMITS[0]) & (t < _T_LIMITS[1])
+        by_t = disparity * inside * -self.log_depth_range
+        to_photo = slopes.new_tensor([self._inside_y, self._inside_x])
+        return torch.cat([disparity[:, None], by_t[:, None] * slopes * to_photo], dim=1)
+
+    def _in_chunks(self, coords_yx: Tensor, evaluate: Callable[[Tensor], Tensor]) -> Tensor:
+        def run() -> Tensor:
+            inside = coords_yx.new_tensor([self._inside_y, self._inside_x])
+            coords = coords_yx.float().clamp(-1, 1).mul(inside).to(self._decoder.device)
+            return torch.cat([evaluate(part) for part in coords.split(self._chunk)])
+
+        return self._with_fallback(run).to(coords_yx.device)
+
+    def _grid(self, height: int, width: int) -> tuple[Tensor, Tensor]:
+        def run() -> tuple[Tensor, Tensor]:
+            disparity = torch.empty(height, width)
+            sky = torch.empty(height, width, dtype=torch.float16)
+            strips = self._decoder.grid_strips(height, width, self._inside_y, self._inside_x)
+            for top, bottom, answer in strips:
+                disparity[top:bottom] = self._to_disparity(answer[..., 0])
+                sky[top:bottom] = answer[..., 1].sigmoid()
+            return disparity, sky
+
+        disparity, self._sky = self._with_fallback(run)
+        return disparity, self._sky
+
+    def _with_fallback(self, run: Callable[[], Result]) -> Result:
+        while True:
+            device = self._decoder.device
+            try:
+                with torch.inference_mode():
+                    return run()
+            except RuntimeError as error:
+                if device.type == "cpu" or not is_out_of_memory(error):
+                    raise
+            free_cached_memory(device)
+            if self._chunk > _MIN_CHUNK:
+                self._chunk //= 2
+            else:
+                self._notify("The graphics card has too little free memory: continuing on the processor.")
+                self._decoder = self._decoder.to(torch.device("cpu"))
+                self._chunk = _POINTS_PER_CHUNK
+
+
+class FieldModel:
+    """The network on a device, reusable for many photos.
+
+    Attributes:
+        info: Name, SHA-256, number of parameters and the like, for `reconstruction.json`.
+    """
+
+    def __init__(
+        self, network: InfiniDepthNetwork, device: torch.device, info: dict[str, Any], notify: Notify = log_notice
+    ) -> None:
+        self.info = info
+        self._network = network.eval().to(device)
+        self._device = device
+        self._notify = notify
+
+    def encode(self, image_srgb: NDArray[np.uint8] | NDArray[np.float32]) -> NetworkField:
+        """Runs the encoder once.
+
+        Args:
+            image_srgb: (H, W, 3) uint8 or float32 in [0, 1], sRGB, of any size and aspect ratio.
+
+        Raises:
+            ValueError: the array is not an image.
+        """
+        config = self._network.config
+        prepared = prepare_image(image_srgb, config.tokens, config.vit.patch_px)
+        try:
+            return self._encode(prepared)
+        except RuntimeError as error:
+            if self._device.type == "cpu" or not is_out_of_memory(error):
+                raise
+        free_cached_memory(self._device)
+        self._notify("The graphics card has too little free memory: continuing on the processor.")
+        self._device = torch.device("cpu")
+        self._network.to(self._device)
+        return self._encode(prepared)
+
+    @torch.inference_mode()
+    def _encode(self, prepared: PreparedImage) -> NetworkField:
+        features = self._network.encode(prepared.image.to(self._device))
+        estimates = self._network.globals(features)
+        return NetworkField(
+            CompiledDecoder.of(self._network.decoder, features.levels),
+            prepared,
+            log_depth_range=float(estimates.log_depth_range[0]),
+            fov_x_rad=prepared.fov_x_rad(float(estimates.log_focal[0])),
+            pitch_rad=float(torch.asin(estimates.sin_pitch[0])),
+            roll_rad=float(estimates.roll_rad[0]),
+            notify=self._notify,
+        )
+
+
+def bundled_weights_path() -> Path:
+    """Where the extension keeps the weights it ships."""
+    return Path(__file__).resolve().parent.parent / "weights" / "bundled.safetensors"
