@@ -1,0 +1,213 @@
+"""Depth files that users give: sparse or dense depth along the optical axis, in metres.
+
+| file | what is read |
+|---|---|
+| .png, .tif | 16-bit grey: millimetres; three 8-bit channels: millimetres as R * 65536 + G * 256 + B (all equal: just R) |
+| .npy | an array in metres, or a pickled dict: `mask` (H, W) bool with `value` (n,), or `depth`, `data` |
+| .npz | the array `depth`, `data`, `depth_map` or `arr_0`, else the first one |
+| .exr | the channel `Z`, `Y`, `depth`, `V` or `R`, of any layer, else the only one |
+| .h5, .hdf5 | the data set `dataset`, `depth` or `data`, else the first one |
+
+0, negative, not a number, infinite and beyond 60 km (Blender's 1e10, half precision's 65504) mean "no depth here".
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DepthFileError
+from .restricted_pickle import UnsafePickleError, load_npy
+
+MAX_DEPTH_M = 60_000.0
+_MAX_PIXELS = 1 << 29
+_ARRAY_KEYS = ("depth", "data", "depth_map", "dataset", "arr_0")
+_EXR_CHANNELS = ("Z", "Y", "DEPTH", "V", "R")
+
+
+@dataclass(frozen=True)
+class DepthPrompt:
+    """Depth that the user gives for a photo.
+
+    Attributes:
+        path: The file.
+        depth_m: (h, w) float32 metres, 0 where there is no depth.
+    """
+
+    path: Path
+    depth_m: NDArray[np.float32]
+
+    @property
+    def valid_count(self) -> int:
+        """Number of pixels that have a depth."""
+        return int(np.count_nonzero(self.depth_m))
+
+
+def read_depth_file(path: Path) -> DepthPrompt:
+    """Reads a depth file of one of the kinds above.
+
+    Raises:
+        DepthFileError: it is missing, damaged, of another kind, or holds no depth.
+    """
+    path = Path(path)
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise DepthFileError(
+            f"{path.name} is not a depth file of a known kind.", f"Use one of {', '.join(sorted(_READERS))}, in metres."
+        )
+    try:
+        if path.stat().st_size == 0:
+            raise DepthFileError(f"{path.name} is empty (0 bytes).", "Copy or write the file again.")
+        values = reader(path)
+    except DepthFileError:
+        raise
+    except FileNotFoundError as error:
+        raise DepthFileError(f"{path} does not exist.", "Check the name and the folder.") from error
+    except PermissionError as error:
+        raise DepthFileError(f"No permission to read {path}.", "Change the file's permissions.") from error
+    except IsADirectoryError as error:
+        raise DepthFileError(f"{path} is a folder, not a depth file.") from error
+    except UnsafePickleError as error:
+        raise DepthFileError(
+            f"{path.name} holds more than arrays ({error}), and was not opened because it could run programs.",
+            "Save the depth alone, with numpy.save or numpy.savez.",
+        ) from error
+    except MemoryError as error:
+        raise DepthFileError(f"{path.name} does not fit into the memory.", "Save it smaller.") from error
+    except ImportError as error:
+        raise DepthFileError(
+            f"{path.name} needs the package {error.name}, which the engine's Python environment does not have.",
+            "Install it there, or save the depth as .npy.",
+        ) from error
+    except Exception as error:  # each library fails in its own ways on damaged files
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DepthFileError(
+            f"{path.name} is damaged or no depth file ({reason}).", "Write or copy it again."
+        ) from error
+    return DepthPrompt(path.absolute(), _checked(path, values))
+
+
+def _checked(path: Path, values: Any) -> NDArray[np.float32]:
+    """(h, w) float32 metres, 0 where there is no depth."""
+    array = np.squeeze(np.asarray(values))
+    if array.ndim != 2 or array.dtype.kind not in "fiu":
+        raise DepthFileError(
+            f"{path.name} holds {array.dtype} values of shape {np.shape(values)}, not one depth for each pixel.",
+            "Save a (height, width) array of metres.",
+        )
+    if array.size > _MAX_PIXELS:
+        raise DepthFileError(f"{path.name} is too large: {array.shape[1]} x {array.shape[0]} pixels.", "Scale it down.")
+    depth_m = array.astype(np.float32)
+    with np.errstate(invalid="ignore"):
+        depth_m[~((depth_m > 0) & (depth_m < MAX_DEPTH_M))] = 0
+    if not depth_m.any():
+        raise DepthFileError(
+            f"{path.name} holds no depth: no value lies between 0 and {MAX_DEPTH_M:.0f}.",
+            "Depth is expected in metres.",
+        )
+    return depth_m
+
+
+def _read_image(path: Path) -> NDArray[Any]:
+    pixels = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise DepthFileError(f"{path.name} is damaged or no image file.", "Write or copy it again.")
+    if pixels.dtype.kind == "f":
+        return pixels[..., 0] if pixels.ndim == 3 else pixels
+    if pixels.ndim == 3:
+        blue, green, red = (pixels[..., i].astype(np.float64) for i in range(3))
+        if np.array_equal(blue, green) and np.array_equal(green, red):
+            pixels = pixels[..., 0]
+        elif pixels.dtype == np.uint8:
+            return (red * 65_536 + green * 256 + blue) / 1000
+        else:
+            raise DepthFileError(f"{path.name} is a colour picture, not depth.", "Save 16-bit grey millimetres.")
+    if pixels.dtype == np.uint8:
+        raise DepthFileError(
+            f"{path.name} has only 8 bits a pixel, too few for depth: it looks like a preview.",
+            "Save 16-bit grey millimetres, or metres as .npy or .exr.",
+        )
+    return pixels.astype(np.float32) / 1000
+
+
+def _read_npy(path: Path) -> Any:
+    with path.open("rb") as file:
+        return _unpack(path, load_npy(file))
+
+
+def _read_npz(path: Path) -> Any:
+    with zipfile.ZipFile(path) as archive:
+        members = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
+        return _unpack(path, _pick(path, members, lambda name: load_npy(io.BytesIO(archive.read(name)))))
+
+
+def _read_h5(path: Path) -> Any:
+    h5py: Any = importlib.import_module("h5py")
+    with h5py.File(path, "r") as file:
+        found: dict[str, Any] = {}
+        file.visititems(lambda name, item: found.__setitem__(name, item) if isinstance(item, h5py.Dataset) else None)
+        return _pick(path, found, lambda dataset: dataset[()])
+
+
+def _read_exr(path: Path) -> Any:
+    openexr: Any = importlib.import_module("OpenEXR")
+    exr = openexr.File(str(path), separate_channels=True)
+    channels = {name: item for part in range(len(exr.parts)) for name, item in exr.channels(part).items()}
+    for wanted in _EXR_CHANNELS:
+        for name, item in channels.items():
+            if name.rpartition(".")[2].upper() == wanted:
+                return item.pixels
+    if len(channels) == 1:
+        return next(iter(channels.values())).pixels
+    raise DepthFileError(
+        f"{path.name} has no depth channel (it has: {', '.join(list(channels)[:8])}).", "Name the channel Z or Y."
+    )
+
+
+def _unpack(path: Path, value: Any) -> Any:
+    """An array, out of the dictionary that some data sets pack it into."""
+    if isinstance(value, np.ndarray) and value.dtype == object and value.shape == ():
+        value = value.item()
+    if not isinstance(value, Mapping):
+        return value
+    if "mask" not in value or "value" not in value:
+        return _pick(path, value, lambda item: item)
+    mask, packed = np.asarray(value["mask"], dtype=bool), np.asarray(value["value"])
+    if mask.ndim != 2 or packed.size != np.count_nonzero(mask):
+        raise DepthFileError(
+            f"{path.name} has a mask of {np.count_nonzero(mask)} pixels but {packed.size} values.",
+            "Write the file again.",
+        )
+    depth_m = np.zeros(mask.shape, dtype=np.float32)
+    depth_m[mask] = packed.ravel()
+    return depth_m
+
+
+def _pick(path: Path, choices: Mapping[str, Any], read: Callable[[Any], Any]) -> Any:
+    if not choices:
+        raise DepthFileError(f"{path.name} holds no arrays.", "Save the depth under the name 'depth'.")
+    for key in _ARRAY_KEYS:
+        if key in choices:
+            return read(choices[key])
+    return read(next(iter(choices.values())))
+
+
+_READERS: dict[str, Callable[[Path], Any]] = {
+    ".png": _read_image,
+    ".tif": _read_image,
+    ".tiff": _read_image,
+    ".npy": _read_npy,
+    ".npz": _read_npz,
+    ".exr": _read_exr,
+    ".h5": _read_h5,
+    ".hdf5": _read_h5,
+}

@@ -1,0 +1,220 @@
+"""Files of a bundle for other programs: depth as EXR and picture, mesh and points as PLY, the camera as JSON.
+
+Geometry stands in OpenCV camera axes (x right, y down, z forward) in metres.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..camera import Camera
+from ..reconstruction import FLAG_SKY, FLAG_VALID, MeshArrays, PointArrays
+
+SKY_COLOR_SRGB = (189, 205, 219)
+NO_DATA_COLOR_SRGB = (64, 64, 64)
+_CHUNK_ROWS = 1 << 18
+_PREVIEW_SIDE_PX = 4096
+
+
+# -- depth --------------------------------------------------------------------------
+
+
+def write_depth_exr(path: Path, depth_m: NDArray[Any]) -> None:
+    """Writes depth as an OpenEXR file with one float32 channel named `Y`.
+
+    Blender 4.2 to 5.0 show a lone channel `Z` as black; `Y` is read as grey everywhere.
+
+    Args:
+        path: The file to write.
+        depth_m: (h, w) float32, metres; 1e10 where there is no depth, as in Blender.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    openexr: Any = importlib.import_module("OpenEXR")
+    header = {"compression": openexr.ZIP_COMPRESSION, "type": openexr.scanlineimage, "comments": "depth in metres"}
+    pixels = np.ascontiguousarray(depth_m, dtype=np.float32)
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+    try:
+        openexr.File(header, {"Y": pixels}).write(str(path))
+    except Exception as error:  # the library hides the operating system's reason
+        raise _write_error(path, error) from error
+
+
+def write_depth_png(path: Path, depth_m: NDArray[Any], flags: NDArray[np.uint8]) -> None:
+    """Writes a coloured preview of a depth map: near is bright, far is dark, the sky pale blue, no data grey.
+
+    Colours (matplotlib's magma, even to the eye) follow the logarithm of depth between
+    the nearest and farthest percentile, so that rooms and landscapes both show their
+    shape. Maps beyond 4096 pixels are drawn smaller.
+
+    Args:
+        path: The file to write.
+        depth_m: (h, w) metres.
+        flags: (h, w) bits `FLAG_VALID`, `FLAG_SKY`.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    Image.fromarray(color_depth(depth_m, flags)).save(path, compress_level=4)
+
+
+def color_depth(depth_m: NDArray[Any], flags: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(h, w, 3) uint8 sRGB picture of a depth map; see `write_depth_png`."""
+    step = -(-max(depth_m.shape) // _PREVIEW_SIDE_PX)
+    depth_m, flags = depth_m[::step, ::step], flags[::step, ::step]
+    valid = ((flags & FLAG_VALID) != 0) & (depth_m > 0)
+    picture = np.empty((*depth_m.shape, 3), dtype=np.uint8)
+    picture[:] = NO_DATA_COLOR_SRGB
+    picture[(flags & FLAG_SKY) != 0] = SKY_COLOR_SRGB
+    if valid.any():
+        near, far = np.percentile(np.log(depth_m[valid][:: max(1, int(valid.sum()) // 1_000_000)]), [0.5, 99.5])
+        nearness = (far - np.log(depth_m, where=valid, out=np.full(depth_m.shape, far, np.float32))) / max(
+            far - near, 1e-3
+        )
+        levels = np.rint(np.clip(nearness, 0, 1) * 235 + 20).astype(np.uint8)
+        colors = cv2.applyColorMap(levels, cv2.COLORMAP_MAGMA)[..., ::-1]
+        np.copyto(picture, colors, where=valid[..., None])
+    return picture
+
+
+# -- mesh and points ----------------------------------------------------------------
+
+
+def write_mesh_ply(path: Path, mesh: MeshArrays, texture: str | None = None) -> None:
+    """Writes a mesh as binary PLY: x y z, nx ny nz, s t; faces of four and of three corners.
+
+    Args:
+        path: The file to write.
+        mesh: The mesh; its `uv` become `s` and `t`, which Blender and MeshLab read.
+        texture: File name beside the PLY, written as the comment `TextureFile`.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    vertex = np.dtype([(name, "<f4") for name in ("x", "y", "z", "nx", "ny", "nz", "s", "t")])
+    count = len(mesh.vertices_cam)
+    face_count = len(mesh.quads) + len(mesh.triangles)
+    comments = [f"comment TextureFile {texture}"] if texture else []
+    header = [
+        *_ply_start(comments),
+        f"element vertex {count}",
+        *(f"property float {name}" for name in vertex.names or ()),
+        f"element face {face_count}",
+        "property list uchar int vertex_indices",
+        "end_header",
+    ]
+    with path.open("wb") as file:
+        file.write(("\n".join(header) + "\n").encode("ascii"))
+        for part in _chunks(count):
+            columns = (mesh.vertices_cam[part], mesh.normals_cam[part], mesh.uv[part])
+            np.concatenate(columns, axis=1, dtype=np.dtype("<f4")).tofile(file)
+        for corners in (mesh.quads, mesh.triangles):
+            _write_faces(file, corners)
+
+
+def _write_faces(file: Any, corners: NDArray[np.int32]) -> None:
+    if len(corners) == 0:
+        return
+    row = np.dtype([("count", "u1"), ("corners", "<i4", (corners.shape[1],))])
+    for part in _chunks(len(corners)):
+        chunk = corners[part]
+        rows = np.empty(len(chunk), dtype=row)
+        rows["count"] = corners.shape[1]
+        rows["corners"] = chunk
+        rows.tofile(file)
+
+
+def write_points_ply(path: Path, points: PointArrays) -> None:
+    """Writes points as binary PLY: x y z, nx ny nz, red green blue (sRGB), radius.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    floats = ("x", "y", "z", "nx", "ny", "nz")
+    colors = ("red", "green", "blue")
+    row = np.dtype([*((name, "<f4") for name in floats), *((name, "u1") for name in colors), ("radius", "<f4")])
+    count = len(points.positions_cam)
+    header = [
+        *_ply_start([]),
+        f"element vertex {count}",
+        *(f"property float {name}" for name in floats),
+        *(f"property uchar {name}" for name in colors),
+        "property float radius",
+        "end_header",
+    ]
+    with path.open("wb") as file:
+        file.write(("\n".join(header) + "\n").encode("ascii"))
+        for part in _chunks(count):
+            rows = np.empty(part.stop - part.start, dtype=row)
+            for names, values in (
+                (floats[:3], points.positions_cam),
+                (floats[3:], points.normals_cam),
+                (colors, points.colors_srgb),
+            ):
+                for axis, name in enumerate(names):
+                    rows[name] = values[part, axis]
+            rows["radius"] = points.radius_m[part]
+            rows.tofile(file)
+
+
+def _ply_start(comments: list[str]) -> list[str]:
+    return [
+        "ply",
+        "format binary_little_endian 1.0",
+        "comment written by InfiniDepth",
+        "comment OpenCV camera axes: x right, y down, z forward; metres",
+        *comments,
+    ]
+
+
+def _chunks(count: int) -> list[slice]:
+    """Slices of bounded length that cover `count` rows."""
+    return [slice(start, min(start + _CHUNK_ROWS, count)) for start in range(0, count, _CHUNK_ROWS)]
+
+
+# -- camera -------------------------------------------------------------------------
+
+
+def write_camera_json(path: Path, camera: Camera, *, scale_known: bool) -> None:
+    """Writes the intrinsics, the size that they refer to, the pose, and where the numbers came from.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    data = {
+        **camera.to_json(),
+        "fov_x_deg": float(np.degrees(camera.fov_x_rad)),
+        "fov_y_deg": float(np.degrees(camera.fov_y_rad)),
+        "matrix": camera.matrix().tolist(),
+        "camera_to_world": np.eye(4).tolist(),
+        "axes": "OpenCV: x right, y down, z forward; pixel centres at +0.5",
+        "unit": "metre" if scale_known else "unknown: the median depth was set to 5 units",
+    }
+    path.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _write_error(path: Path, error: Exception) -> OSError:
+    """The operating system's reason why a library could not write `path`."""
+    if isinstance(error, OSError) and error.errno:
+        return error
+    try:
+        with path.open("ab") as file:  # the same disk says why, once more
+            file.write(bytes(1 << 16))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as reason:
+        return reason
+    return OSError(errno.EIO, " ".join(str(error).split()) or "it could not be written")

@@ -1,0 +1,224 @@
+"""Opening a photo: any common file to upright 8-bit sRGB pixels, or one clear sentence.
+
+What happens to the colours: an embedded profile is converted to sRGB; 16-bit values are
+scaled to 8; linear light (EXR, HDR, floating point TIFF) is encoded as sRGB with its
+exposure left alone. What happens to transparency: colours stay as they are (never
+multiplied by alpha), pixels with less than half of full alpha have no depth, and take
+the colour of their opaque neighbours so that nothing dark bleeds into the outline.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..errors import PhotoError
+from .exif_camera import PhotoExif
+from .photo_color import OPAQUE, fill_transparent
+from .photo_linear import decode_exr, decode_float_image
+from .photo_pillow import DecodedPhoto, UnknownFormatError, decode_with_pillow
+
+RAW_SUFFIXES = frozenset(
+    f".{name}"
+    for name in (
+        *("3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "iiq", "kdc", "mef", "mos", "mrw", "nef"),
+        *("nrw", "orf", "pef", "raf", "raw", "rw2", "rwl", "sr2", "srf", "srw", "x3f"),
+    )
+)
+"""Camera RAW files; several of them are TIFF files that hold only a small preview for other programs."""
+
+_USABLE = "Use a JPEG, PNG, TIFF, WebP, HEIC, EXR or HDR file."
+_MAGIC: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"%PDF", "a PDF document"),
+    (0, b"PK\x03\x04", "a ZIP archive or an office document"),
+    (0, b"Rar!", "a RAR archive"),
+    (0, b"7z\xbc\xaf", "a 7-Zip archive"),
+    (0, b"\x1f\x8b", "a gzip archive"),
+    (0, b"BLENDER", "a Blender file"),
+    (0, b"%!PS", "a PostScript file"),
+    (0, b"RIFF", "a sound or video file"),
+    (0, b"\x1aE\xdf\xa3", "a video"),
+    (0, b"DDS ", "a DDS texture"),
+    (0, b"icns", "an icon"),
+    (4, b"ftypqt", "a video"),
+    (4, b"ftypmp4", "a video"),
+    (4, b"ftypiso", "a video"),
+    (4, b"ftypM4V", "a video"),
+)
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photograph, ready for the depth model.
+
+    Attributes:
+        path: The file, absolute.
+        pixels_srgb: (H, W, 3) uint8, sRGB, upright.
+        opaque: (H, W) bool, False where the photo is transparent; None: opaque everywhere.
+        exif: What the file says about its lens.
+        is_plain_jpeg: The file itself can serve as the texture.
+        sha256: Of the file, hexadecimal.
+        warnings: Sentences for the user.
+    """
+
+    path: Path
+    pixels_srgb: NDArray[np.uint8]
+    opaque: NDArray[np.bool_] | None
+    exif: PhotoExif
+    is_plain_jpeg: bool
+    sha256: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def width_px(self) -> int:
+        """Width of the upright photo."""
+        return self.pixels_srgb.shape[1]
+
+    @property
+    def height_px(self) -> int:
+        """Height of the upright photo."""
+        return self.pixels_srgb.shape[0]
+
+
+def open_photo(path: Path) -> Photo:
+    """Opens a photo of any common kind.
+
+    Raises:
+        PhotoError: the file is missing, no picture, damaged, animated, too small or too
+            large, or not readable; the sentence names the file and what to do.
+    """
+    path = Path(path)
+    head = _read_head(path)
+    try:
+        decoded = _decode(path, head)
+        if decoded.alpha is not None:
+            decoded.warnings.append("Transparent parts of the photo have no depth and are left out.")
+        opaque = _opaque(path, decoded)
+        sha256 = file_sha256(path)
+    except MemoryError as error:
+        raise PhotoError(
+            f"{path.name} does not fit into the memory.", "Scale it down, or close other programs."
+        ) from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return Photo(
+        path=path.absolute(),
+        pixels_srgb=decoded.pixels_srgb,
+        opaque=opaque,
+        exif=decoded.exif,
+        is_plain_jpeg=decoded.is_plain_jpeg,
+        sha256=sha256,
+        warnings=tuple(decoded.warnings),
+    )
+
+
+def write_texture(photo: Photo, folder: Path) -> str:
+    """Writes the upright 8-bit sRGB photo into `folder`.
+
+    Returns:
+        The file's name: `photo.jpg`, a byte for byte copy, if the photo is an upright
+        sRGB JPEG already, else `photo.png`.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if photo.is_plain_jpeg and file_sha256(photo.path) == photo.sha256:
+        shutil.copyfile(photo.path, folder / "photo.jpg")
+        return "photo.jpg"
+    Image.fromarray(photo.pixels_srgb).save(folder / "photo.png", compress_level=1)
+    return "photo.png"
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_head(path: Path) -> bytes:
+    """The first bytes of a file that looks as if it could be opened."""
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise PhotoError(f"{path} is a folder, not a photo.", "Choose a file in it.")
+        if not stat.S_ISREG(status.st_mode):
+            raise PhotoError(f"{path} is a device or a pipe, not a photo.", _USABLE)
+        if status.st_size == 0:
+            raise PhotoError(f"{path.name} is empty (0 bytes).", "Copy or download the file again.")
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    if path.suffix.lower() in RAW_SUFFIXES:
+        raise PhotoError(
+            f"{path.name} is a camera RAW file, which is not read.", "Develop it to a JPEG or a 16-bit TIFF file first."
+        )
+    return head
+
+
+def _decode(path: Path, head: bytes) -> DecodedPhoto:
+    if head.startswith(b"\x76\x2f\x31\x01"):
+        return decode_exr(path)
+    if head.startswith((b"#?RADIANCE", b"#?RGBE")):
+        return decode_float_image(path)
+    try:
+        return decode_with_pillow(path)
+    except UnknownFormatError as error:
+        if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+            return decode_float_image(path)
+        raise _not_a_photo(path, head) from error
+
+
+def _opaque(path: Path, decoded: DecodedPhoto) -> NDArray[np.bool_] | None:
+    if decoded.alpha is None:
+        return None
+    opaque = decoded.alpha >= OPAQUE
+    if not opaque.any():
+        raise PhotoError(f"{path.name} is transparent everywhere.", "Save it without transparency.")
+    if opaque.all():
+        return None
+    fill_transparent(decoded.pixels_srgb, opaque)
+    return opaque
+
+
+def _not_a_photo(path: Path, head: bytes) -> PhotoError:
+    """Says what a file is that is no photo."""
+    for offset, magic, kind in _MAGIC:
+        if head[offset : offset + len(magic)] == magic:
+            return PhotoError(f"{path.name} is {kind}, not a photo.", _USABLE)
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
+        return PhotoError(
+            f"{path.name} is a HEIC photo, and the engine's Python environment has no pillow-heif package.",
+            "Install pillow-heif there, or convert the photo to JPEG.",
+        )
+    if head.startswith((b"\xff\xd8", b"\x89PNG")):
+        return PhotoError(f"{path.name} is damaged: its header cannot be read.", "Copy or download the file again.")
+    text = head.decode("utf-8", errors="ignore")
+    if len(text) >= 0.95 * len(head) and all(c.isprintable() or c in "\r\n\t\f" for c in text):
+        start = text.lstrip("\ufeff \r\n\t").lower()
+        kind = (
+            "a web page"
+            if start.startswith(("<!doctype html", "<html"))
+            else "an SVG drawing"
+            if "<svg" in start
+            else "a text file"
+        )
+        return PhotoError(f"{path.name} is {kind}, not a photo.", _USABLE)
+    return PhotoError(f"{path.name} is not a photo of a known kind.", _USABLE)
+
+
+def _unreadable(path: Path, error: Exception) -> PhotoError:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return PhotoError(f"{path} does not exist.", "Check the name and the folder.")
+    if isinstance(error, PermissionError):
+        return PhotoError(f"No permission to read {path}.", "Change the file's permissions, or copy it elsewhere.")
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return PhotoError(f"{path} cannot be read: {reason}.", "Copy the file to a local drive and try again.")

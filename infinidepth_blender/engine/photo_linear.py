@@ -1,0 +1,171 @@
+"""Pictures in linear light: OpenEXR, Radiance HDR and floating point TIFF, to 8-bit sRGB.
+
+The exposure stays as it is: 1.0 in the file becomes white, brighter light is clipped.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import PhotoError
+from .photo_color import linear_to_srgb
+from .photo_pillow import DecodedPhoto, check_size
+
+_MAX_LINEAR_PIXELS = 1 << 28
+_PREFERRED_LAYERS = ("combined", "beauty", "rgba", "color", "colour", "image", "composite")
+
+
+def decode_exr(path: Path) -> DecodedPhoto:
+    """Reads an OpenEXR picture: RGB, RGBA or Y, half or float, scan lines or tiles, layers or parts.
+
+    Of several layers the one named Combined, Beauty or the like is used, else the first.
+    Alpha in OpenEXR is multiplied into the colour; it is divided out again.
+
+    Raises:
+        PhotoError: it is damaged, deep, has no colour, or the engine has no OpenEXR.
+    """
+    exr = _open_exr(path)
+    names = [(part, name) for part in range(len(exr.parts)) for name in exr.channels(part)]
+    part, channels = _color_channels([(p, n) for p, n in names], path)
+    header = exr.header(part)
+    display = _box(header["displayWindow"])
+    data = _box(header["dataWindow"])
+    width, height = display[2] - display[0] + 1, display[3] - display[1] + 1
+    check_size(path, width, height)
+    planes = []
+    for name in channels:
+        pixels = exr.channels(part)[name].pixels
+        if pixels.shape != (data[3] - data[1] + 1, data[2] - data[0] + 1):
+            raise PhotoError(f"{path.name} has subsampled channels, which are not read.", "Save it as RGB.")
+        planes.append(_to_display(pixels, data, display))
+    return _finish(planes[:3] if len(planes) >= 3 else planes[:1], planes[-1] if len(planes) in (2, 4) else None)
+
+
+def decode_float_image(path: Path) -> DecodedPhoto:
+    """Reads a Radiance HDR picture, or a TIFF that Pillow does not take (floating point, planes).
+
+    Raises:
+        PhotoError: it is damaged or of an unknown kind.
+        OSError: the file cannot be read.
+    """
+    problem = PhotoError(
+        f"{path.name} is damaged or of a kind that cannot be read.", "Save it again as PNG, JPEG or EXR."
+    )
+    try:
+        pixels = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_ANYDEPTH)
+    except cv2.error as error:
+        raise problem from error
+    if pixels is None:
+        raise problem
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    check_size(path, pixels.shape[1], pixels.shape[0])
+    color = pixels[..., :3][..., ::-1] if pixels.shape[2] >= 3 else pixels[..., :1]
+    alpha = pixels[..., -1] if pixels.shape[2] in (2, 4) else None
+    if pixels.dtype.kind == "f":
+        return _finish([color[..., i] for i in range(color.shape[2])], alpha, premultiplied=False)
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise problem
+    return DecodedPhoto(_rgb(_bits_8(color)), None if alpha is None else _bits_8(alpha))
+
+
+def _open_exr(path: Path) -> Any:
+    try:
+        openexr: Any = importlib.import_module("OpenEXR")
+    except ImportError as error:
+        raise PhotoError(
+            f"{path.name} is an OpenEXR file, and the engine's Python environment has no OpenEXR package.",
+            "Install OpenEXR there, or save the picture as a 16-bit PNG.",
+        ) from error
+    damaged = PhotoError(f"{path.name} is damaged, incomplete or no OpenEXR file.", "Render or copy the file again.")
+    try:
+        header = openexr.File(str(path), header_only=True).header(0)
+        box = _box(header["dataWindow"])
+        if "deep" in str(header.get("type", "")).lower():
+            raise PhotoError(f"{path.name} holds deep data, which is not read.", "Save a flat picture.")
+        width, height = box[2] - box[0] + 1, box[3] - box[1] + 1
+        if width * height > _MAX_LINEAR_PIXELS:
+            raise PhotoError(f"{path.name} is too large: {width} x {height} pixels.", "Scale it below 268 megapixels.")
+        return openexr.File(str(path), separate_channels=True)
+    except PhotoError:
+        raise
+    except Exception as error:  # the library raises RuntimeError, ValueError and its own
+        raise damaged from error
+
+
+def _box(window: Any) -> tuple[int, int, int, int]:
+    """x0, y0, x1, y1 (inclusive) of an OpenEXR window."""
+    (x0, y0), (x1, y1) = window
+    return int(x0), int(y0), int(x1), int(y1)
+
+
+def _color_channels(names: list[tuple[int, str]], path: Path) -> tuple[int, list[str]]:
+    """The part and the channel names R, G, B(, A) or Y(, A) of the layer to use."""
+    layers: dict[tuple[int, str], dict[str, str]] = {}
+    for part, name in names:
+        layer, _, channel = name.rpartition(".")
+        layers.setdefault((part, layer), {})[channel.upper()] = name
+    usable: list[tuple[int, list[str], str]] = []
+    for (part, layer), channels in layers.items():
+        for wanted in (("R", "G", "B"), ("Y",)):
+            if all(c in channels for c in wanted):
+                alpha = [channels["A"]] if "A" in channels else []
+                usable.append((part, [channels[c] for c in wanted] + alpha, layer))
+                break
+    if not usable:
+        found = ", ".join(name for _, name in names[:8]) or "none"
+        raise PhotoError(
+            f"{path.name} has no colour channels R, G, B or Y (it has: {found}).", "Save the picture with its colour."
+        )
+
+    def rank(entry: tuple[int, list[str], str]) -> tuple[int, int]:
+        last = entry[2].rpartition(".")[2].lower()
+        named = _PREFERRED_LAYERS.index(last) + 1 if last in _PREFERRED_LAYERS else 99
+        return (0 if not entry[2] else named, -len(entry[1]))
+
+    part, channels_used, _ = min(usable, key=rank)
+    return part, channels_used
+
+
+def _to_display(
+    pixels: NDArray[Any], data: tuple[int, int, int, int], display: tuple[int, int, int, int]
+) -> NDArray[np.float32]:
+    """The part of a data window that the display window shows; 0 where there is no data."""
+    if data == display:
+        return pixels.astype(np.float32, copy=False)
+    out = np.zeros((display[3] - display[1] + 1, display[2] - display[0] + 1), dtype=np.float32)
+    x0, y0 = max(data[0], display[0]), max(data[1], display[1])
+    x1, y1 = min(data[2], display[2]) + 1, min(data[3], display[3]) + 1
+    if x0 < x1 and y0 < y1:
+        out[y0 - display[1] : y1 - display[1], x0 - display[0] : x1 - display[0]] = pixels[
+            y0 - data[1] : y1 - data[1], x0 - data[0] : x1 - data[0]
+        ]
+    return out
+
+
+def _finish(planes: list[NDArray[Any]], alpha: NDArray[Any] | None, premultiplied: bool = True) -> DecodedPhoto:
+    out = np.empty((*planes[0].shape, 3), dtype=np.uint8)
+    for i, plane in enumerate(planes):
+        if alpha is not None and premultiplied:
+            plane = np.divide(plane, alpha, out=np.zeros(plane.shape, np.float32), where=alpha > 1e-6)
+        out[..., i] = linear_to_srgb(plane)
+    if len(planes) == 1:
+        out[..., 1:] = out[..., :1]
+    if alpha is None:
+        return DecodedPhoto(out)
+    return DecodedPhoto(out, np.rint(np.clip(np.nan_to_num(alpha), 0, 1) * 255).astype(np.uint8))
+
+
+def _bits_8(values: NDArray[Any]) -> NDArray[np.uint8]:
+    if values.dtype == np.uint8:
+        return values
+    return ((values.astype(np.uint32) * 255 + 32_767) // 65_535).astype(np.uint8)
+
+
+def _rgb(color: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(np.broadcast_to(color, (*color.shape[:2], 3)))

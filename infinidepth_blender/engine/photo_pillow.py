@@ -1,0 +1,232 @@
+"""Photos through Pillow: JPEG, PNG, TIFF, WebP, HEIC and the like, to upright 8-bit sRGB."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import struct
+import warnings as python_warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, UnidentifiedImageError
+
+from ..errors import PhotoError
+from .exif_camera import PhotoExif, read_exif
+from .photo_color import OPAQUE, STRIP_PX, ProfileError, lab_transform, srgb_transform
+
+FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "WEBP", "AVIF", "HEIF", "BMP", "GIF", "PPM", "JPEG2000", "PSD")
+"""What is tried; formats that would run another program (EPS) stay out."""
+ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "AVIF")
+"""Formats whose further frames are an animation, not previews, layers or depth."""
+
+MIN_SIDE_PX = 16
+MAX_SIDE_PX = 65_000
+MAX_PIXELS = 1 << 29
+"""537 million; a picture takes up to about 8 bytes a pixel while it is opened."""
+
+_TAG_ORIENTATION = 0x0112
+_TAG_EXIF_IFD = 0x8769
+_TAG_TIFF_PHOTOMETRIC = 262
+_QUARTER_TURNS = (5, 6, 7, 8)
+
+Image.MAX_IMAGE_PIXELS = None  # check_size() does this with a sentence of its own
+
+
+@dataclass
+class DecodedPhoto:
+    """A photo's pixels before the common last steps.
+
+    Attributes:
+        pixels_srgb: (H, W, 3) uint8, upright, sRGB, alpha not multiplied in.
+        alpha: (H, W) uint8, upright; None where every pixel is opaque.
+        exif: What the file says about its lens.
+        is_plain_jpeg: The file itself is an upright 8-bit sRGB JPEG.
+        warnings: Sentences for the user.
+    """
+
+    pixels_srgb: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None = None
+    exif: PhotoExif = field(default_factory=PhotoExif)
+    is_plain_jpeg: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+
+class UnknownFormatError(ValueError):
+    """Pillow does not know what the file is."""
+
+
+def check_size(path: Path, width_px: int, height_px: int) -> None:
+    """Refuses pictures that are too small to have depth or too large for the memory.
+
+    Raises:
+        PhotoError: with the limits.
+    """
+    if min(width_px, height_px) < MIN_SIDE_PX:
+        raise PhotoError(
+            f"{path.name} is too small: {width_px} x {height_px} pixels.",
+            f"Use a photo of at least {MIN_SIDE_PX} x {MIN_SIDE_PX} pixels.",
+        )
+    if max(width_px, height_px) > MAX_SIDE_PX or width_px * height_px > MAX_PIXELS:
+        raise PhotoError(
+            f"{path.name} is too large: {width_px} x {height_px} pixels.",
+            f"Scale it below {MAX_PIXELS // 1_000_000} megapixels and {MAX_SIDE_PX} pixels a side.",
+        )
+
+
+def decode_with_pillow(path: Path) -> DecodedPhoto:
+    """Reads a photo.
+
+    Raises:
+        PhotoError: it is damaged, animated, too small or too large.
+        UnknownFormatError: Pillow does not know the format.
+        OSError: the file cannot be read.
+    """
+    with python_warnings.catch_warnings(), path.open("rb") as file:
+        python_warnings.simplefilter("ignore")  # about damaged EXIF: it is then not used
+        try:
+            image = Image.open(file, formats=_formats(path))
+        except UnidentifiedImageError as error:
+            raise UnknownFormatError(str(error)) from error
+        except (SyntaxError, ValueError, struct.error, EOFError, KeyError) as error:
+            raise _damaged(path, error) from error
+        with image:
+            check_size(path, *image.size)
+            notes = _check_frames(path, image)
+            try:
+                image.load()
+            except (OSError, SyntaxError, ValueError, struct.error, EOFError, IndexError, KeyError) as error:
+                raise _damaged(path, error) from error
+            return _convert(path, image, notes)
+
+
+def _formats(path: Path) -> list[str]:
+    """Names of the formats to try: HEIC only with pillow-heif; TGA, which has no signature, only by its suffix."""
+    Image.init()
+    if "HEIF" not in Image.OPEN:
+        with contextlib.suppress(ImportError):
+            heif: Any = importlib.import_module("pillow_heif")
+            heif.register_heif_opener()
+    names = (*FORMATS, "TGA") if path.suffix.lower() == ".tga" else FORMATS
+    return [name for name in names if name in Image.OPEN]
+
+
+def _check_frames(path: Path, image: Image.Image) -> list[str]:
+    frames = int(getattr(image, "n_frames", 1) or 1)
+    if frames > 1 and image.format in ANIMATED_FORMATS:
+        raise PhotoError(
+            f"{path.name} is an animation of {frames} frames, not a photo.",
+            "Save the frame you want as a PNG or JPEG file.",
+        )
+    if frames > 1 and image.format == "TIFF":
+        return [f"{path.name} has {frames} pages; the first one was used."]
+    return []
+
+
+def _convert(path: Path, image: Image.Image, notes: list[str]) -> DecodedPhoto:
+    orientation, exif = _exif(image)
+    icc_profile = image.info.get("icc_profile")
+    source_mode = image.mode
+    flat, alpha = _straight(path, image)
+    transform: ImageCms.ImageCmsTransform | None = None
+    if icc_profile:
+        try:
+            transform = srgb_transform(icc_profile, flat.mode)
+        except ProfileError:
+            notes.append(f"The colour profile in {path.name} cannot be used; its colours were taken as sRGB.")
+    if transform is None and flat.mode == "LAB":
+        transform = lab_transform()
+    pixels = _to_srgb(flat, transform)
+    return DecodedPhoto(
+        pixels_srgb=_upright(pixels, orientation),
+        alpha=None if alpha is None or int(alpha.min()) >= OPAQUE else _upright(alpha, orientation),
+        exif=exif,
+        is_plain_jpeg=image.format in ("JPEG", "MPO")
+        and source_mode == "RGB"
+        and orientation == 1
+        and transform is None,
+        warnings=notes,
+    )
+
+
+def _exif(image: Image.Image) -> tuple[int, PhotoExif]:
+    """The orientation (1 to 8) and the lens data; damaged EXIF says nothing."""
+    try:
+        exif = image.getexif()
+        orientation = exif.get(_TAG_ORIENTATION, 1)
+        orientation = orientation if orientation in range(1, 9) else 1
+        if image.format == "HEIF":
+            orientation = 1  # the decoder has turned the picture already
+        return orientation, read_exif(exif.get_ifd(_TAG_EXIF_IFD), orientation in _QUARTER_TURNS)
+    except Exception:  # Pillow's parser fails in many ways on what cameras and editors write
+        return 1, PhotoExif()
+
+
+def _straight(path: Path, image: Image.Image) -> tuple[Image.Image, NDArray[np.uint8] | None]:
+    """The picture in mode RGB, L, CMYK or LAB with 8 bits, and its alpha."""
+    mode = image.mode
+    if mode in ("RGB", "L", "CMYK", "LAB") and "transparency" not in image.info:
+        return image, None
+    if mode.startswith("I;16") or mode == "I":
+        return _eight_bits(path, image), None
+    if mode == "F":
+        raise UnknownFormatError("floating point pixels")  # linear light: the caller has a reader for it
+    if mode in ("1", "YCbCr", "HSV"):
+        return image.convert("L" if mode == "1" else "RGB"), None
+    if mode in ("LA", "La", "L"):
+        both = image.convert("LA") if mode != "LA" else image
+        return both.getchannel("L"), np.asarray(both.getchannel("A"))
+    if mode == "P" and "transparency" not in image.info and image.palette and image.palette.mode == "RGB":
+        return image.convert("RGB"), None
+    rgba = image if mode == "RGBA" else image.convert("RGBA")
+    return rgba, np.asarray(rgba.getchannel("A"))
+
+
+def _eight_bits(path: Path, image: Image.Image) -> Image.Image:
+    """A grey picture of 16 bits, scaled (not clipped) to 8."""
+    values = np.asarray(image)
+    if values.dtype.itemsize > 2 and (values.min() < 0 or values.max() > 65_535):
+        raise PhotoError(
+            f"{path.name} has 32-bit whole numbers as pixels, which is no photo format.", "Save it with 8 or 16 bits."
+        )
+    eight = np.empty(values.shape, dtype=np.uint8)
+    rows = max(1, STRIP_PX // values.shape[1])
+    for top in range(0, len(values), rows):
+        eight[top : top + rows] = (values[top : top + rows].astype(np.uint32) * 255 + 32_767) // 65_535
+    tags = getattr(image, "tag_v2", None)
+    if tags is not None and tags.get(_TAG_TIFF_PHOTOMETRIC) == 0:
+        np.subtract(255, eight, out=eight)  # "white is zero", which Pillow leaves as it is at 16 bits
+    return Image.fromarray(eight)
+
+
+def _to_srgb(image: Image.Image, transform: ImageCms.ImageCmsTransform | None) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 pixels, converted strip by strip; alpha is left out, not multiplied in."""
+    width, height = image.size
+    out = np.empty((height, width, 3), dtype=np.uint8)
+    rows = max(1, STRIP_PX // width)
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height)))
+        if strip.mode == "RGBA":
+            strip = Image.fromarray(np.ascontiguousarray(np.asarray(strip)[..., :3]))
+        strip = transform.apply(strip) if transform is not None else strip.convert("RGB")
+        out[top : top + rows] = np.asarray(strip)
+    return out
+
+
+def _upright(array: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Applies an EXIF orientation (CIPA DC-008, tag 274) to the first two axes."""
+    if orientation in _QUARTER_TURNS:
+        array = array.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    return np.ascontiguousarray(array)
+
+
+def _damaged(path: Path, error: Exception) -> PhotoError:
+    reason = str(error).strip() or type(error).__name__
+    return PhotoError(f"{path.name} is damaged or incomplete ({reason}).", "Copy or download the file again.")

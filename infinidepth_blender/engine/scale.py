@@ -1,0 +1,187 @@
+"""From the disparity that a model predicts to metres: by measured depth, or by a stated convention."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..errors import DepthFileError, PhotoError
+from ..field.align import AlignedField, fit_affine_lad
+from ..field.protocol import DepthField
+from .depth_files import DepthPrompt
+
+MEDIAN_DEPTH_M = 5.0
+"""Where the median depth is put when nothing tells the scale."""
+
+_LOOK_SIDE_PX = 384
+_MAX_PROMPTS = 100_000
+_MIN_PROMPTS_FOR_OFFSET = 8
+_POOR_FIT = 0.25
+_ASPECT_TOLERANCE = 0.03
+
+
+@dataclass(frozen=True)
+class ScaledField:
+    """A field in metres.
+
+    Attributes:
+        field: Its disparity is 1 / metres.
+        scale_known: False when the median depth was set by convention.
+        details: Plain values for the model record of the result.
+        warnings: Sentences for the user.
+    """
+
+    field: DepthField
+    scale_known: bool
+    details: dict[str, Any]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A coarse grid of the field: disparity (h, w) float64, and which pixels show a surface."""
+
+    disparity: NDArray[np.float64]
+    surface: NDArray[np.bool_]
+
+
+def scale_to_metres(
+    field: DepthField,
+    prompt: DepthPrompt | None,
+    opaque: NDArray[np.bool_] | None,
+    width_px: int,
+    height_px: int,
+    seed: int,
+) -> ScaledField:
+    """Gives a field its scale.
+
+    With measured depth: `a * disparity + b` by least absolute deviations against the
+    measured disparity, which outliers do not move. Without: a metric field stays as it
+    is, of any other the median depth of all that is not sky becomes `MEDIAN_DEPTH_M`.
+
+    Args:
+        field: Any field.
+        prompt: Measured depth of the whole picture, at any resolution.
+        opaque: (H, W) bool, which pixels of the photo count; None: all.
+        width_px, height_px: Size of the photo.
+        seed: Of the choice among very many measurements.
+
+    Raises:
+        DepthFileError: the measured depth does not belong to this photo.
+        PhotoError: the photo shows no surface at all.
+    """
+    look = _look(field, opaque, width_px, height_px)
+    if prompt is not None:
+        return _fit_to_prompt(field, look, prompt, width_px / height_px, seed)
+    if field.scale == "metric":
+        return ScaledField(field, True, {"scale": "metric"})
+    offset = _offset_without_measurement(look) if field.scale == "affine" else 0.0
+    factor = MEDIAN_DEPTH_M * (float(np.median(look.disparity[look.surface])) + offset)
+    warnings = [
+        "The scale of the scene is unknown: the median depth was set to 5 m. Give --depth-prompt to measure it."
+    ]
+    if field.scale == "affine":
+        warnings.append(
+            "This model leaves the shape of depth open by an offset, which was guessed: far and near may be stretched."
+        )
+    details = {"scale": "median", "disparity_factor": 1 / factor, "disparity_offset": offset / factor}
+    return ScaledField(AlignedField(field, 1 / factor, offset / factor, "relative"), False, details, tuple(warnings))
+
+
+def _look(field: DepthField, opaque: NDArray[np.bool_] | None, width_px: int, height_px: int) -> _Look:
+    factor = min(1.0, _LOOK_SIDE_PX / max(width_px, height_px))
+    width, height = max(1, round(width_px * factor)), max(1, round(height_px * factor))
+    disparity = field.disparity_grid(height, width).cpu().numpy().astype(np.float64)
+    surface = np.isfinite(disparity) & (field.sky_grid(height, width).cpu().numpy() < 0.5)
+    if field.scale != "affine":
+        surface &= disparity > 0
+    if opaque is not None:
+        surface &= cv2.resize(opaque.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+    if not surface.any():
+        raise PhotoError(
+            "The photo shows no surface whose depth could be found: it seems to be all sky.", "Use another photo."
+        )
+    return _Look(disparity, surface)
+
+
+def _offset_without_measurement(look: _Look) -> float:
+    """Puts the farthest surface at a twentieth of the range of disparities."""
+    low, high = np.percentile(look.disparity[look.surface], [1, 99])
+    return float(0.05 * max(high - low, 1e-6) - low)
+
+
+def _fit_to_prompt(field: DepthField, look: _Look, prompt: DepthPrompt, aspect: float, seed: int) -> ScaledField:
+    warnings = _check_shape(prompt, aspect)
+    source, target = _pairs(field, prompt, seed)
+    if len(source) == 0:
+        raise DepthFileError(
+            f"{prompt.path.name} has depth only where the model finds none.", "Check that it belongs to the photo."
+        )
+    factor, offset = 0.0, 0.0
+    if len(source) >= _MIN_PROMPTS_FOR_OFFSET:
+        factor, offset = fit_affine_lad(source, target, seed=seed)
+    if factor <= 0 or not np.isfinite([factor, offset]).all():
+        if len(source) >= _MIN_PROMPTS_FOR_OFFSET:
+            warnings.append(
+                f"The depth in {prompt.path.name} contradicts the picture: only the overall scale was taken from it."
+            )
+        factor, offset = _factor_alone(source, target, prompt)
+    lost = np.mean(look.disparity[look.surface] * factor + offset <= 0)
+    if lost > 0.02:
+        warnings.append(f"{lost:.0%} of the picture lies beyond what {prompt.path.name} covers and got no depth.")
+    error = float(np.median(np.abs(factor * source + offset - target) / target))
+    if error > _POOR_FIT:
+        warnings.append(
+            f"The depth in {prompt.path.name} fits the picture badly (median error {error:.0%}): check that it belongs to it."
+        )
+    details = {
+        "scale": "depth prompt",
+        "disparity_factor": factor,
+        "disparity_offset": offset,
+        "prompt_points": len(source),
+        "prompt_median_error": error,
+    }
+    return ScaledField(AlignedField(field, factor, offset, "metric"), True, details, tuple(warnings))
+
+
+def _check_shape(prompt: DepthPrompt, aspect: float) -> list[str]:
+    height, width = prompt.depth_m.shape
+    difference = abs(np.log(width / height / aspect))
+    if difference <= _ASPECT_TOLERANCE:
+        return []
+    if abs(np.log(width / height * aspect)) < difference:
+        raise DepthFileError(
+            f"{prompt.path.name} is {width} x {height} pixels, but the photo stands the other way round.",
+            "Turn the depth map so that it matches the upright photo.",
+        )
+    return [
+        f"{prompt.path.name} has another shape than the photo ({width} x {height} pixels); it was stretched over the whole photo."
+    ]
+
+
+def _pairs(field: DepthField, prompt: DepthPrompt, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Disparities of the field and of the measurements at (at most 100,000 of) the measured pixels."""
+    height, width = prompt.depth_m.shape
+    pixels = np.flatnonzero(prompt.depth_m)
+    if len(pixels) > _MAX_PROMPTS:
+        pixels = np.sort(np.random.default_rng(seed).choice(pixels, _MAX_PROMPTS, replace=False))
+    row, column = np.divmod(pixels, width)
+    coords = np.stack([(row + 0.5) / height * 2 - 1, (column + 0.5) / width * 2 - 1], axis=-1)
+    source = field.disparity(torch.from_numpy(coords.astype(np.float32))).cpu().numpy().astype(np.float64)
+    target = 1 / prompt.depth_m.ravel()[pixels].astype(np.float64)
+    good = np.isfinite(source)
+    return source[good], target[good]
+
+
+def _factor_alone(source: NDArray[np.float64], target: NDArray[np.float64], prompt: DepthPrompt) -> tuple[float, float]:
+    ahead = source > 0
+    if not ahead.any():
+        raise DepthFileError(
+            f"{prompt.path.name} has depth only where the model finds none.", "Check that it belongs to the photo."
+        )
+    return float(np.median(target[ahead] / source[ahead])), 0.0
