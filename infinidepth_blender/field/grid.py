@@ -1,0 +1,136 @@
+"""A depth map as a continuous field that never blends two surfaces."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .protocol import FieldScale, pixel_centres_yx
+
+SURFACE_STEP = 0.04
+"""Relative step between the depths of neighbouring samples from which they belong to two surfaces."""
+
+_ROWS_PER_STRIP_PIXELS = 1 << 18
+
+
+class GridField:
+    """Disparity between the samples of a depth map.
+
+    Disparity is interpolated bilinearly, which is exact on planes, also in the half cell outside
+    the outermost samples. Around a coordinate only the samples count that belong to the
+    same surface as the nearest one; the others are replaced by the continuation of that
+    surface, so that no point floats between a front and what is behind it. Where the
+    nearest sample has no depth the disparity is NaN, where it is sky it is 0.
+
+    Implements `DepthField`.
+
+    Attributes:
+        scale: `metric` or `relative`.
+        fov_x_rad: Horizontal field of view, if the depth map came with one.
+    """
+
+    def __init__(
+        self,
+        depth_m: NDArray[np.floating],
+        sky: NDArray[np.bool_] | None = None,
+        scale: FieldScale = "metric",
+        fov_x_rad: float | None = None,
+        surface_step: float = SURFACE_STEP,
+    ) -> None:
+        """Takes a depth map.
+
+        Args:
+            depth_m: (h, w) distance along the optical axis; 0, negative, infinite and NaN mean no depth.
+            sky: (h, w) where the sky is; None: nowhere.
+            scale: What the depth means.
+            fov_x_rad: Horizontal field of view, if known.
+            surface_step: Relative depth step from which neighbours belong to two surfaces.
+
+        Raises:
+            ValueError: the shapes are wrong, or the map is empty.
+        """
+        if depth_m.ndim != 2 or depth_m.size == 0:
+            raise ValueError(f"expected a depth map of shape (h, w), got {depth_m.shape}")
+        if sky is not None and sky.shape != depth_m.shape:
+            raise ValueError(f"the sky {sky.shape} and the depth map {depth_m.shape} differ in shape")
+        self.scale: FieldScale = scale
+        self.fov_x_rad = fov_x_rad
+        self._step = surface_step
+        depth = np.asarray(depth_m, dtype=np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            disparity = np.where(np.isfinite(depth) & (depth > 0), 1 / depth, np.nan)
+        if sky is not None:
+            disparity = np.where(sky, 0.0, disparity)
+        self._height, self._width = depth.shape
+        self._disparity = torch.from_numpy(disparity.astype(np.float32).ravel())
+
+    def disparity(self, coords_yx: Tensor) -> Tensor:
+        """(N,) disparity at (N, 2) coordinates."""
+        return self.disparity_and_gradient(coords_yx)[0]
+
+    def disparity_and_gradient(self, coords_yx: Tensor) -> tuple[Tensor, Tensor]:
+        """(N,) disparity and its (N, 2) derivative by (y, x)."""
+        coords = coords_yx.detach().to("cpu", torch.float64).clamp(-1, 1)
+        row, row_next, along_y, sign_y = _nearest(coords[:, 0], self._height)
+        column, column_next, along_x, sign_x = _nearest(coords[:, 1], self._width)
+        nearest = self._at(row, column)
+        beside, below, across = (
+            self._at(row, column_next),
+            self._at(row_next, column),
+            self._at(row_next, column_next),
+        )
+        has_beside = self._one_surface(nearest, beside)
+        has_below = self._one_surface(nearest, below)
+        # A steep surface reaches the far corner step by step.
+        has_across = (
+            self._one_surface(nearest, across)
+            | (has_beside & self._one_surface(beside, across))
+            | (has_below & self._one_surface(below, across))
+        )
+        x_slope = torch.where(
+            has_beside, beside - nearest, torch.where(has_below & has_across, across - below, torch.zeros_like(nearest))
+        )
+        y_slope = torch.where(
+            has_below, below - nearest, torch.where(has_beside & has_across, across - beside, torch.zeros_like(nearest))
+        )
+        twist = torch.where(has_across, across - nearest - x_slope - y_slope, torch.zeros_like(nearest))
+        value = nearest + along_x * x_slope + along_y * y_slope + along_x * along_y * twist
+        by_y = (y_slope + along_x * twist) * sign_y * (self._height / 2)
+        by_x = (x_slope + along_y * twist) * sign_x * (self._width / 2)
+        gradient = torch.stack([by_y, by_x], dim=1)
+        return value.to(coords_yx), gradient.to(coords_yx)
+
+    def disparity_grid(self, height: int, width: int) -> Tensor:
+        """(height, width) disparity at the pixel centres."""
+        rows = max(1, _ROWS_PER_STRIP_PIXELS // width)
+        coords = pixel_centres_yx(height, width)
+        return torch.cat([self.disparity(part) for part in coords.split(rows * width)]).view(height, width)
+
+    def sky_grid(self, height: int, width: int) -> Tensor:
+        """(height, width) 1 where the nearest sample is sky, else 0."""
+        row, column = (
+            _nearest((torch.arange(count, dtype=torch.float64) + 0.5) / count * 2 - 1, size)[0]
+            for count, size in ((height, self._height), (width, self._width))
+        )
+        return (self._at(row[:, None], column[None, :]) == 0).float()
+
+    def _at(self, row: Tensor, column: Tensor) -> Tensor:
+        return self._disparity[row * self._width + column].double()
+
+    def _one_surface(self, a: Tensor, b: Tensor) -> Tensor:
+        """Whether two samples lie on one surface; a comparison with NaN is False."""
+        return (torch.minimum(a, b) > 0) & (torch.maximum(a, b) <= (1 + self._step) * torch.minimum(a, b))
+
+
+def _nearest(coords: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The nearest of `size` samples, its neighbour towards the coordinate (inwards at the border), the distance
+    in the direction of that neighbour in samples, and the sign of that direction.
+    """
+    position = ((coords + 1) * size - 1) / 2
+    nearest = position.round().clamp(0, size - 1)
+    forward = (position >= nearest) & (nearest < size - 1) | (nearest == 0)
+    sign = torch.where(forward, 1.0, -1.0).double()
+    neighbour = (nearest + sign).clamp(0, size - 1)
+    return nearest.long(), neighbour.long(), (position - nearest) * sign, sign
