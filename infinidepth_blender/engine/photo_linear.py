@@ -32,7 +32,7 @@ def decode_exr(path: Path) -> DecodedPhoto:
     """
     exr = _open_exr(path)
     names = [(part, name) for part in range(len(exr.parts)) for name in exr.channels(part)]
-    part, channels = _color_channels([(p, n) for p, n in names], path)
+    part, channels = _color_channels(names, path)
     header = exr.header(part)
     display = _box(header["displayWindow"])
     data = _box(header["dataWindow"])
@@ -91,7 +91,10 @@ def _open_exr(path: Path) -> Any:
         width, height = box[2] - box[0] + 1, box[3] - box[1] + 1
         if width * height > _MAX_LINEAR_PIXELS:
             raise PhotoError(f"{path.name} is too large: {width} x {height} pixels.", "Scale it below 268 megapixels.")
-        return openexr.File(str(path), separate_channels=True)
+        exr = openexr.File(str(path), separate_channels=True)
+        if not exr.parts:
+            raise damaged  # the library only prints that pixels are missing
+        return exr
     except PhotoError:
         raise
     except Exception as error:  # the library raises RuntimeError, ValueError and its own
