@@ -1,0 +1,188 @@
+"""A textured mesh from depths on a grid of vertices that reaches the photo's border.
+
+The mesh is torn at depth steps (see `edges` and `cells`): seen from the photo's own
+camera it covers every pixel that has a surface, and no face connects two surfaces.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..camera import Camera
+from ..reconstruction import FLAG_VALID, MeshArrays
+from .cells import CellFaces, cut_cells
+from .edges import Edges, disparity_of, sharpen
+
+STRAIGHT = 1e-4
+"""Relative bend between two links that is no bend."""
+MAX_CONTINUATION = 0.1
+"""Most relative change of disparity by which a surface is continued beyond its last vertex."""
+
+
+def mesh_vertex_coords(mesh_size: int, camera: Camera) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    """Where a mesh asks the field: a grid over the whole photo, its corners included.
+
+    Args:
+        mesh_size: Vertices along the photo's longer side, at least 2.
+        camera: Camera of the photo; only its size matters.
+
+    Returns:
+        coords_yx: (rows * cols, 2) float32 query coordinates in [-1, 1], row by row.
+        (rows, cols): Size of the grid.
+    """
+    rows, cols = mesh_grid_size(mesh_size, camera)
+    y = np.linspace(-1, 1, rows, dtype=np.float32)
+    x = np.linspace(-1, 1, cols, dtype=np.float32)
+    return np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2), (rows, cols)
+
+
+def mesh_grid_size(mesh_size: int, camera: Camera) -> tuple[int, int]:
+    """(rows, cols) of a mesh with `mesh_size` vertices along the photo's longer side."""
+    longer = max(camera.width_px, camera.height_px)
+    rows, cols = (max(2, round((mesh_size - 1) * side / longer) + 1) for side in (camera.height_px, camera.width_px))
+    return rows, cols
+
+
+def build_mesh(depth_m: NDArray[np.float32], flags: NDArray[np.uint8], camera: Camera, edge_step: float) -> MeshArrays:
+    """Makes the mesh of everything that has a depth.
+
+    Args:
+        depth_m: (rows, cols) depth at the vertices of `mesh_vertex_coords`, metres.
+        flags: (rows, cols) uint8; vertices without `FLAG_VALID` (sky, no data) get no surface.
+        camera: Camera at any size of the photo.
+        edge_step: Relative depth step between neighbours that tears the mesh.
+
+    Returns:
+        Quads where the surface is whole, triangles and quads at the cuts. A photo without
+        any depth gives a mesh without faces.
+    """
+    valid = (flags & FLAG_VALID) > 0
+    disparity, edges = sharpen(disparity_of(depth_m, valid), valid, edge_step)
+    faces = cut_cells(edges.right, edges.down, valid)
+    gradient = surface_gradient(disparity, valid, edges)
+    at_vertex = _continued_disparity(disparity, gradient, valid, faces)
+    x_px, y_px = grid_to_px(faces, valid.shape, camera)
+    normals = plane_normals(
+        at_vertex,
+        gradient[0].ravel()[faces.owner] * (valid.shape[1] - 1) / camera.width_px,
+        gradient[1].ravel()[faces.owner] * (valid.shape[0] - 1) / camera.height_px,
+        x_px,
+        y_px,
+        camera,
+    )
+    return MeshArrays(
+        vertices_cam=camera.unproject(x_px, y_px, 1 / at_vertex),
+        uv=uv_of(x_px, y_px, camera),
+        normals_cam=normals,
+        quads=faces.quads,
+        triangles=faces.triangles,
+    )
+
+
+def grid_to_px(
+    faces: CellFaces, shape: tuple[int, ...], camera: Camera
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(V,) pixel positions x and y of vertices given on a grid over the whole photo."""
+    x_px = faces.col.astype(np.float64) * (camera.width_px / (shape[1] - 1))
+    y_px = faces.row.astype(np.float64) * (camera.height_px / (shape[0] - 1))
+    return x_px, y_px
+
+
+def uv_of(x_px: NDArray[np.float64], y_px: NDArray[np.float64], camera: Camera) -> NDArray[np.float32]:
+    """(V, 2) texture coordinates of pixel positions: s to the right, t up."""
+    return np.stack([x_px / camera.width_px, 1 - y_px / camera.height_px], axis=1).astype(np.float32)
+
+
+def surface_gradient(
+    disparity: NDArray[np.float32], valid: NDArray[np.bool_], edges: Edges
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Change of disparity per grid step along x and y, never taken across a tear.
+
+    Returns:
+        Two (h, w) float32 arrays, 0 where the links to both neighbours are torn.
+    """
+    d_x = _gradient_along_rows(disparity, valid, edges.right)
+    d_y = _gradient_along_rows(disparity.T, valid.T, edges.down.T).T
+    return d_x, d_y
+
+
+def _gradient_along_rows(
+    disparity: NDArray[np.float32], valid: NDArray[np.bool_], torn: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Change per column: the mean of the steps to both sides, weighted by how straight each side goes on.
+
+    The plain mean would round off every crease. With weights that fall with the bend of
+    the two links on a side, a vertex beside a crease follows the plane that it lies on.
+    """
+    whole = valid[:, 1:] & valid[:, :-1] & ~torn
+    step = np.where(whole, disparity[:, 1:] - disparity[:, :-1], 0)
+    # Links before and after each vertex, with two absent ones beyond either end.
+    links = np.pad(step, ((0, 0), (2, 2)))
+    exists = np.pad(whole, ((0, 0), (2, 2)))
+    before, after = links[:, 1:-2], links[:, 2:-1]
+    at_vertex = np.abs(after - before)
+    floor = (STRAIGHT * disparity) ** 2 + np.finfo(np.float32).tiny
+    bend = np.where(exists[:, :-3], np.abs(before - links[:, :-3]), at_vertex)
+    weight_before = exists[:, 1:-2] / (bend * bend + floor)
+    bend = np.where(exists[:, 3:], np.abs(links[:, 3:] - after), at_vertex)
+    weight_after = exists[:, 2:-1] / (bend * bend + floor)
+    total = weight_before + weight_after
+    mean = weight_before * before + weight_after * after
+    return np.divide(mean, total, out=np.zeros(disparity.shape, np.float32), where=total > 0)
+
+
+def plane_normals(
+    disparity: NDArray[np.floating],
+    d_x: NDArray[np.floating],
+    d_y: NDArray[np.floating],
+    x_px: NDArray[np.floating],
+    y_px: NDArray[np.floating],
+    camera: Camera,
+) -> NDArray[np.float32]:
+    """Surface normals from disparity and its derivative by the pixel, in closed form.
+
+    With X = r / D, r = ((x - cx) / fx, (y - cy) / fy, 1), the product dX/dx x dX/dy is
+    (fx D_x, fy D_y, D - (x - cx) D_x - (y - cy) D_y) / (fx fy D^3); for a plane that
+    vector is the same everywhere. It points away from the camera (its product with r is
+    D > 0), so the normal is its opposite.
+
+    Args:
+        disparity, d_x, d_y, x_px, y_px: (...) arrays.
+        camera: Camera at the size that the pixels refer to.
+
+    Returns:
+        (..., 3) float32 unit vectors that face the camera.
+    """
+    away = np.stack(
+        [
+            camera.fx_px * d_x,
+            camera.fy_px * d_y,
+            disparity - (x_px - camera.cx_px) * d_x - (y_px - camera.cy_px) * d_y,
+        ],
+        axis=-1,
+    )
+    length = np.linalg.norm(away, axis=-1, keepdims=True)
+    return (-away / np.maximum(length, np.finfo(np.float32).tiny)).astype(np.float32)
+
+
+def _continued_disparity(
+    disparity: NDArray[np.float32],
+    gradient: tuple[NDArray[np.float32], NDArray[np.float32]],
+    valid: NDArray[np.bool_],
+    faces: CellFaces,
+) -> NDArray[np.float64]:
+    """(V,) disparity of every vertex: its owner's, continued along the owner's surface.
+
+    At a tear the near surface stays in front of the far one: neither is continued past
+    the middle between the two.
+    """
+    owner_row, owner_col = np.divmod(faces.owner, disparity.shape[1])
+    own = disparity.ravel()[faces.owner].astype(np.float64)
+    change = gradient[0].ravel()[faces.owner] * (faces.col - owner_col)
+    change += gradient[1].ravel()[faces.owner] * (faces.row - owner_row)
+    result = own + np.clip(change, -MAX_CONTINUATION * own, MAX_CONTINUATION * own)
+    across = np.where(valid.ravel()[faces.other], disparity.ravel()[faces.other], own)
+    middle = (own + across) / 2
+    result = np.where(across > own, np.minimum(result, middle), result)
+    return np.where(across < own, np.maximum(result, middle), result)
