@@ -112,12 +112,14 @@ class PhotoInfo:
         source: The file that the user gave, as an absolute path; empty if there was none.
         file: Name of the upright 8-bit sRGB copy inside the bundle (the texture).
         width_px, height_px: Size after the EXIF orientation was applied.
+        sha256: Of the source file, hexadecimal; empty if unknown.
     """
 
     source: str
     file: str
     width_px: int
     height_px: int
+    sha256: str = ""
 
 
 @dataclass
@@ -212,7 +214,9 @@ def staged_folder(folder: Path) -> Iterator[Path]:
 
 def output_error(error: OSError, path: Path) -> OutputError:
     """Turns an operating system error about `path` into one clear sentence."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    # Numpy reports a short write ("8 requested and 4 written") without the system's reason.
+    short_write = error.errno is None and "requested and" in str(error)
+    if short_write or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return OutputError(
             f"The disk is full: {path} could not be written.", "Free some space or choose another output folder."
         )
@@ -308,7 +312,7 @@ def load(folder: Path) -> Reconstruction:
         index = data["arrays"]
         grids = {attr: _map_array(folder, stem, index) for stem, attr in _GRIDS.items()}
         parts = {name: _load_part(folder, name, cls, index) for name, cls in _PARTS.items()}
-        photo = PhotoInfo(**{f.name: data["photo"][f.name] for f in fields(PhotoInfo)})
+        photo = PhotoInfo(**{f.name: data["photo"][f.name] for f in fields(PhotoInfo) if f.name in data["photo"]})
         if Path(photo.file).name != photo.file:
             raise BundleError(f"{folder / JSON_NAME} names a photo outside its own folder: {photo.file!r}.")
         return Reconstruction(

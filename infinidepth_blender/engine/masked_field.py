@@ -1,0 +1,67 @@
+"""A depth field with holes where its photo is transparent."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..field.protocol import DepthField, FieldScale
+
+
+def opaque_at(opaque: NDArray[np.bool_], coords_yx: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """(N,) bool: the value of an (H, W) mask at (N, 2) coordinates (y, x) in [-1, 1]."""
+    size = np.array(opaque.shape)
+    place = np.clip(((coords_yx.astype(np.float64) + 1) / 2 * size).astype(np.intp), 0, size - 1)
+    return opaque[place[:, 0], place[:, 1]]
+
+
+class MaskedField:
+    """Another field, without depth (disparity NaN) and without sky at masked pixels.
+
+    Implements `DepthField`.
+
+    Attributes:
+        scale, fov_x_rad: As the inner field says.
+    """
+
+    def __init__(self, inner: DepthField, opaque: NDArray[np.bool_]) -> None:
+        """Takes the field and the (H, W) mask of the pixels to keep."""
+        self.scale: FieldScale = inner.scale
+        self.fov_x_rad = inner.fov_x_rad
+        self._inner = inner
+        self._opaque = opaque
+
+    def disparity(self, coords_yx: Tensor) -> Tensor:
+        """(N,) disparity at (N, 2) coordinates."""
+        return self._cut(self._inner.disparity(coords_yx), self._kept(coords_yx))
+
+    def disparity_and_gradient(self, coords_yx: Tensor) -> tuple[Tensor, Tensor]:
+        """(N,) disparity and its (N, 2) derivative by (y, x)."""
+        disparity, gradient = self._inner.disparity_and_gradient(coords_yx)
+        return self._cut(disparity, self._kept(coords_yx)), gradient
+
+    def disparity_grid(self, height: int, width: int) -> Tensor:
+        """(height, width) disparity at the pixel centres."""
+        return self._cut(self._inner.disparity_grid(height, width), self._kept_grid(height, width))
+
+    def sky_grid(self, height: int, width: int) -> Tensor:
+        """(height, width) probability of sky at the pixel centres; 0 where masked."""
+        sky = self._inner.sky_grid(height, width)
+        return torch.where(self._kept_grid(height, width).to(sky.device), sky, torch.zeros_like(sky))
+
+    def _kept(self, coords_yx: Tensor) -> Tensor:
+        return torch.from_numpy(opaque_at(self._opaque, coords_yx.detach().cpu().numpy()))
+
+    def _kept_grid(self, height: int, width: int) -> Tensor:
+        """The mask's nearest pixels at the pixel centres of another size."""
+        rows, columns = (
+            ((np.arange(count) + 0.5) / count * size).astype(np.intp)
+            for count, size in zip((height, width), self._opaque.shape, strict=True)
+        )
+        return torch.from_numpy(self._opaque[rows[:, None], columns])
+
+    @staticmethod
+    def _cut(disparity: Tensor, keep: Tensor) -> Tensor:
+        return torch.where(keep.to(disparity.device), disparity, torch.full_like(disparity, torch.nan))

@@ -1,0 +1,237 @@
+"""A photo becomes a bundle: the engine's one flow, stage by stage."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import reconstruction as bundle
+from ..camera import Camera
+from ..field.protocol import DepthField
+from ..geometry.backdrop import backdrop_distance_m, build_backdrop
+from ..geometry.mesh import build_mesh, mesh_vertex_coords
+from ..geometry.points import build_points
+from ..options import ReconstructOptions
+from ..query.grids import DepthSamples, depth_grid, mesh_grid
+from ..query.sampling import sample_surface
+from ..reconstruction import FLAG_VALID, Gaussians, MeshArrays, PhotoInfo, PointArrays, Reconstruction
+from ..splats.placed import gaussians_on_surface
+from ..splats.ply import write_splats
+from . import exports
+from .depth_files import DepthPrompt, read_depth_file
+from .exif_camera import choose_camera
+from .masked_field import MaskedField, opaque_at
+from .memory import check_depth_map_fits
+from .models import ModelCache
+from .photo import Photo, file_sha256, open_photo, write_texture
+from .progress import Progress
+from .scale import scale_to_metres
+
+__all__ = ["ModelCache", "reconstruct_photo"]
+
+
+@dataclass
+class _Stages:
+    """Reports progress stage by stage and keeps the time of each."""
+
+    progress: Progress
+    timings_s: dict[str, float] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def stage(self, name: str, message: str = "") -> Iterator[Callable[[float], None]]:
+        """One stage; yields what is to be called with the fraction done."""
+        start = time.perf_counter()
+        self.progress(name, 0.0, message)
+        yield lambda fraction: self.progress(name, fraction, message)
+        self.progress(name, 1.0, message)
+        self.timings_s[name] = self.timings_s.get(name, 0.0) + time.perf_counter() - start
+
+
+@dataclass(frozen=True)
+class _Surface:
+    """What is asked of the field once the photo has a camera and a scale."""
+
+    photo: Photo
+    camera: Camera
+    field: DepthField
+    options: ReconstructOptions
+
+
+def reconstruct_photo(
+    photo: Path,
+    folder: Path,
+    options: ReconstructOptions,
+    *,
+    models: ModelCache | None = None,
+    progress: Progress | None = None,
+    field: DepthField | None = None,
+) -> Reconstruction:
+    """Reconstructs one photo and writes its bundle, all or nothing.
+
+    Args:
+        photo: The photo's file.
+        folder: The bundle to write; an older one there stays until the new one is complete.
+        options: What to make.
+        models: Loaded models to share between photos; None: none yet.
+        progress: Called often with stages `load`, `encode`, `depth`, `mesh`, `points`,
+            `splats` and `write`; raises `Cancelled` to stop the work.
+        field: Depth that is known already (tests, true depth); None: the model's.
+
+    Returns:
+        The reconstruction; its `folder` is set.
+
+    Raises:
+        PhotoError, DepthFileError, ModelError, OptionsError, OutputError, Cancelled:
+            nothing is left behind then.
+    """
+    stages = _Stages(progress or _silent)
+    with stages.stage("load", "Opening the photo"):
+        opened = open_photo(photo)
+        prompt = read_depth_file(Path(options.depth_prompt)) if options.depth_prompt else None
+        size = options.depth_size_px(opened.width_px, opened.height_px)
+        check_depth_map_fits(*size)
+    # From here on errors of the operating system are about the output.
+    with bundle.staged_folder(folder) as staging:
+        with stages.stage("encode", "Looking at the photo"):
+            raw, model = _field_of(opened, options, models, field, stages.progress)
+            camera, camera_notes = choose_camera(options, opened.exif, raw.fov_x_rad, opened.width_px, opened.height_px)
+            scaled = scale_to_metres(raw, prompt, opened.opaque, opened.width_px, opened.height_px, options.seed)
+        surface = _Surface(opened, camera, scaled.field, options)
+        with stages.stage("depth", "Depth map") as report:
+            depth = depth_grid(surface.field, camera, *size, edge_step=options.edge_step, progress=report)
+        mesh, backdrop = _mesh_and_backdrop(surface, stages)
+        points, splats = _points_and_splats(surface, depth, stages)
+        with stages.stage("write", "Writing the results") as report:
+            texture = write_texture(opened, staging)
+            report(0.2)
+            result = Reconstruction(
+                name=opened.path.stem,
+                photo=PhotoInfo(str(opened.path), texture, opened.width_px, opened.height_px, opened.sha256),
+                camera=camera,
+                depth_m=depth.depth_m,
+                flags=depth.flags,
+                normals_cam=depth.normals_cam,
+                confidence=depth.confidence,
+                mesh=mesh,
+                backdrop=backdrop,
+                points=points if "points" in options.make else None,
+                splats=splats,
+                scale_known=scaled.scale_known,
+                model=model | scaled.details | _prompt_record(prompt),
+                options=options.to_json(),
+                timings_s=stages.timings_s,
+                warnings=[*opened.warnings, *camera_notes, *scaled.warnings],
+            )
+            _write_exports(result, staging, options, report)
+            report(0.95)
+        bundle.write_arrays(result, staging)
+    result.folder = folder
+    return result
+
+
+def _silent(stage: str, fraction: float, message: str = "") -> None:
+    """Progress that nobody listens to."""
+
+
+def _field_of(
+    photo: Photo,
+    options: ReconstructOptions,
+    models: ModelCache | None,
+    given: DepthField | None,
+    progress: Progress,
+) -> tuple[DepthField, dict[str, Any]]:
+    """The photo's depth field, with holes where the photo is transparent, and a record of what made it."""
+    if given is None:
+        progress("encode", 0.0, "Loading the model")
+        model = (models or ModelCache()).get(options.model, options.device)
+        progress("encode", 0.3, "Looking at the photo")
+        given, record = model.encode(photo.pixels_srgb), dict(model.info)
+    else:
+        record = {"name": "given depth", "sha256": ""}
+    return (given if photo.opaque is None else MaskedField(given, photo.opaque)), record
+
+
+def _mesh_and_backdrop(surface: _Surface, stages: _Stages) -> tuple[MeshArrays | None, MeshArrays | None]:
+    """The mesh, and the sky behind everything that is made."""
+    options, camera = surface.options, surface.camera
+    if not {"mesh", "points", "splats"} & set(options.make):
+        return None, None
+    with stages.stage("mesh", "Mesh") as report:
+        depth_m, flags = mesh_grid(
+            surface.field, camera, options.mesh_size, progress=lambda fraction: report(0.6 * fraction)
+        )
+        mesh = build_mesh(depth_m, flags, camera, options.edge_step) if "mesh" in options.make else None
+        report(0.9)
+        distance_m = backdrop_distance_m(depth_m, flags)
+        if surface.photo.opaque is not None:
+            # What is cut out of the photo is neither surface nor sky: no backdrop there.
+            coords, shape = mesh_vertex_coords(options.mesh_size, camera)
+            opaque = opaque_at(surface.photo.opaque, coords).reshape(shape)
+            flags = np.where(opaque, flags, flags | np.uint8(FLAG_VALID))
+        return mesh, build_backdrop(depth_m, flags, camera, distance_m)
+
+
+def _points_and_splats(
+    surface: _Surface, depth: DepthSamples, stages: _Stages
+) -> tuple[PointArrays | None, Gaussians | None]:
+    """Points spread evenly over the surface, and a Gaussian on each."""
+    options, camera = surface.options, surface.camera
+    if not {"points", "splats"} & set(options.make):
+        return None, None
+    with stages.stage("points", "Points") as report:
+        samples = sample_surface(
+            surface.field,
+            camera,
+            options.points,
+            seed=options.seed,
+            edge_step=options.edge_step,
+            grid=depth,
+            progress=lambda fraction: report(0.9 * fraction),
+        )
+        points = build_points(
+            samples.coords_yx,
+            samples.depth_m,
+            samples.normals_cam,
+            samples.area_m2,
+            samples.confidence,
+            camera,
+            surface.photo.pixels_srgb,
+        )
+    if "splats" not in options.make:
+        return points, None
+    with stages.stage("splats", "Gaussian splats"):
+        return points, gaussians_on_surface(points, samples.area_m2)
+
+
+def _write_exports(
+    result: Reconstruction, staging: Path, options: ReconstructOptions, report: Callable[[float], None]
+) -> None:
+    """Writes the files for other programs: of each part that was asked for."""
+    if "depth" in options.make:
+        exports.write_depth_exr(staging / "depth.exr", result.depth_m)
+        report(0.4)
+        exports.write_depth_png(staging / "depth.png", result.depth_m, result.flags)
+        report(0.5)
+    if result.mesh is not None:
+        exports.write_mesh_ply(staging / "mesh.ply", result.mesh, result.photo.file)
+        report(0.6)
+    if result.points is not None:
+        exports.write_points_ply(staging / "points.ply", result.points)
+        report(0.7)
+    if result.splats is not None:
+        write_splats(staging / "splats.ply", result.splats, result.camera)
+        report(0.9)
+    if "camera" in options.make:
+        exports.write_camera_json(staging / "camera.json", result.camera, scale_known=result.scale_known)
+
+
+def _prompt_record(prompt: DepthPrompt | None) -> dict[str, Any]:
+    if prompt is None:
+        return {}
+    return {"depth_prompt": prompt.path.name, "depth_prompt_sha256": file_sha256(prompt.path)}
