@@ -1,0 +1,130 @@
+"""Which photos a command names, and which folder each of them becomes; standard library only."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from .errors import InfiniDepthError, PhotoError
+
+PHOTO_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dib", ".gif", ".tga"}
+    | {".exr", ".hdr", ".heic", ".heif", ".avif", ".jp2", ".ppm", ".pgm", ".pnm"}
+)
+"""What counts as a photo when a folder is walked; a file that is named itself may be called anything."""
+
+OWN_SUFFIX = "_infinidepth"
+"""Ends the name of a bundle that lies beside its photo."""
+
+_STAGING_SUFFIX = ".partial"
+_BUNDLE_JSON = "reconstruction.json"
+_BUNDLE_ARRAYS = "arrays"
+
+
+@dataclass(frozen=True)
+class BatchItem:
+    """One photo and the bundle that it becomes."""
+
+    photo: Path
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Something that was named but cannot be used."""
+
+    path: Path
+    error: InfiniDepthError
+
+
+def plan_batch(named: Sequence[Path], output: Path | None) -> tuple[list[BatchItem], list[Refused]]:
+    """Lists the photos in order, each once, with a folder of its own.
+
+    With `output`, a photo becomes `output/<stem>`, and the sub-folders of a folder that
+    was named are mirrored there; without, `<photo's folder>/<stem>_infinidepth`. Where
+    two stems meet, or a stem meets a mirrored sub-folder, the extension is appended:
+    `<stem>_jpg`.
+
+    Args:
+        named: Files and folders.
+        output: Folder for the bundles.
+    """
+    found: list[tuple[Path, Path]] = []  # the photo and where its bundle's folder lies
+    refused: list[Refused] = []
+    seen: set[str] = set()
+    for path in named:
+        if path.is_dir():
+            photos = photos_in(path)
+            if not photos:
+                refused.append(
+                    Refused(
+                        path, PhotoError(f"{path} is a folder without images.", "Name a photo or a folder with photos.")
+                    )
+                )
+            targets = [(photo, output / photo.parent.relative_to(path) if output else photo.parent) for photo in photos]
+        elif not path.exists():
+            refused.append(Refused(path, PhotoError(f"{path} does not exist.", "Check the spelling.")))
+            targets = []
+        else:
+            targets = [(path, output or path.parent)]
+        for photo, parent in targets:
+            key = os.path.normcase(photo.resolve())
+            if key not in seen:
+                seen.add(key)
+                found.append((photo, parent))
+    return _with_own_folders(found, OWN_SUFFIX if output is None else ""), refused
+
+
+def photos_in(folder: Path) -> list[Path]:
+    """All photos in a folder and below, in natural order; bundles and hidden files are passed over."""
+    photos: list[Path] = []
+    for parent, folders, files in os.walk(folder):
+        here = Path(parent)
+        folders[:] = [name for name in folders if not name.startswith(".") and not is_own_output(here / name)]
+        photos += [here / name for name in files if _is_photo_name(name)]
+    return sorted(photos, key=lambda photo: [_natural(part) for part in photo.relative_to(folder).parts])
+
+
+def is_own_output(folder: Path) -> bool:
+    """Whether a folder is a bundle, whole or not, so that its texture is no photo to reconstruct."""
+    return (
+        folder.name.endswith((OWN_SUFFIX, _STAGING_SUFFIX))
+        or (folder / _BUNDLE_JSON).is_file()
+        or ((folder / _BUNDLE_ARRAYS).is_dir() and (folder / "camera.json").is_file())
+    )
+
+
+def _is_photo_name(name: str) -> bool:
+    return not name.startswith(".") and PurePath(name).suffix.lower() in PHOTO_SUFFIXES
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    """Sort key with numbers as numbers: photo2 before photo10."""
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part.lower()) for part in re.split(r"(\d+)", name) if part]
+
+
+def _with_own_folders(found: list[tuple[Path, Path]], suffix: str) -> list[BatchItem]:
+    def key(folder: Path) -> str:
+        return os.path.normcase(folder.absolute()).lower()  # file systems of Windows and macOS ignore case
+
+    plain = [parent / (photo.stem + suffix) for photo, parent in found]
+    meets = Counter(map(key, plain))
+    above = {key(folder) for _, parent in found for folder in (parent, *parent.parents)}
+    items: list[BatchItem] = []
+    taken: set[str] = set()
+    for (photo, parent), folder in zip(found, plain, strict=True):
+        if meets[key(folder)] > 1 or key(folder) in above:
+            stem = f"{photo.stem}_{photo.suffix.lstrip('.')}" if photo.suffix else f"{photo.stem}_photo"
+            folder = parent / (stem + suffix)
+        number = 2
+        first = folder
+        while key(folder) in taken:
+            folder = first.with_name(f"{first.name}_{number}")
+            number += 1
+        taken.add(key(folder))
+        items.append(BatchItem(photo, folder))
+    return items

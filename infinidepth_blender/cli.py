@@ -1,0 +1,219 @@
+"""The command line: the same arguments in a terminal and after `blender --command infinidepth`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, get_args
+
+from .commands import info, models, reconstruct
+from .commands.context import Context
+from .errors import Cancelled, DepthFileError, InfiniDepthError, ModelError, OptionsError
+from .options import DEFAULT_PARTS, Device, MeshKind, Part, ReconstructOptions
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+_EXAMPLES = """\
+examples:
+  infinidepth reconstruct photo.jpg
+      a mesh, points, splats, depth map and camera in photo_infinidepth/ beside the photo
+  infinidepth reconstruct holiday/ -o out --resume
+      every photo in the folder and its sub-folders; what is complete is not made again
+  infinidepth reconstruct photo.jpg --make depth --depth-size 2x
+      only the depth map, at twice the photo's size
+  infinidepth reconstruct photo.jpg -o out --make mesh,blend
+      out/photo/scene.blend with a matched camera, ready to render
+  infinidepth render out/photo --path orbit --frames 48
+  infinidepth info out/photo
+
+Run it as 'python -m infinidepth_blender ...' or 'blender --command infinidepth ...'.
+"""
+
+_EXIT_CODES = """\
+exit codes: 0 all photos are done; 1 some failed, each with its reason on stderr and in
+OUTPUT/failures.json, the others are complete; 2 wrong usage; 130 stopped by Ctrl-C,
+nothing half-written stays behind.
+"""
+
+
+def main(argv: Sequence[str] | None = None, *, context: Context | None = None) -> int:
+    """Runs one command and returns its exit code.
+
+    Args:
+        argv: Arguments without the program's name; None: those of this process.
+        context: Where the engine is; None: as for a terminal.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        arguments = build_parser().parse_args(argv)
+    except SystemExit as stop:  # argparse has said why
+        return int(stop.code or 0)
+    try:
+        with _stop_signals():
+            return arguments.run(arguments, context or Context())
+    except (OptionsError, ModelError, DepthFileError) as error:
+        return _complain(error, EXIT_USAGE)
+    except Cancelled:
+        return _complain("Stopped.", EXIT_INTERRUPTED)
+    except InfiniDepthError as error:
+        return _complain(error, EXIT_FAILED)
+    except KeyboardInterrupt as stop:
+        return _complain(
+            "Stopped; nothing half-written was left behind.", int(stop.args[0]) if stop.args else EXIT_INTERRUPTED
+        )
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain once more on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with all commands."""
+    parser = _parser(
+        None, "infinidepth", "Turn photographs into 3D scenes: mesh, points, splats and camera.", _EXAMPLES
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_reconstruct(commands)
+    _add_models(commands)
+    _add_info(commands)
+    return parser
+
+
+def _add_reconstruct(commands: Any) -> None:
+    defaults = ReconstructOptions()
+    parser = _parser(commands, "reconstruct", "make a 3D scene of each photo", _EXIT_CODES)
+    parser.set_defaults(run=reconstruct.run)
+    parser.add_argument(
+        "photos", nargs="+", type=Path, metavar="PHOTO", help="photos, or folders of photos with all sub-folders"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="write DIR/<photo>/; without it <photo>_infinidepth/ beside each photo",
+    )
+    parser.add_argument(
+        "--make",
+        default=",".join(DEFAULT_PARTS),
+        metavar="LIST",
+        help=f"any of {','.join(get_args(Part))}, default %(default)s; blend writes scene.blend and needs Blender or bpy",
+    )
+    parser.add_argument(
+        "--model",
+        default=defaults.model,
+        metavar="NAME|FILE",
+        help="'models list' shows the names; default %(default)s",
+    )
+    parser.add_argument(
+        "--depth-size",
+        default=defaults.depth_size,
+        metavar="WxH|Nx|photo",
+        help="size of the depth map, such as 1920x1080 or 2x; default the photo's, at most 4096 on the longer side",
+    )
+    parser.add_argument(
+        "--points",
+        type=int,
+        default=defaults.points,
+        metavar="N",
+        help="number of points and of splats, default %(default)s",
+    )
+    parser.add_argument(
+        "--mesh-size",
+        type=int,
+        default=defaults.mesh_size,
+        metavar="N",
+        help="vertices along the longer side, default %(default)s",
+    )
+    parser.add_argument(
+        "--mesh",
+        choices=get_args(MeshKind),
+        default=defaults.mesh,
+        help="how the mesh is laid out, default %(default)s",
+    )
+    parser.add_argument(
+        "--edge-step",
+        type=float,
+        default=defaults.edge_step,
+        metavar="R",
+        help="cut where neighbouring depths differ by more than this share, default %(default)s",
+    )
+    lens = parser.add_argument_group("the photo's lens (default: from its EXIF data, else estimated)")
+    lens.add_argument("--fov", type=float, metavar="DEG", help="horizontal field of view in degrees")
+    lens.add_argument("--focal-px", type=float, metavar="F", help="focal length in pixels of the photo")
+    parser.add_argument(
+        "--depth-prompt",
+        type=Path,
+        metavar="FILE",
+        help="measured depth in metres, sparse or dense: .png (16 bit, mm), .npy, .npz, .exr or .h5",
+    )
+    parser.add_argument("--device", choices=get_args(Device), default=defaults.device, help="default %(default)s")
+    parser.add_argument(
+        "--seed", type=int, default=defaults.seed, metavar="N", help="of everything random, default %(default)s"
+    )
+    parser.add_argument("--resume", action="store_true", help="skip photos that are complete with the same options")
+    parser.add_argument("--json", action="store_true", help="one JSON event per line on stdout instead of a progress bar")  # fmt: skip
+
+
+def _add_models(commands: Any) -> None:
+    parser = _parser(commands, "models", "list, download or check the depth models")
+    actions = parser.add_subparsers(metavar="list|download|verify", required=True)
+    listing = _parser(actions, "list", "the models that have a name")
+    listing.set_defaults(run=models.run_list)
+    download = _parser(actions, "download", "fetch a model")
+    download.set_defaults(run=models.run_download)
+    download.add_argument("name", metavar="NAME")
+    verify = _parser(actions, "verify", "load a model in the engine and try it")
+    verify.set_defaults(run=models.run_verify)
+    verify.add_argument("name", metavar="NAME|FILE", nargs="?", default=models.BUNDLED, help="default %(default)s")
+    verify.add_argument("--device", choices=get_args(Device), default="auto", help="default %(default)s")
+    for action in (listing, verify):
+        action.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_info(commands: Any) -> None:
+    parser = _parser(commands, "info", "what is in a result or a PLY file")
+    parser.set_defaults(run=info.run)
+    parser.add_argument("path", type=Path, metavar="BUNDLE|FILE.ply", help="folder of a result, or a PLY file")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _parser(commands: Any, name: str, about: str, epilog: str = "") -> argparse.ArgumentParser:
+    style: Any = {"formatter_class": argparse.RawDescriptionHelpFormatter, "epilog": epilog, "allow_abbrev": False}
+    if commands is None:
+        return argparse.ArgumentParser(prog=name, description=about, **style)
+    return commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.", **style)
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[None]:
+    """Ctrl-C and a polite kill both stop in order, even where Blender has handlers of its own."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(128 + number)
+
+    before: dict[int, Any] = {}
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
+        number = getattr(signal, name, None)
+        # ValueError: not the main thread, which has no signals to handle.
+        with contextlib.suppress(ValueError, OSError):
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+def _complain(what: object, code: int) -> int:
+    print(f"infinidepth: {what}", file=sys.stderr, flush=True)
+    return code

@@ -1,0 +1,34 @@
+"""Where the command line finds the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..engine.client import EngineClient
+from ..engine.process import user_data_dir
+from ..engine.runtime import find_runtime
+
+
+@dataclass(frozen=True)
+class Context:
+    """What differs between a terminal and `blender --command infinidepth`.
+
+    Attributes:
+        python: Interpreter of the engine that the user chose; None: look for one.
+        user_dir: Folder in which an installed engine lies.
+        site: Folder with packages that the engine may use: the extension's wheels.
+    """
+
+    python: Path | None = None
+    user_dir: Path = field(default_factory=user_data_dir)
+    site: Path | None = None
+
+    def engine(self) -> EngineClient:
+        """A client for the engine; nothing is started yet.
+
+        Raises:
+            RuntimeMissingError: there is no Python that can run it.
+        """
+        runtime = find_runtime(self.python, self.user_dir, self.site)
+        return EngineClient(runtime.python, site=self.site)

@@ -1,0 +1,59 @@
+"""`info`: what is in a bundle, or in a PLY file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from ..engine.summary import summary_of_bundle
+from ..errors import BundleError
+from .context import Context
+
+
+def run(arguments: argparse.Namespace, context: Context) -> int:
+    """Prints what there is.
+
+    Raises:
+        BundleError: there is no such bundle, or it is damaged.
+        SplatFileError: the PLY file cannot be read.
+    """
+    path: Path = arguments.path.expanduser()
+    if path.is_dir():
+        summary = summary_of_bundle(path)
+        lines = bundle_lines(summary)
+    elif path.suffix.lower() == ".ply":
+        from ..splats.info import ply_info
+
+        summary = ply_info(path)
+        lines = ply_lines(path, summary)
+    elif path.exists():
+        raise BundleError(f"{path} is neither the folder of a result nor a PLY file.", "Name one of these.")
+    else:
+        raise BundleError(f"{path} does not exist.", "Check the spelling.")
+    print(json.dumps(summary) if arguments.json else "\n".join(lines))
+    return 0
+
+
+def bundle_lines(summary: dict[str, Any]) -> list[str]:
+    """A bundle's summary for people."""
+    photo, camera = summary["photo"], summary["camera"]
+    lines = [
+        f"{summary['name']}: {photo['width_px']} x {photo['height_px']} pixels, from {photo['source'] or 'unknown'}",
+        f"  camera   {camera['fov_x_deg']:.1f} degrees wide, focal length {camera['fx_px']:.1f} px ({camera['source']}), "
+        f"centre {camera['cx_px']:.1f}, {camera['cy_px']:.1f}",
+        f"  scale    {summary['scale']['note']}",
+        "  depth    {} x {}".format(*summary["depth_size_px"]),
+    ]
+    for part, counts in summary["parts"].items():
+        lines.append(f"  {part:<8} " + ", ".join(f"{count:,} {unit}" for unit, count in counts.items()))
+    if summary["model"]:
+        lines.append(
+            f"  model    {summary['model'].get('name', '?')} {summary['model'].get('sha256', '')[:12]}".rstrip()
+        )
+    lines.append(
+        "  time     " + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in summary["timings_s"].items())
+    )
+    lines += [f"  note     {warning}" for warning in summary["warnings"]]
+    return lines

@@ -1,0 +1,195 @@
+"""`reconstruct`: photos and folders of photos through the engine, one after the other."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..batch import BatchItem, plan_batch
+from ..engine.blend import blend_command, write_blend_file
+from ..engine.client import EngineClient, error_of
+from ..engine.protocol import Done, Failed, Progress, Stopped, Warned
+from ..errors import Cancelled, DepthFileError, InfiniDepthError, OptionsError, RuntimeMissingError
+from ..options import DEFAULT_PARTS, Part, ReconstructOptions
+from ..reconstruction import output_error
+from .context import Context
+from .models import model_file, resolve_model, sha256_of
+from .reporters import Reporter, make_reporter
+from .resume import is_up_to_date
+
+FAILURES_NAME = "failures.json"
+
+
+def run(arguments: argparse.Namespace, context: Context) -> int:
+    """Runs the command; 0: all photos are done, 1: some failed.
+
+    Raises:
+        OptionsError, ModelError, DepthFileError: the arguments make no sense; nothing was done.
+        OutputError: the output folder cannot be made.
+        RuntimeMissingError: `blend` was asked and there is no Blender.
+    """
+    options = options_of(arguments)
+    output = arguments.output.expanduser() if arguments.output else None
+    items, refused = plan_batch([path.expanduser() for path in arguments.photos], output)
+    if options.depth_prompt and len(items) > 1:
+        raise OptionsError("One depth file was given for several photos.", "Use --depth-prompt with a single photo.")
+    if output:
+        _make_folder(output)
+    batch = _Batch(
+        options,
+        context,
+        make_reporter(arguments.json, options.make),
+        blend_command() if "blend" in options.make else None,
+    )
+    batch.reporter.begin(len(items))
+    try:
+        for entry in refused:
+            batch.fail(entry.path, entry.error)
+        batch.run(items, resume=arguments.resume)
+        batch.reporter.end(batch.counts)
+    finally:
+        batch.close()
+        if output:
+            write_failures(output, batch.failures)
+    return 1 if batch.failures else 0
+
+
+def options_of(arguments: argparse.Namespace) -> ReconstructOptions:
+    """The options that the arguments say, with all files absolute.
+
+    Raises:
+        OptionsError: a value is out of range, or two contradict each other.
+        ModelError: there is no such model.
+        DepthFileError: the depth file does not exist.
+    """
+    prompt = arguments.depth_prompt.expanduser().absolute() if arguments.depth_prompt else None
+    if prompt and not prompt.is_file():
+        raise DepthFileError(f"The depth file {prompt} does not exist.", "Check the spelling.")
+    parts: list[Part] = [part.strip() for part in arguments.make.split(",") if part.strip()]  # type: ignore[misc]
+    return ReconstructOptions(
+        make=tuple(dict.fromkeys(parts)),
+        model=resolve_model(arguments.model),
+        depth_size=arguments.depth_size,
+        points=arguments.points,
+        mesh_size=arguments.mesh_size,
+        mesh=arguments.mesh,
+        edge_step=arguments.edge_step,
+        fov_deg=arguments.fov,
+        focal_px=arguments.focal_px,
+        depth_prompt=str(prompt) if prompt else None,
+        device=arguments.device,
+        seed=arguments.seed,
+    )
+
+
+def write_failures(output: Path, failures: Sequence[tuple[Path, InfiniDepthError]]) -> None:
+    """Writes `failures.json`, or removes that of an earlier run if nothing failed.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    path = output / FAILURES_NAME
+    partial = path.with_name(f"{path.name}.partial")
+    entries = [{"photo": str(photo)} | error.to_json() for photo, error in failures]
+    try:
+        if entries:
+            partial.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
+            partial.replace(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise output_error(error, path) from error
+
+
+class _Batch:
+    """The run of one command: an engine when the first photo needs it, and what became of all."""
+
+    def __init__(
+        self, options: ReconstructOptions, context: Context, reporter: Reporter, blend: list[str] | None
+    ) -> None:
+        self.reporter = reporter
+        self.failures: list[tuple[Path, InfiniDepthError]] = []
+        self.counts = {"done": 0, "skipped": 0, "failed": 0}
+        self._options = options
+        # scene.blend is made here, from the finished bundle, in a process without torch.
+        parts = tuple(part for part in options.make if part != "blend")
+        self._engine_options = replace(options, make=parts or DEFAULT_PARTS)
+        self._context = context
+        self._blend = blend
+        self._engine: EngineClient | None = None
+
+    def run(self, items: Sequence[BatchItem], *, resume: bool) -> None:
+        model_sha256 = sha256_of(model_file(self._options.model)) if resume else ""
+        no_engine: RuntimeMissingError | None = None
+        for index, item in enumerate(items):
+            self.reporter.start(index, item)
+            try:
+                if no_engine:
+                    raise no_engine
+                if resume and is_up_to_date(item, self._engine_options, model_sha256):
+                    self._resume(item)
+                else:
+                    self._reconstruct(item)
+            except Cancelled:
+                raise
+            except RuntimeMissingError as error:
+                no_engine = error
+                self.fail(item.photo, error)
+            except InfiniDepthError as error:
+                self.fail(item.photo, error)
+
+    def fail(self, path: Path, error: InfiniDepthError) -> None:
+        self.failures.append((path, error))
+        self.counts["failed"] += 1
+        self.reporter.failed(path, error)
+
+    def close(self) -> None:
+        if self._engine is not None:
+            engine, self._engine = self._engine, None
+            try:
+                engine.close()
+            except KeyboardInterrupt:
+                engine.kill()
+                raise
+
+    def _resume(self, item: BatchItem) -> None:
+        if self._blend and not (item.folder / "scene.blend").is_file():
+            self._write_blend(item)
+        self.counts["skipped"] += 1
+        self.reporter.skipped(item)
+
+    def _reconstruct(self, item: BatchItem) -> None:
+        if self._engine is None:
+            self._engine = self._context.engine()
+        job = self._engine.reconstruct(item.photo, item.folder, self._engine_options)
+        for event in self._engine.events(job):
+            if isinstance(event, Progress):
+                self.reporter.progress(event.stage, event.fraction, event.message)
+            elif isinstance(event, Warned):
+                self.reporter.warning(event.message)
+            elif isinstance(event, Failed):
+                raise error_of(event)
+            elif isinstance(event, Stopped):
+                raise Cancelled()
+            elif isinstance(event, Done):
+                self._write_blend(item)
+                self.counts["done"] += 1
+                self.reporter.done(item, event)
+
+    def _write_blend(self, item: BatchItem) -> None:
+        if self._blend:
+            self.reporter.progress("blend", 0.0, "Writing scene.blend")
+            write_blend_file(item.folder, self._blend)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(error, folder) from error

@@ -1,0 +1,71 @@
+"""What starting a process of our own needs on every operating system; standard library only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+_APP_FOLDER = "infinidepth"
+
+
+def child_environment(python: Path | str) -> dict[str, str]:
+    """Variables for a process of another Python, free of what Blender sets for its own.
+
+    Args:
+        python: The interpreter that will run.
+    """
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.upper().startswith("PYTHON") and name not in ("__PYVENV_LAUNCHER__", "VIRTUAL_ENV")
+    }
+    if sys.platform == "win32":
+        # A conda environment finds its libraries by the path alone.
+        library = Path(python).parent / "Library" / "bin"
+        if library.is_dir():
+            environment["PATH"] = os.pathsep.join([str(library), environment.get("PATH", "")])
+    # Compiled functions are kept outside the package's folder, which an update wipes.
+    environment.setdefault("NUMBA_CACHE_DIR", str(user_cache_dir() / "numba"))
+    environment.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+    return environment
+
+
+def no_window_flags() -> int:
+    """Flags that keep Windows from opening a console window; 0 elsewhere."""
+    return getattr(subprocess, "CREATE_NO_WINDOW", 0)
+
+
+def user_data_dir() -> Path:
+    """Where the command line keeps the engine's environment: `INFINIDEPTH_HOME` or the system's place."""
+    home = os.environ.get("INFINIDEPTH_HOME")
+    if home:
+        return Path(home).expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / _APP_FOLDER
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / _APP_FOLDER
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / _APP_FOLDER
+
+
+def user_cache_dir() -> Path:
+    """Where files go that may be deleted at any time."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / _APP_FOLDER / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / _APP_FOLDER
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / _APP_FOLDER
+
+
+def package_version() -> str:
+    """Version in the extension's manifest, which lies in the package or, in the sources, above it."""
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package, package.parent):
+        with contextlib.suppress(OSError):
+            text = (folder / "blender_manifest.toml").read_text(encoding="utf-8")
+            if match := re.search(r'^version = "([^"]+)"', text, re.MULTILINE):
+                return match[1]
+    return "unknown"

@@ -1,0 +1,38 @@
+"""The stages of a reconstruction: what each is called, and its usual share of the time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+STAGES: dict[str, tuple[str, float]] = {
+    "load": ("Reading the photo", 0.03),
+    "encode": ("Looking at the photo", 0.30),
+    "depth": ("Computing depth", 0.22),
+    "mesh": ("Building the mesh", 0.10),
+    "points": ("Spreading points", 0.13),
+    "splats": ("Placing splats", 0.07),
+    "write": ("Writing files", 0.15),
+}
+_OPTIONAL = ("mesh", "points", "splats")
+
+
+def stage_label(stage: str) -> str:
+    """A stage in words; an unknown one by its own name."""
+    return STAGES[stage][0] if stage in STAGES else stage.capitalize()
+
+
+def overall_fraction(stage: str, fraction: float, make: Iterable[str]) -> float:
+    """Progress of one photo in [0, 1].
+
+    Args:
+        stage: The current stage.
+        fraction: How far that stage is, in [0, 1].
+        make: The parts that are made; stages of others do not count.
+    """
+    parts = set(make)
+    shares = {name: share for name, (_, share) in STAGES.items() if name not in _OPTIONAL or name in parts}
+    if stage not in shares:
+        return 0.0
+    names = list(shares)
+    before = sum(shares[name] for name in names[: names.index(stage)])
+    return (before + shares[stage] * min(max(fraction, 0.0), 1.0)) / sum(shares.values())

@@ -1,0 +1,115 @@
+"""Which build of PyTorch fits this machine; standard library only."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from .. import addresses
+from ..errors import RuntimeMissingError
+from .process import no_window_flags
+
+CUDA_13_DRIVER = 580
+CUDA_12_DRIVER = 525
+CUDA_13_CAPABILITY = 7.5
+"""CUDA 13 builds start at Turing; older cards need the CUDA 12.6 build."""
+CUDA_126_LAST_CAPABILITY = 9.0
+"""The CUDA 12.6 build ends at Hopper; Blackwell needs CUDA 13."""
+CUDA_126_FIRST_CAPABILITY = 5.0
+
+
+@dataclass(frozen=True)
+class NvidiaCard:
+    """A graphics card as `nvidia-smi` describes it.
+
+    Attributes:
+        name: Marketing name.
+        driver: Major version of the driver.
+        capability: Compute capability, such as 8.6.
+    """
+
+    name: str
+    driver: int
+    capability: float
+
+
+@dataclass(frozen=True)
+class TorchBuild:
+    """A build of PyTorch.
+
+    Attributes:
+        kind: `cpu`, `cu126`, `cu130` or `mps`.
+        index_url: Index that has it; empty: pip's own has.
+        download_mb, disk_mb: Rough sizes of the whole environment with it.
+        note: A sentence for the user; may be empty.
+    """
+
+    kind: str
+    index_url: str
+    download_mb: int
+    disk_mb: int
+    note: str = ""
+
+
+def nvidia_card() -> NvidiaCard | None:
+    """The first NVIDIA card with a working driver, if there is one."""
+    query = ["nvidia-smi", "--query-gpu=name,driver_version,compute_cap", "--format=csv,noheader"]
+    try:
+        result = subprocess.run(
+            query, capture_output=True, text=True, timeout=20, check=False, creationflags=no_window_flags()
+        )
+        name, driver, capability = (part.strip() for part in result.stdout.splitlines()[0].rsplit(",", 2))
+        return NvidiaCard(name, int(driver.split(".")[0]), float(capability))
+    except (OSError, subprocess.TimeoutExpired, IndexError, ValueError):
+        return None
+
+
+def choose_build(card: NvidiaCard | None, system: str = sys.platform, machine: str | None = None) -> TorchBuild:
+    """The build for a machine.
+
+    Args:
+        card: The NVIDIA card, if any.
+        system: As `sys.platform` says it.
+        machine: As `platform.machine()` says it; None: this one.
+
+    Raises:
+        RuntimeMissingError: PyTorch is not made for this machine.
+    """
+    machine = (machine or platform.machine()).lower()
+    if system == "darwin":
+        if machine not in ("arm64", "aarch64"):
+            raise RuntimeMissingError(
+                "PyTorch is no longer made for Macs with an Intel processor.",
+                "Point InfiniDepth at a Python that has PyTorch, for example one from conda-forge.",
+            )
+        return TorchBuild("mps", "", 450, 1500)
+    cpu = TorchBuild("cpu", addresses.TORCH_WHEELS["cpu"], 450, 1600)
+    if card is None:
+        return cpu
+    cuda_13 = TorchBuild("cu130", addresses.TORCH_WHEELS["cu130"], 2600, 7000)
+    if card.capability >= CUDA_13_CAPABILITY and card.driver >= CUDA_13_DRIVER:
+        return cuda_13
+    if card.capability > CUDA_126_LAST_CAPABILITY:
+        note = f"Update the NVIDIA driver to version {CUDA_13_DRIVER} or later, or the {card.name} cannot be used."
+        return TorchBuild(cuda_13.kind, cuda_13.index_url, cuda_13.download_mb, cuda_13.disk_mb, note)
+    if card.capability >= CUDA_126_FIRST_CAPABILITY and card.driver >= CUDA_12_DRIVER:
+        return TorchBuild("cu126", addresses.TORCH_WHEELS["cu126"], 3000, 7500)
+    note = f"The {card.name} or its driver is too old for PyTorch, so the processor is used."
+    return TorchBuild(cpu.kind, cpu.index_url, cpu.download_mb, cpu.disk_mb, note)
+
+
+def torch_pip_arguments(requirement: str, build: TorchBuild | None = None) -> list[str]:
+    """Arguments of `pip install` for PyTorch.
+
+    A build's own index comes on top of pip's: its version carries a local label
+    (`+cu130`), which pip prefers, and where that index cannot be reached pip takes the
+    general build instead.
+
+    Args:
+        requirement: `torch==<version>`.
+        build: The build; None: the one for this machine.
+    """
+    build = build or choose_build(nvidia_card())
+    return [requirement, *(["--extra-index-url", build.index_url, "--retries", "2"] if build.index_url else [])]
