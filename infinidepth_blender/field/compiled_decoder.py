@@ -9,6 +9,7 @@ to the coordinate follow the same chain in closed form.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,8 +20,7 @@ from .decoder import ImplicitDecoder
 from .interpolate import AxisBand, axis_weights, grid_axis, sample_points, sample_points_with_slopes
 
 _BLOCK_COLUMNS = 256
-_BLOCK_PIXELS = 4096
-"""Pixels evaluated at a time on a grid: the intermediate values stay in the processor's cache."""
+"""Columns of a block on a grid: few source cells per block keep the interpolation cheap."""
 
 
 @dataclass(frozen=True)
@@ -49,26 +49,29 @@ class CompiledDecoder:
         """Compiles a decoder for the (1, C_k, h_k, w_k) levels of one photo."""
         with torch.no_grad():
             features = [level[0].permute(1, 2, 0) for level in levels]
+            # The products of weights are small, and not every device has float64.
+            decoder = copy.deepcopy(decoder).cpu().double()
             stages = []
             before: Tensor | None = None
             narrow: nn.Linear | None = None
-            for index, step in enumerate(decoder.steps):
-                widen = step.widen.weight.double()
+            for index, step in enumerate(decoder.fusion_steps()):
+                widen = step.widen.weight
                 # Everything that is linear between the hidden state before and this rectifier.
-                through = widen @ (step.gate.double()[:, None] * step.project.weight.double())
-                constant = widen @ (step.gate * step.project.bias).double() + step.widen.bias.double()
+                through = widen @ (step.gate[:, None] * step.project.weight)
+                constant = widen @ (step.gate * step.project.bias) + step.widen.bias
                 own = _apply(features[index + 1], widen)
                 if narrow is None:
                     maps = (own, _apply(features[0], through))
                 else:
-                    constant = constant + through @ narrow.bias.double()
-                    before = (through @ narrow.weight.double()).T
+                    constant = constant + through @ narrow.bias
+                    before = (through @ narrow.weight).T
                     maps = (own,)
-                maps[0].add_(constant.float())
-                stages.append(_Stage(maps, None if before is None else before.float().contiguous()))
+                maps[0].add_(constant.to(maps[0]))
+                stages.append(_Stage(maps, None if before is None else before.to(maps[0]).contiguous()))
                 narrow = step.narrow
             head = _merged(narrow, decoder.head_hidden)
-            return cls(stages, head, decoder.head_out)
+            device = features[0].device
+            return cls(stages, head.float().to(device), decoder.head_out.float().to(device))
 
     @property
     def device(self) -> torch.device:
@@ -120,7 +123,7 @@ class CompiledDecoder:
         return out[0] + self._out_bias[0], out[1:].T.contiguous()
 
     def grid_strips(
-        self, height: int, width: int, inside_y: float, inside_x: float, block_pixels: int = _BLOCK_PIXELS
+        self, height: int, width: int, inside_y: float, inside_x: float, block_pixels: int
     ) -> Iterator[tuple[int, int, Tensor]]:
         """Evaluates the pixel centres of an image in strips of rows.
 
@@ -135,13 +138,13 @@ class CompiledDecoder:
         columns = min(width, _BLOCK_COLUMNS)
         rows = max(1, min(height, block_pixels // columns))
         sizes = {m.shape[:2] for stage in self.stages for m in stage.maps}
-        y_axes = {h: grid_axis(height, h, inside_y, self.device) for h, _ in sizes}
-        x_axes = {w: grid_axis(width, w, inside_x, self.device) for _, w in sizes}
+        y_axes = {h: grid_axis(height, h, inside_y) for h, _ in sizes}
+        x_axes = {w: grid_axis(width, w, inside_x) for _, w in sizes}
         column_runs = [(left, min(left + columns, width)) for left in range(0, width, columns)]
-        x_bands = {w: [AxisBand.of(axis, *run) for run in column_runs] for w, axis in x_axes.items()}
+        x_bands = {w: [AxisBand.of(axis, *run, self.device) for run in column_runs] for w, axis in x_axes.items()}
         for top in range(0, height, rows):
             bottom = min(top + rows, height)
-            y_bands = {h: AxisBand.of(axis, top, bottom) for h, axis in y_axes.items()}
+            y_bands = {h: AxisBand.of(axis, top, bottom, self.device) for h, axis in y_axes.items()}
             # Vertical interpolation first: the maps are narrow, so this is the cheap order.
             strips = [[_rows_of(m, y_bands[m.shape[0]]) for m in stage.maps] for stage in self.stages]
             answer = torch.empty(bottom - top, width, 2, device=self.device)
@@ -174,17 +177,16 @@ class CompiledDecoder:
 
 def _apply(features: Tensor, weight: Tensor) -> Tensor:
     """(h, w, C) features through a (D, C) matrix -> (h, w, D) float32."""
-    return (features @ weight.T.float()).contiguous()
+    return (features @ weight.T.to(features)).contiguous()
 
 
 def _merged(first: nn.Linear | None, second: nn.Linear) -> nn.Linear:
     """One layer for two that follow each other without a rectifier between."""
     if first is None:
         return second
-    merged = nn.Linear(first.in_features, second.out_features, device=second.weight.device)
-    weight = second.weight.double()
-    merged.weight.copy_(weight @ first.weight.double())
-    merged.bias.copy_(weight @ first.bias.double() + second.bias.double())
+    merged = nn.Linear(first.in_features, second.out_features, dtype=second.weight.dtype)
+    merged.weight.copy_(second.weight @ first.weight)
+    merged.bias.copy_(second.weight @ first.bias + second.bias)
     return merged
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -55,11 +56,15 @@ class ImplicitDecoder(nn.Module):
             if isinstance(module, nn.Linear):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
                 nn.init.zeros_(module.bias)
-        for step in self.steps:
-            nn.init.kaiming_normal_(step.widen.weight, nonlinearity="relu")  # pyright: ignore
+        for step in self.fusion_steps():
+            nn.init.kaiming_normal_(step.widen.weight, nonlinearity="relu")
         nn.init.normal_(self.head_out.weight, std=0.02)
         # Half-way through the range of depths, and no sky.
         self.head_out.bias.data.copy_(torch.tensor([0.5, -1.0]))
+
+    def fusion_steps(self) -> list[FusionStep]:
+        """The steps from shallow to deep, typed."""
+        return cast(list[FusionStep], list(self.steps))
 
     def forward(self, levels: tuple[Tensor, ...], coords_yx: Tensor) -> Tensor:
         """Evaluates (B, N, 2) coordinates.
@@ -72,6 +77,6 @@ class ImplicitDecoder(nn.Module):
             (B, N, 2): normalised log depth and the logit of sky.
         """
         hidden = sample_bilinear(levels[0], coords_yx)
-        for step, level in zip(self.steps, levels[1:], strict=True):
+        for step, level in zip(self.fusion_steps(), levels[1:], strict=True):
             hidden = step(hidden, sample_bilinear(level, coords_yx))
         return self.head_out(F.relu(self.head_hidden(hidden)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -73,32 +75,33 @@ class GridField:
     def disparity_and_gradient(self, coords_yx: Tensor) -> tuple[Tensor, Tensor]:
         """(N,) disparity and its (N, 2) derivative by (y, x)."""
         coords = coords_yx.detach().to("cpu", torch.float64).clamp(-1, 1)
-        row, row_next, along_y, sign_y = _nearest(coords[:, 0], self._height)
-        column, column_next, along_x, sign_x = _nearest(coords[:, 1], self._width)
-        nearest = self._at(row, column)
-        beside, below, across = (
-            self._at(row, column_next),
-            self._at(row_next, column),
-            self._at(row_next, column_next),
-        )
-        has_beside = self._one_surface(nearest, beside)
-        has_below = self._one_surface(nearest, below)
+        y, x = _nearest(coords[:, 0], self._height), _nearest(coords[:, 1], self._width)
+        nearest = self._at(y.nearest, x.nearest)
+        beside, below = self._at(y.nearest, x.towards), self._at(y.towards, x.nearest)
+        across = self._at(y.towards, x.towards)
+        has_beside, has_below = self._one_surface(nearest, beside), self._one_surface(nearest, below)
         # A steep surface reaches the far corner step by step.
         has_across = (
             self._one_surface(nearest, across)
             | (has_beside & self._one_surface(beside, across))
             | (has_below & self._one_surface(below, across))
         )
+        # Where the surface ends, its slope is that on the other side of the nearest sample, or else one line further.
         x_slope = torch.where(
-            has_beside, beside - nearest, torch.where(has_below & has_across, across - below, torch.zeros_like(nearest))
+            has_beside,
+            beside - nearest,
+            self._slope_behind(nearest, self._at(y.nearest, x.behind), has_below & has_across, across - below),
         )
         y_slope = torch.where(
-            has_below, below - nearest, torch.where(has_beside & has_across, across - beside, torch.zeros_like(nearest))
+            has_below,
+            below - nearest,
+            self._slope_behind(nearest, self._at(y.behind, x.nearest), has_beside & has_across, across - beside),
         )
         twist = torch.where(has_across, across - nearest - x_slope - y_slope, torch.zeros_like(nearest))
+        along_y, along_x = y.distance, x.distance
         value = nearest + along_x * x_slope + along_y * y_slope + along_x * along_y * twist
-        by_y = (y_slope + along_x * twist) * sign_y * (self._height / 2)
-        by_x = (x_slope + along_y * twist) * sign_x * (self._width / 2)
+        by_y = (y_slope + along_x * twist) * y.sign * (self._height / 2)
+        by_x = (x_slope + along_y * twist) * x.sign * (self._width / 2)
         gradient = torch.stack([by_y, by_x], dim=1)
         return value.to(coords_yx), gradient.to(coords_yx)
 
@@ -111,7 +114,7 @@ class GridField:
     def sky_grid(self, height: int, width: int) -> Tensor:
         """(height, width) 1 where the nearest sample is sky, else 0."""
         row, column = (
-            _nearest((torch.arange(count, dtype=torch.float64) + 0.5) / count * 2 - 1, size)[0]
+            _nearest((torch.arange(count, dtype=torch.float64) + 0.5) / count * 2 - 1, size).nearest
             for count, size in ((height, self._height), (width, self._width))
         )
         return (self._at(row[:, None], column[None, :]) == 0).float()
@@ -119,18 +122,40 @@ class GridField:
     def _at(self, row: Tensor, column: Tensor) -> Tensor:
         return self._disparity[row * self._width + column].double()
 
+    def _slope_behind(self, nearest: Tensor, behind: Tensor, has_parallel: Tensor, parallel: Tensor) -> Tensor:
+        """Slope from the sample behind; failing that, a parallel one; failing that, 0."""
+        fallback = torch.where(has_parallel, parallel, torch.zeros_like(nearest))
+        is_border = behind == nearest
+        return torch.where(self._one_surface(nearest, behind) & ~is_border, nearest - behind, fallback)
+
     def _one_surface(self, a: Tensor, b: Tensor) -> Tensor:
         """Whether two samples lie on one surface; a comparison with NaN is False."""
         return (torch.minimum(a, b) > 0) & (torch.maximum(a, b) <= (1 + self._step) * torch.minimum(a, b))
 
 
-def _nearest(coords: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The nearest of `size` samples, its neighbour towards the coordinate (inwards at the border), the distance
-    in the direction of that neighbour in samples, and the sign of that direction.
+@dataclass(frozen=True)
+class _Neighbours:
+    """Samples around coordinates on one axis.
+
+    Attributes:
+        nearest: The nearest sample.
+        towards: Its neighbour towards the coordinate; at the border, inwards.
+        behind: Its other neighbour, or itself at the border.
+        distance: From the nearest sample, in the direction of `towards`, in samples.
+        sign: 1 where `towards` is the higher index, else -1.
     """
+
+    nearest: Tensor
+    towards: Tensor
+    behind: Tensor
+    distance: Tensor
+    sign: Tensor
+
+
+def _nearest(coords: Tensor, size: int) -> _Neighbours:
     position = ((coords + 1) * size - 1) / 2
     nearest = position.round().clamp(0, size - 1)
-    forward = (position >= nearest) & (nearest < size - 1) | (nearest == 0)
+    forward = ((position >= nearest) & (nearest < size - 1)) | (nearest == 0)
     sign = torch.where(forward, 1.0, -1.0).double()
-    neighbour = (nearest + sign).clamp(0, size - 1)
-    return nearest.long(), neighbour.long(), (position - nearest) * sign, sign
+    towards, behind = ((nearest + step).clamp(0, size - 1).long() for step in (sign, -sign))
+    return _Neighbours(nearest.long(), towards, behind, (position - nearest) * sign, sign)

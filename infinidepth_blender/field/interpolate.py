@@ -83,25 +83,20 @@ class AxisBand:
     matrix: Tensor
 
     @classmethod
-    def of(cls, axis: AxisWeights, first: int, last: int) -> AxisBand:
-        """The band for the grid lines `first` to `last` (exclusive)."""
+    def of(cls, axis: AxisWeights, first: int, last: int, device: torch.device) -> AxisBand:
+        """The band for the grid lines `first` to `last` (exclusive) of an axis on the CPU."""
         low, high, weight = axis.low[first:last], axis.high[first:last], axis.weight[first:last]
         start, stop = int(low[0]), int(high[-1]) + 1
-        matrix = torch.zeros(last - first, stop - start, dtype=weight.dtype, device=weight.device)
-        lines = torch.arange(last - first, device=weight.device)
+        matrix = torch.zeros(last - first, stop - start, dtype=torch.float32)
+        lines = torch.arange(last - first)
         matrix[lines, low - start] = 1 - weight
         # On an axis of one cell both neighbours are the same, with all weight on the first.
         matrix[lines, high - start] += weight
-        return cls(start, stop, matrix)
+        return cls(start, stop, matrix.to(device))
 
 
-def grid_axis(count: int, size: int, inside: float, device: torch.device) -> AxisWeights:
-    """Weights for `count` pixel centres on an axis of `size` cells, of which the photo covers a part."""
-    centres = (torch.arange(count, dtype=torch.float64, device="cpu") + 0.5) / count * 2 - 1
-    weights = axis_weights(centres * inside, size)
-    return AxisWeights(
-        weights.low.to(device),
-        weights.high.to(device),
-        weights.weight.float().to(device),
-        weights.slope.float().to(device),
-    )
+def grid_axis(count: int, size: int, inside: float) -> AxisWeights:
+    """Weights for `count` pixel centres on an axis of `size` cells, of which the photo covers a part; on the CPU."""
+    centres = (torch.arange(count, dtype=torch.float64) + 0.5) / count * 2 - 1
+    axis = axis_weights(centres * inside, size)
+    return AxisWeights(axis.low, axis.high, axis.weight.float(), axis.slope.float())

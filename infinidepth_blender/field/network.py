@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .decoder import ImplicitDecoder
-from .pyramid import ImageStem, Reassemble
+from .pyramid import ImageStem, PatchContext, Reassemble
 from .vit import VisionTransformer, VitConfig
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
@@ -34,19 +34,21 @@ class NetworkConfig:
         vit: The encoder; it sees RGB and two position channels.
         blocks: Blocks whose tokens make the levels at 1/4, 1/8 and, the rest, 1/16 of the size.
         channels: Channels of the levels at 1/2, 1/4, 1/8 and 1/16.
+        context_channels: Channels of the convolutions between the level at 1/4 and the patches.
         expansion: Hidden width of the fusion steps over their channels.
         head_hidden: Hidden width of the decoder's head.
         globals_hidden: Hidden width of the global heads.
         tokens: Number of patches that the network was trained for.
     """
 
-    vit: VitConfig = field(default_factory=lambda: VitConfig(in_channels=5))
+    vit: VitConfig = field(default_factory=lambda: VitConfig(width=192, heads=3, in_channels=5))
     blocks: tuple[int, ...] = (2, 4, 5, 7)
-    channels: tuple[int, int, int, int] = (32, 48, 64, 96)
+    channels: tuple[int, int, int, int] = (16, 32, 64, 96)
+    context_channels: int = 96
     expansion: int = 2
     head_hidden: int = 64
     globals_hidden: int = 128
-    tokens: int = 160
+    tokens: int = 120
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` is the inverse."""
@@ -127,6 +129,7 @@ class InfiniDepthNetwork(nn.Module):
         self.pretrained = VisionTransformer(config.vit)
         self.pretrained.init_weights()
         self.stem = ImageStem(half, quarter)
+        self.context = PatchContext(quarter, config.context_channels, width)
         self.quarter = Reassemble(width, quarter, 4)
         self.eighth = Reassemble(width, eighth, 2)
         self.sixteenth = nn.Linear(width * (len(config.blocks) - 2), sixteenth)
@@ -143,9 +146,10 @@ class InfiniDepthNetwork(nn.Module):
             image: (B, 3, H, W) sRGB in [0, 1]; H and W multiples of 16.
         """
         image = (image - self.image_mean) / self.image_std
-        tokens = self.pretrained(torch.cat([image, _positions(image)], dim=1), self.config.blocks)
-        rows, columns = tokens.rows, tokens.columns
         half, quarter = self.stem(image)
+        seen = torch.cat([image, _positions(image)], dim=1)
+        tokens = self.pretrained(seen, self.config.blocks, self.context(quarter))
+        rows, columns = tokens.rows, tokens.columns
         fine, middle, *deep = tokens.patches
         maps = (
             half,

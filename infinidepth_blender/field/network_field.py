@@ -22,7 +22,9 @@ Result = TypeVar("Result")
 Notify = Callable[[str], None]
 
 log_notice: Notify = logging.getLogger(__name__).warning
-_POINTS_PER_CHUNK = 4096
+_CHUNK_CPU = 4096
+_CHUNK_CARD = 65_536
+"""Points or pixels evaluated at a time: on a processor, what its cache holds."""
 _MIN_CHUNK = 256
 _T_LIMITS = (-1.0, 2.0)
 """Depths further out than one whole range beyond the quantiles are never meant."""
@@ -61,7 +63,7 @@ class NetworkField:
         self._decoder = decoder
         self._inside_y, self._inside_x = prepared.inside_y, prepared.inside_x
         self._notify = notify
-        self._chunk = _POINTS_PER_CHUNK
+        self._chunk = _CHUNK_CPU if decoder.device.type == "cpu" else _CHUNK_CARD
         self._sky: Tensor | None = None
 
     def disparity(self, coords_yx: Tensor) -> Tensor:
@@ -110,7 +112,7 @@ class NetworkField:
         def run() -> tuple[Tensor, Tensor]:
             disparity = torch.empty(height, width)
             sky = torch.empty(height, width, dtype=torch.float16)
-            strips = self._decoder.grid_strips(height, width, self._inside_y, self._inside_x)
+            strips = self._decoder.grid_strips(height, width, self._inside_y, self._inside_x, self._chunk)
             for top, bottom, answer in strips:
                 disparity[top:bottom] = self._to_disparity(answer[..., 0])
                 sky[top:bottom] = answer[..., 1].sigmoid()
@@ -123,7 +125,7 @@ class NetworkField:
         while True:
             device = self._decoder.device
             try:
-                with torch.inference_mode():
+                with torch.no_grad():
                     return run()
             except RuntimeError as error:
                 if device.type == "cpu" or not is_out_of_memory(error):
@@ -134,7 +136,7 @@ class NetworkField:
             else:
                 self._notify("The graphics card has too little free memory: continuing on the processor.")
                 self._decoder = self._decoder.to(torch.device("cpu"))
-                self._chunk = _POINTS_PER_CHUNK
+                self._chunk = _CHUNK_CPU
 
 
 class FieldModel:
@@ -174,7 +176,7 @@ class FieldModel:
         self._network.to(self._device)
         return self._encode(prepared)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _encode(self, prepared: PreparedImage) -> NetworkField:
         features = self._network.encode(prepared.image.to(self._device))
         estimates = self._network.globals(features)

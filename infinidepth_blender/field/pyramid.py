@@ -38,6 +38,31 @@ class ImageStem(nn.Module):
         return half, F.relu(self.merge(blocks.flatten(3)))
 
 
+class PatchContext(nn.Module):
+    """Convolutions from the map at 1/4 to one vector per patch.
+
+    Added to the patch embedding they let the transformer start from edges and corners,
+    which a single matrix over raw pixels learns only from very many images.
+    """
+
+    def __init__(self, in_channels: int, channels: int, width: int) -> None:
+        super().__init__()
+        self.down = nn.Conv2d(in_channels, channels, 3, stride=2, padding=1)
+        self.inner1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.inner2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.out = nn.Conv2d(channels, width, 3, stride=2, padding=1)
+        for conv in (self.down, self.inner1, self.inner2, self.out):
+            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+            nn.init.zeros_(conv.bias)  # pyright: ignore[reportArgumentType]
+        nn.init.normal_(self.inner2.weight, std=0.01)
+
+    def forward(self, quarter: Tensor) -> Tensor:
+        """(B, in_channels, H / 4, W / 4) -> (B, H / 16 * W / 16, width), row by row."""
+        eighth = F.relu(self.down(quarter))
+        eighth = F.relu(eighth + self.inner2(F.relu(self.inner1(eighth))))
+        return self.out(eighth).flatten(2).transpose(1, 2)
+
+
 class Reassemble(nn.Module):
     """Tokens to a finer map: a linear layer, a pixel shuffle, and a 3 x 3 blend over the seams."""
 

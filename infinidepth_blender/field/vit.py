@@ -242,12 +242,13 @@ class VisionTransformer(nn.Module):
                 nn.init.trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std)
                 nn.init.zeros_(module.bias)  # pyright: ignore[reportArgumentType]
 
-    def forward(self, image: Tensor, blocks: tuple[int, ...]) -> VitTokens:
+    def forward(self, image: Tensor, blocks: tuple[int, ...], hint: Tensor | None = None) -> VitTokens:
         """Runs the encoder.
 
         Args:
             image: (B, in_channels, H, W), normalised; H and W multiples of the patch.
             blocks: Indices of the blocks, rising, whose tokens are wanted.
+            hint: (B, rows * columns, width) added to the embedded patches, row by row.
 
         Returns:
             Tokens after the final LayerNorm, which is applied to each requested block.
@@ -255,7 +256,8 @@ class VisionTransformer(nn.Module):
         rows, columns = (side // self.config.patch_px for side in image.shape[-2:])
         batch = image.shape[0]
         prefix = [self.cls_token.expand(batch, -1, -1), self.storage_tokens.expand(batch, -1, -1)]
-        x = torch.cat([*prefix, self.patch_embed(image)], dim=1)
+        embedded = self.patch_embed(image)
+        x = torch.cat([*prefix, embedded if hint is None else embedded + hint], dim=1)
         prefix_count = 1 + self.config.storage_tokens
         code = None
         patches = []

@@ -1,0 +1,64 @@
+"""The bundled network: shapes for any size, independence of the batch, gradients to everything, size limits."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from field_fixtures import small_network
+
+from infinidepth_blender.field.network import InfiniDepthNetwork, NetworkConfig
+
+
+@pytest.fixture(scope="module")
+def network() -> InfiniDepthNetwork:
+    return small_network()
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (32, 80), (96, 16)])
+def test_levels_answers_and_heads_have_the_documented_shapes(
+    network: InfiniDepthNetwork, height: int, width: int
+) -> None:
+    features = network.encode(torch.rand(2, 3, height, width))
+    assert [tuple(level.shape) for level in features.levels] == [
+        (2, channels, height // factor, width // factor)
+        for channels, factor in zip(network.config.channels, (2, 4, 8, 16), strict=True)
+    ]
+    decoded = network.decode(features, torch.rand(2, 9, 2) * 2 - 1)
+    assert decoded.t.shape == decoded.sky_logit.shape == (2, 9)
+    estimates = network.globals(features)
+    assert (estimates.log_depth_range > 0).all()
+    assert (estimates.sin_pitch.abs() < 1).all()
+    assert estimates.log_focal.shape == estimates.roll_rad.shape == (2,)
+
+
+def test_a_photo_does_not_depend_on_its_batch(network: InfiniDepthNetwork) -> None:
+    torch.manual_seed(1)
+    images, coords = torch.rand(3, 3, 32, 48), torch.rand(3, 20, 2) * 2 - 1
+    together = network.decode(network.encode(images), coords).t
+    alone = network.decode(network.encode(images[1:2]), coords[1:2]).t
+    torch.testing.assert_close(together[1:2], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_every_trained_weight_gets_a_gradient(network: InfiniDepthNetwork) -> None:
+    features = network.encode(torch.rand(1, 3, 32, 48))
+    decoded, estimates = network.decode(features, torch.rand(1, 50, 2) * 2 - 1), network.globals(features)
+    total = decoded.t.sum() + decoded.sky_logit.sum() + estimates.log_focal.sum() + estimates.log_depth_range.sum()
+    (total + estimates.sin_pitch.sum() + estimates.roll_rad.sum()).backward()
+    without = [
+        name
+        for name, parameter in network.named_parameters()
+        if parameter.requires_grad and (parameter.grad is None or not parameter.grad.abs().sum() > 0)
+    ]
+    network.zero_grad()
+    assert without == []
+
+
+def test_the_default_network_is_small_enough_to_ship() -> None:
+    network = InfiniDepthNetwork()
+    assert sum(parameter.numel() for parameter in network.parameters()) < 12_000_000
+    assert sum(parameter.numel() for parameter in network.decoder.parameters()) < 110_000
+
+
+def test_the_config_survives_json() -> None:
+    config = NetworkConfig(channels=(8, 8, 16, 16), tokens=77)
+    assert NetworkConfig.from_json(config.to_json()) == config

@@ -1,0 +1,128 @@
+"""The network as a depth field: grids equal points, gradients equal differences, any photo size."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from field_fixtures import make_photo, small_network
+
+from infinidepth_blender.field.compiled_decoder import CompiledDecoder
+from infinidepth_blender.field.device import is_out_of_memory
+from infinidepth_blender.field.network import InfiniDepthNetwork
+from infinidepth_blender.field.network_field import FieldModel, NetworkField
+from infinidepth_blender.field.protocol import pixel_centres_yx
+
+
+def make_model(network: InfiniDepthNetwork) -> FieldModel:
+    return FieldModel(network, torch.device("cpu"), {})
+
+
+@pytest.fixture(scope="module")
+def field() -> NetworkField:
+    return make_model(small_network()).encode(make_photo(90, 120))
+
+
+@pytest.mark.parametrize(("height", "width"), [(37, 53), (1, 1), (300, 411), (3, 1000)])
+def test_a_grid_equals_its_points(field: NetworkField, height: int, width: int) -> None:
+    grid = field.disparity_grid(height, width)
+    points = field.disparity(pixel_centres_yx(height, width)).view(height, width)
+    assert float(grid.std() if grid.numel() > 1 else 1) > 1e-3
+    torch.testing.assert_close(grid, points, rtol=1e-5, atol=1e-5)
+
+
+def test_the_compiled_decoder_equals_the_trained_one() -> None:
+    network = small_network(3)
+    with torch.inference_mode():
+        features = network.encode(torch.rand(1, 3, 48, 64))
+        coords = torch.rand(1, 500, 2) * 2.4 - 1.2
+        decoded = network.decode(features, coords)
+        compiled = CompiledDecoder.of(network.decoder, features.levels).points(coords[0])
+    torch.testing.assert_close(compiled[:, 0], decoded.t[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(compiled[:, 1], decoded.sky_logit[0], rtol=1e-4, atol=1e-5)
+
+
+def test_the_gradient_equals_finite_differences_in_float64() -> None:
+    network = small_network(5).double()
+    photo = make_photo(64, 96)
+    field = make_model(small_network(5)).encode(photo)
+    from infinidepth_blender.field.preprocess import prepare_image
+
+    prepared = prepare_image(photo, network.config.tokens, 16)
+    features = network.encode(prepared.image.double())
+    torch.manual_seed(0)
+    coords = (torch.rand(2000, 2) * 1.9 - 0.95).double()
+
+    def disparity(at: torch.Tensor) -> torch.Tensor:
+        t = network.decode(features, at[None]).t[0]
+        return torch.exp(-field.log_depth_range * t)
+
+    step = 1e-5
+    with torch.inference_mode():
+        differences = torch.stack(
+            [
+                (disparity(coords + shift) - disparity(coords - shift)) / (2 * step)
+                for shift in step * torch.eye(2).double()
+            ],
+            dim=1,
+        )
+    value, gradient = field.disparity_and_gradient(coords.float())
+    torch.testing.assert_close(value.double(), disparity(coords).detach(), rtol=1e-4, atol=1e-5)
+    error = (gradient.double() - differences).norm(dim=1) / differences.norm(dim=1).clamp(min=0.05)
+    # The field is piecewise smooth: a few coordinates lie on a kink.
+    assert float((error < 1e-3).float().mean()) > 0.99
+    assert float(error.median()) < 1e-5
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 3000), (3000, 2), (1, 1), (5, 7), (700, 900)])
+def test_photos_of_any_size_and_aspect(height: int, width: int) -> None:
+    field = make_model(small_network()).encode(make_photo(height, width))
+    grid = field.disparity_grid(4, 6)
+    assert torch.isfinite(grid).all()
+    assert (grid > 0).all()
+    value, gradient = field.disparity_and_gradient(torch.tensor([[-1.0, -1.0], [1.0, 1.0], [0.0, 0.3]]))
+    assert torch.isfinite(value).all()
+    assert torch.isfinite(gradient).all()
+    assert field.fov_x_rad is not None
+    assert 0 < field.fov_x_rad < math.pi
+
+
+def test_the_gradient_of_a_continued_strip_is_that_of_the_strip() -> None:
+    field = make_model(small_network()).encode(make_photo(20, 400))
+    y = torch.linspace(-0.9, 0.9, 20_001)
+    coords = torch.stack([y, torch.full_like(y, 0.117)], dim=1)
+    value, gradient = field.disparity_and_gradient(coords)
+    # The integral of the derivative is the difference of the values, across all kinks.
+    integral = torch.trapezoid(gradient[:, 0].double(), y.double())
+    assert float(integral) == pytest.approx(float(value[-1] - value[0]), rel=0.02)
+
+
+def test_sky_is_a_probability_and_belongs_to_the_grid(field: NetworkField) -> None:
+    sky = field.sky_grid(20, 30)
+    assert sky.shape == (20, 30)
+    assert float(sky.min()) >= 0
+    assert float(sky.max()) <= 1
+    again = make_model(small_network()).encode(make_photo(90, 120))
+    again.disparity_grid(20, 30)
+    assert torch.equal(again.sky_grid(20, 30), sky)
+    assert again.sky_grid(7, 9).shape == (7, 9)
+
+
+def test_float_and_byte_photos_agree() -> None:
+    model, photo = make_model(small_network()), make_photo(64, 96)
+    bytes_grid = model.encode(photo).disparity_grid(8, 12)
+    float_grid = model.encode(photo.astype("float32") / 255).disparity_grid(8, 12)
+    torch.testing.assert_close(bytes_grid, float_grid, rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize("shape", [(10, 10), (10, 10, 4), (0, 10, 3)])
+def test_what_is_no_image_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="image of shape"):
+        make_model(small_network()).encode(torch.zeros(shape).byte().numpy())
+
+
+def test_memory_errors_are_recognised() -> None:
+    assert is_out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"))
+    assert is_out_of_memory(torch.OutOfMemoryError("CUDA"))
+    assert not is_out_of_memory(RuntimeError("shape mismatch"))

@@ -1,0 +1,148 @@
+"""Weights on disk: what is written comes back, and everything else is refused in plain words."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from field_fixtures import make_photo, small_network
+from safetensors.torch import save_file
+
+from infinidepth_blender.errors import ModelError, OutputError
+from infinidepth_blender.field import load
+from infinidepth_blender.field.load import load_field_model
+from infinidepth_blender.field.weights_files import load_weights, save_weights, sha256_of
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    path = tmp_path / "model.safetensors"
+    save_weights(small_network(), path, {"steps": 12})
+    return path
+
+
+def test_roundtrip_in_half_precision(saved: Path) -> None:
+    network, file = small_network(), load_weights(saved)
+    assert file.network.config == network.config
+    assert file.training == {"steps": 12}
+    assert not file.network.training
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(file.network.state_dict()[name], value, rtol=1e-3, atol=1e-6)
+    assert [p.name for p in saved.parent.iterdir()] == ["model.safetensors"]
+    assert saved.stat().st_size < 2.5 * sum(p.numel() for p in network.parameters()) + 20_000
+
+
+def test_buffers_keep_full_precision(saved: Path) -> None:
+    periods = small_network().pretrained.rope_embed.periods
+    assert torch.equal(load_weights(saved).network.pretrained.rope_embed.periods, periods)
+
+
+def test_a_loaded_model_knows_itself_and_answers(saved: Path) -> None:
+    model = load_field_model(str(saved), "cpu")
+    assert model.info["name"] == "model.safetensors"
+    assert model.info["sha256"] == sha256_of(saved)
+    assert model.info["parameters"] == sum(p.numel() for p in small_network().parameters())
+    json.dumps(model.info)
+    grid = model.encode(make_photo(40, 50)).disparity_grid(5, 6)
+    assert torch.isfinite(grid).all()
+
+
+def test_weights_beyond_half_precision_are_not_written(tmp_path: Path) -> None:
+    network = small_network()
+    with torch.no_grad():
+        network.stem.mix.weight[0, 0] = 1e6
+    with pytest.raises(ModelError, match=r"stem\.mix\.weight"):
+        save_weights(network, tmp_path / "model.safetensors", {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unwritable_place_is_reported_and_left_clean(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        save_weights(small_network(), tmp_path / "file" / "model.safetensors", {})
+
+
+def refuse(path: Path, match: str) -> None:
+    with pytest.raises(ModelError, match=match):
+        load_field_model(str(path), "cpu")
+
+
+def test_pickles_and_checkpoints_are_refused_unopened(tmp_path: Path) -> None:
+    class Explosive:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (exec, ("raise SystemExit('code was run')",))
+
+    path = tmp_path / "model.safetensors"
+    for protocol in (2, 4, 5):
+        path.write_bytes(pickle.dumps(Explosive(), protocol))
+        refuse(path, "pickle|not a safetensors")
+    torch.save({"weights": torch.zeros(3)}, path)
+    refuse(path, "PyTorch checkpoint")
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 100, b"\x10\x00\x00\x00\x00\x00\x00\x00{not json here}"])
+def test_damaged_files_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content)
+    refuse(path, "safetensors")
+
+
+def test_a_truncated_file_is_refused(saved: Path) -> None:
+    saved.write_bytes(saved.read_bytes()[:-1000])
+    refuse(saved, "damaged")
+
+
+def test_foreign_weights_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_file({"weight": torch.zeros(2)}, path)
+    refuse(path, "another kind of model")
+
+
+def rewritten(saved: Path, change_tensors=None, **header: str) -> Path:
+    from safetensors import safe_open
+    from safetensors.torch import load_file
+
+    with safe_open(saved, "pt") as file:
+        metadata = {**file.metadata(), **header}
+    tensors = {name: value.clone() for name, value in load_file(saved).items()}
+    if change_tensors:
+        change_tensors(tensors)
+    save_file(tensors, saved, metadata)
+    return saved
+
+
+def test_newer_formats_and_damaged_headers_are_refused(saved: Path) -> None:
+    refuse(rewritten(saved, version="2"), "version 2")
+    refuse(rewritten(saved, version="1", config="{}"), "header .* is damaged")
+    refuse(rewritten(saved, config="no json"), "header .* is damaged")
+
+
+def test_missing_surplus_misshapen_and_infinite_weights_are_named(saved: Path) -> None:
+    original = saved.read_bytes()
+
+    def with_change(change, match: str) -> None:
+        saved.write_bytes(original)
+        refuse(rewritten(saved, change), match)
+
+    with_change(lambda tensors: tensors.pop("pretrained.cls_token"), r"lacks 1 weights.*cls_token")
+    with_change(lambda tensors: tensors.update(other=torch.zeros(1)), "does not know.*other")
+    with_change(lambda tensors: tensors.update({"stem.mix.bias": torch.zeros(1)}), r"stem\.mix\.bias.*shape \(1,\)")
+    with_change(lambda tensors: tensors["stem.mix.bias"].fill_(torch.nan), r"stem\.mix\.bias.*not finite")
+
+
+def test_unknown_names_files_and_devices(tmp_path: Path, saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ModelError, match="no model named 'fancy'"):
+        load_field_model("fancy", "cpu")
+    refuse(tmp_path / "none.safetensors", "no model file")
+    refuse(tmp_path, "cannot be read")
+    with pytest.raises(ModelError, match="Unknown device 'gpu'"):
+        load_field_model(str(saved), "gpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(ModelError, match="CUDA"):
+            load_field_model(str(saved), "cuda")
+    monkeypatch.setattr(load, "bundled_weights_path", lambda: tmp_path / "bundled.safetensors")
+    with pytest.raises(ModelError, match="bundled model is missing"):
+        load_field_model("bundled", "cpu")
