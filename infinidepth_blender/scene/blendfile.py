@@ -1,0 +1,78 @@
+"""A bundle as a .blend file of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+import bpy
+
+from .. import reconstruction as bundles
+from ..errors import OutputError
+from ..reconstruction import output_error
+from .build import SceneOptions, build_scene
+from .match import match_scene_to_photo
+
+WORLD_GREY = 0.05
+"""Blender's own default world: dim enough for cuts to stay quiet, enough to light a scene by."""
+
+
+SAMPLES = 64
+"""The photo's material is free of noise: more would only smooth the edges of splats further, and
+a denoiser would wipe out the photo's own grain."""
+
+
+def write_blend(bundle: Path, path: Path) -> None:
+    """Writes a .blend file with one photo's scene, ready to render; replaces the file that is open.
+
+    The photo is packed, the scene is matched to it, and the file appears only when it is
+    complete. The open file of this Blender is replaced by an empty one first, so that nothing
+    of it gets in: run it in a process of its own.
+
+    Args:
+        bundle: Folder of the reconstruction.
+        path: The file to write.
+
+    Raises:
+        BundleError: the bundle is missing or damaged.
+        OutputError: the file cannot be written.
+    """
+    rec = bundles.load(bundle)
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    scene = bpy.context.scene
+    scene.name = rec.name
+    scene.render.engine = "CYCLES"
+    scene.cycles.samples = SAMPLES
+    scene.cycles.use_denoising = False
+    scene.world = _world()
+    objects = build_scene(rec, SceneOptions(pack_photo=True))
+    match_scene_to_photo(objects)
+    _save_atomically(path.resolve())
+
+
+def _world() -> bpy.types.World:
+    world = bpy.data.worlds.new("World")
+    if world.node_tree is None:
+        # Always on from Blender 5.0, where setting it warns.
+        world.use_nodes = True
+    background = next(node for node in world.node_tree.nodes if node.type == "BACKGROUND")
+    background.inputs["Color"].default_value = (WORLD_GREY, WORLD_GREY, WORLD_GREY, 1.0)
+    return world
+
+
+def _save_atomically(path: Path) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.blend")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            bpy.ops.wm.save_as_mainfile(filepath=str(partial), copy=True, compress=True, relative_remap=True)
+        except RuntimeError as error:
+            raise OutputError(f"{path} could not be written: {error}.", "Choose another output folder.") from error
+        os.replace(partial, path)
+    except OSError as error:
+        raise output_error(error, path) from error
+    finally:
+        for leftover in (partial, partial.with_name(partial.name + "@")):
+            with contextlib.suppress(OSError):
+                leftover.unlink()

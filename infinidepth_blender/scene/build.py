@@ -1,0 +1,290 @@
+"""A reconstruction becomes objects in the scene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import bpy
+import numpy as np
+
+from .. import reconstruction as bundles
+from ..errors import BundleError
+from ..reconstruction import FLAG_VALID, Reconstruction
+from .camera import depth_range, make_camera, rig_rotation
+from .materials import PhotoMode, photo_material
+from .mesh import mesh_from_arrays
+from .pointcloud import make_points
+from .saved import remember
+from .saved import remember
+from .splats import make_splats
+
+Shown = Literal["MESH", "POINTS", "SPLATS"]
+PHOTO_KEY = "infinidepth_photo"
+"""Custom property of a photo's collection: the photo's path."""
+BUNDLE_KEY = "infinidepth_bundle"
+"""Custom property of a photo's collection: the bundle's folder."""
+_NAME_BYTES = 40
+"""Blender before 5.0 keeps 63 bytes of a name; this leaves room for ` Camera` and a number."""
+
+
+@dataclass(frozen=True)
+class SceneOptions:
+    """How a reconstruction enters the scene.
+
+    Attributes:
+        show: Which representation is visible and renders. The others are there, hidden: three
+            copies of one surface on top of each other would only cost time and flicker.
+        photo_mode: Material of the mesh.
+        replace: Remove what an earlier run made of the same photo; else it stays beside the new one.
+        pack_photo: Keep the photo inside the .blend file.
+        parts: What to build of what the bundle holds.
+    """
+
+    show: Shown = "MESH"
+    photo_mode: PhotoMode = "PHOTO"
+    replace: bool = False
+    pack_photo: bool = True
+    parts: frozenset[Shown] = field(default_factory=lambda: frozenset({"MESH", "POINTS", "SPLATS"}))
+
+
+@dataclass
+class SceneObjects:
+    """What was built for one photo; parts that the bundle does not hold are None.
+
+    Attributes:
+        collection: All objects of the photo.
+        root: Empty that carries the camera's pitch and roll and the scene's unit scale.
+        camera: The photo's camera.
+        mesh, backdrop, points, splats: Children of `root`, beside the camera.
+        photo_size_px: Width and height of the photo.
+        pixel_aspect: Pixel aspect (x, y) that the camera's intrinsics ask for.
+    """
+
+    collection: bpy.types.Collection
+    root: bpy.types.Object
+    camera: bpy.types.Object
+    mesh: bpy.types.Object | None
+    backdrop: bpy.types.Object | None
+    points: bpy.types.Object | None
+    splats: bpy.types.Object | None
+    photo_size_px: tuple[int, int]
+    pixel_aspect: tuple[float, float]
+
+    def parts(self) -> dict[str, bpy.types.Object]:
+        """The objects that exist, by the last word of their names."""
+        parts = {
+            "Root": self.root,
+            "Camera": self.camera,
+            "Mesh": self.mesh,
+            "Sky": self.backdrop,
+            "Points": self.points,
+            "Splats": self.splats,
+        }
+        return {part: obj for part, obj in parts.items() if obj is not None}
+
+
+def build_scene(
+    bundle: Path | Reconstruction, options: SceneOptions | None = None, *, scene: bpy.types.Scene | None = None
+) -> SceneObjects:
+    """Builds one photo's collection: root, camera, mesh, sky, points and splats.
+
+    The scene's own settings stay as they are; see `match.match_scene_to_photo`.
+
+    Args:
+        bundle: A bundle's folder, or a loaded reconstruction that has one.
+        options: How to build.
+        scene: Where to; the current scene by default.
+
+    Raises:
+        BundleError: the bundle is missing or damaged; nothing is left in the scene then.
+    """
+    options = options or SceneOptions()
+    scene = scene or bpy.context.scene
+    rec = bundle if isinstance(bundle, Reconstruction) else bundles.load(bundle)
+    before = _existing_data()
+    try:
+        objects = _build(rec, options, scene)
+    except BaseException:
+        _remove_new_data(before)
+        raise
+    if options.replace:
+        _replace_earlier(objects, short_name(rec.name), scene)
+    show_only(objects, options.show)
+    return objects
+
+
+def show_only(objects: SceneObjects, shown: Shown) -> None:
+    """Makes one representation visible in viewport and render and hides the others; the sky stays.
+
+    If the wanted one was not made, the first that was is shown.
+    """
+    by_name: dict[Shown, bpy.types.Object | None] = {
+        "MESH": objects.mesh,
+        "POINTS": objects.points,
+        "SPLATS": objects.splats,
+    }
+    if by_name[shown] is None:
+        shown = next((name for name, obj in by_name.items() if obj is not None), shown)
+    for name, obj in by_name.items():
+        if obj is not None:
+            _set_hidden(obj, name != shown)
+
+
+def short_name(name: str) -> str:
+    """The photo's name, cut so that Blender does not cut it again with its suffix."""
+    encoded = (name or "Photo").encode()[:_NAME_BYTES]
+    return encoded.decode(errors="ignore").strip() or "Photo"
+
+
+def _build(rec: Reconstruction, options: SceneOptions, scene: bpy.types.Scene) -> SceneObjects:
+    name = short_name(rec.name)
+    image = _load_photo(rec, name, options.pack_photo)
+    units_per_metre = 1.0 / scene.unit_settings.scale_length
+    collection = bpy.data.collections.new(name)
+    collection[PHOTO_KEY] = rec.photo.source or rec.name
+    collection[BUNDLE_KEY] = str(rec.folder or "")
+    scene.collection.children.link(collection)
+
+    root = bpy.data.objects.new(f"{name} Root", None)
+    root.empty_display_type = "PLAIN_AXES"
+    root.empty_display_size = 0.25
+    root.rotation_mode = "QUATERNION"
+    root.rotation_quaternion = rig_rotation(rec.camera)
+    root.scale = (units_per_metre,) * 3
+
+    mesh = backdrop = points = splats = None
+    if rec.mesh is not None and "MESH" in options.parts:
+        mesh = _mesh_object(rec.mesh, f"{name} Mesh", image, options.photo_mode)
+    if rec.backdrop is not None:
+        backdrop = _mesh_object(rec.backdrop, f"{name} Sky", image, "PHOTO")
+        _make_backdrop(backdrop)
+    if rec.points is not None and "POINTS" in options.parts:
+        points = make_points(rec.points, f"{name} Points")
+    if rec.splats is not None and "SPLATS" in options.parts:
+        splats = make_splats(rec.splats, f"{name} Splats")
+    camera = make_camera(rec.camera, f"{name} Camera", image, _depth_range(rec), units_per_metre)
+
+    lens = rec.camera.blender_lens()
+    objects = SceneObjects(
+        collection=collection,
+        root=root,
+        camera=camera,
+        mesh=mesh,
+        backdrop=backdrop,
+        points=points,
+        splats=splats,
+        photo_size_px=(rec.camera.width_px, rec.camera.height_px),
+        pixel_aspect=(lens.pixel_aspect_x, lens.pixel_aspect_y),
+    )
+    for obj in objects.parts().values():
+        collection.objects.link(obj)
+        if obj is not root:
+            obj.parent = root
+    remember(objects)
+    return objects
+
+
+def _load_photo(rec: Reconstruction, name: str, pack: bool) -> bpy.types.Image:
+    path = rec.photo_path
+    if path is None or not path.is_file():
+        raise BundleError(f"The photo of '{rec.name}' is missing from its bundle ({path}).", "Reconstruct the photo again.")
+    try:
+        image = bpy.data.images.load(str(path.resolve()), check_existing=False)
+        image.name = f"{name} Photo"
+        image.colorspace_settings.name = "sRGB"
+        # The copy in the bundle is opaque; straight channels keep colours if it is ever edited.
+        image.alpha_mode = "CHANNEL_PACKED"
+        if tuple(image.size) != (rec.photo.width_px, rec.photo.height_px):
+            raise BundleError(
+                f"{path} is {image.size[0]} x {image.size[1]} pixels, its bundle says "
+                f"{rec.photo.width_px} x {rec.photo.height_px}.",
+                "Reconstruct the photo again.",
+            )
+        if pack:
+            image.pack()
+    except RuntimeError as error:
+        raise BundleError(f"{path} cannot be read: {error}.", "Reconstruct the photo again.") from error
+    return image
+
+
+def _mesh_object(
+    arrays: bundles.MeshArrays, name: str, image: bpy.types.Image, mode: PhotoMode
+) -> bpy.types.Object:
+    mesh = mesh_from_arrays(arrays, name)
+    mesh.materials.append(photo_material(name, image, mode))
+    return bpy.data.objects.new(name, mesh)
+
+
+def _make_backdrop(obj: bpy.types.Object) -> None:
+    """The sky shows and may light the scene, but casts no shadow on it."""
+    obj.visible_shadow = False
+
+
+def _depth_range(rec: Reconstruction) -> tuple[float, float]:
+    valid = (np.asarray(rec.flags) & FLAG_VALID) != 0
+    extra: list[float] = []
+    for vertices in (
+        rec.mesh.vertices_cam if rec.mesh else None,
+        rec.backdrop.vertices_cam if rec.backdrop else None,
+    ):
+        if vertices is not None and len(vertices):
+            extra += [float(vertices[:, 2].min()), float(vertices[:, 2].max())]
+    return depth_range(rec.depth_m, valid, extra)
+
+
+def _set_hidden(obj: bpy.types.Object, hidden: bool) -> None:
+    """Hides an object by the outliner's eye and camera icons, where a user looks for it."""
+    obj.hide_render = hidden
+    for scene in obj.users_scene:
+        for layer in scene.view_layers:
+            if layer.objects.get(obj.name) is not None:
+                obj.hide_set(hidden, view_layer=layer)
+
+
+# -- what was there before -----------------------------------------------------------
+
+_DATA = ("collections", "objects", "cameras", "meshes", "pointclouds", "materials", "images", "node_groups")
+
+
+def _existing_data() -> dict[str, set[int]]:
+    return {kind: {item.session_uid for item in getattr(bpy.data, kind)} for kind in _DATA}
+
+
+def _remove_new_data(before: dict[str, set[int]]) -> None:
+    new: list[Any] = [
+        item for kind in _DATA for item in getattr(bpy.data, kind) if item.session_uid not in before[kind]
+    ]
+    bpy.data.batch_remove(new)
+
+
+def _replace_earlier(objects: SceneObjects, name: str, scene: bpy.types.Scene) -> None:
+    """Removes the scene's other collections of the same photo and gives their names to the new objects."""
+    source = objects.collection[PHOTO_KEY]
+    for other in scene.collection.children_recursive:
+        if other != objects.collection and other.get(PHOTO_KEY) == source:
+            remove_collection(other)
+    objects.collection.name = name
+    for part, obj in objects.parts().items():
+        obj.name = f"{name} {part}"
+        if obj.data is not None:
+            obj.data.name = obj.name
+
+
+def remove_collection(collection: bpy.types.Collection) -> None:
+    """Removes a photo's collection, its objects and the data that nothing else uses."""
+    objects = [obj for obj in collection.all_objects if len(obj.users_collection) == 1]
+    data = [obj.data for obj in objects if obj.data is not None]
+    materials = [slot.material for obj in objects for slot in obj.material_slots if slot.material is not None]
+    images = {
+        node.image
+        for material in materials
+        if material.node_tree
+        for node in material.node_tree.nodes
+        if node.type == "TEX_IMAGE" and node.image is not None
+    }
+    bpy.data.batch_remove(objects)
+    bpy.data.collections.remove(collection)
+    for items in (data, materials, list(images)):
+        bpy.data.batch_remove([item for item in dict.fromkeys(items) if item.users == 0])

@@ -1,0 +1,78 @@
+"""The photo's camera as a Blender camera, and the rig that it stands in."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+from mathutils import Matrix, Quaternion
+from numpy.typing import NDArray
+
+from ..camera import OPENCV_TO_BLENDER_WORLD, SENSOR_MM, Camera
+
+LEVEL_CAMERA = Quaternion((0.5**0.5, 0.5**0.5, 0.0, 0.0))
+"""Turns a Blender camera, which looks along its own -Z, to look along the rig's +Y with +Z up."""
+
+
+def rig_rotation(camera: Camera) -> Quaternion:
+    """Rotation of the rig: identity for a level camera, else the photo's pitch and roll."""
+    rotation = camera.world_rotation() @ OPENCV_TO_BLENDER_WORLD.astype(np.float64).T
+    return Matrix(rotation.tolist()).to_quaternion()
+
+
+def make_camera(
+    camera: Camera, name: str, image: bpy.types.Image, depth_range_m: tuple[float, float], units_per_metre: float
+) -> bpy.types.Object:
+    """A Blender camera that sees exactly the photo, with the photo as its background.
+
+    Args:
+        camera: Intrinsics at the photo's size.
+        name: Name of the object and of its data.
+        image: The photo.
+        depth_range_m: Nearest and farthest depth that must not be clipped, metres.
+        units_per_metre: Blender units per metre; clipping distances ignore the rig's scale.
+    """
+    lens = camera.blender_lens()
+    data = bpy.data.cameras.new(name)
+    data.type = "PERSP"
+    data.sensor_fit = lens.sensor_fit
+    # Both sides, so that switching the fit by hand does not change the field of view.
+    # Blender's shortest lens is 1 mm: beyond 173 degrees the sensor grows instead.
+    enlarge = max(1.0, 1.0 / lens.lens_mm)
+    data.sensor_width = data.sensor_height = SENSOR_MM * enlarge
+    data.lens_unit = "MILLIMETERS"
+    data.lens = lens.lens_mm * enlarge
+    data.shift_x, data.shift_y = lens.shift_x, lens.shift_y
+    near_m, far_m = depth_range_m
+    data.clip_start = near_m * 0.5 * units_per_metre
+    data.clip_end = far_m * 2.0 * units_per_metre
+    data.passepartout_alpha = 0.9
+
+    data.show_background_images = True
+    background = data.background_images.new()
+    background.image = image
+    background.alpha = 1.0
+    background.display_depth = "BACK"
+    # Stretch would distort the photo as soon as the render size changes.
+    background.frame_method = "CROP"
+
+    obj = bpy.data.objects.new(name, data)
+    obj.rotation_mode = "QUATERNION"
+    obj.rotation_quaternion = LEVEL_CAMERA
+    return obj
+
+
+def depth_range(depth_m: NDArray[np.float32], valid: NDArray[np.bool_], extra_m: list[float]) -> tuple[float, float]:
+    """Nearest and farthest depth of everything in the scene, metres.
+
+    Args:
+        depth_m: (h, w) depth map.
+        valid: (h, w) where it holds a surface.
+        extra_m: Further depths that must be seen, such as the backdrop's.
+    """
+    depths = np.asarray(depth_m)[np.asarray(valid)]
+    depths = depths[np.isfinite(depths) & (depths > 0)]
+    near = [float(depths.min())] if len(depths) else []
+    far = [float(depths.max())] if len(depths) else []
+    near_m = min([*near, *extra_m, 0.2])
+    far_m = max([*far, *extra_m, 50.0])
+    return max(near_m, 1e-4), far_m

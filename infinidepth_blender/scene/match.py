@@ -1,0 +1,53 @@
+"""Settings of a scene that a photo needs, changed only when the user asks for it."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..errors import SceneError
+from .build import SceneObjects
+
+TRANSPARENT_BOUNCES = 128
+"""Splats that one ray may pass. Rays end earlier by themselves once hardly any light comes through."""
+
+
+def match_scene_to_photo(objects: SceneObjects, scene: bpy.types.Scene | None = None) -> None:
+    """Makes a render of the scene give the photo back.
+
+    Sets the render size, pixel aspect, active camera, a view transform that leaves photo
+    colours alone (Standard, no look, exposure or gamma) and enough transparent bounces for
+    splats in Cycles. Nothing else of the scene changes.
+
+    Args:
+        objects: What `build_scene` made.
+        scene: The scene; the current one by default.
+
+    Raises:
+        SceneError: the camera is not in this scene any more.
+    """
+    scene = scene or bpy.context.scene
+    if scene.objects.get(objects.camera.name) is None:
+        raise SceneError(f"The scene '{scene.name}' has no camera '{objects.camera.name}'.", "Build the photo again.")
+    render = scene.render
+    render.resolution_x, render.resolution_y = objects.photo_size_px
+    render.resolution_percentage = 100
+    render.pixel_aspect_x, render.pixel_aspect_y = objects.pixel_aspect
+    render.use_border = False
+    scene.camera = objects.camera
+    match_colors_to_photo(scene)
+    if hasattr(scene, "cycles"):
+        bounces = max(scene.cycles.transparent_max_bounces, TRANSPARENT_BOUNCES)
+        scene.cycles.transparent_max_bounces = bounces
+
+
+def match_colors_to_photo(scene: bpy.types.Scene) -> None:
+    """Lets the colours of emission materials reach the image unchanged."""
+    view = scene.view_settings
+    scene.display_settings.display_device = "sRGB"
+    view.view_transform = "Standard"
+    view.look = "None"
+    view.exposure = 0.0
+    view.gamma = 1.0
+    view.use_curve_mapping = False
+    if hasattr(view, "use_white_balance"):
+        view.use_white_balance = False

@@ -1,0 +1,30 @@
+"""Geometry-nodes modifiers and their inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+
+def add_nodes_modifier(
+    obj: bpy.types.Object, name: str, group: bpy.types.NodeTree, inputs: dict[str, Any] | None = None
+) -> bpy.types.NodesModifier:
+    """Adds a geometry-nodes modifier and sets its inputs by their visible names."""
+    modifier = obj.modifiers.new(name, "NODES")
+    modifier.node_group = group
+    for key, value in (inputs or {}).items():
+        modifier[input_identifier(group, key)] = value
+    return modifier
+
+
+def input_identifier(group: bpy.types.NodeTree, name: str) -> str:
+    """Identifier of a group's input such as `Socket_2`.
+
+    Raises:
+        KeyError: the group has no input of that name.
+    """
+    for item in group.interface.items_tree:
+        if item.item_type == "SOCKET" and item.in_out == "INPUT" and item.name == name:
+            return item.identifier
+    raise KeyError(name)
