@@ -45,7 +45,7 @@ class NetworkConfig:
     blocks: tuple[int, ...] = (2, 4, 5, 7)
     channels: tuple[int, int, int, int] = (16, 32, 64, 96)
     context_channels: int = 96
-    expansion: int = 2
+    expansion: int = 1
     head_hidden: int = 64
     globals_hidden: int = 128
     tokens: int = 120

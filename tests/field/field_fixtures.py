@@ -14,6 +14,7 @@ def small_network(seed: int = 0) -> InfiniDepthNetwork:
         vit=VitConfig(width=32, blocks=4, heads=2, in_channels=5),
         blocks=(0, 1, 2, 3),
         channels=(8, 12, 16, 20),
+        expansion=2,
         head_hidden=16,
         globals_hidden=16,
         tokens=24,
