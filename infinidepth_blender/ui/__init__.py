@@ -1,1 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Blender's user interface: panels, operators, preferences, and the job behind them."""
 
+
+def register() -> None:
+    """Adds everything to Blender; if one part fails, those before it are taken away again."""
+    done = []
+    try:
+        for module in _modules():
+            module.register()
+            done.append(module)
+    except BaseException:
+        for module in reversed(done):
+            module.unregister()
+        raise
+
+
+def unregister() -> None:
+    """The inverse of `register`."""
+    for module in reversed(_modules()):
+        module.unregister()
+
+
+def _modules():
+    # Imported here: the package itself must import without Blender.
+    from . import command, drop, operators, panels, preferences, properties, runtime_link, scene_operators, session
+
+    return [properties, preferences, operators, scene_operators, panels, drop, command, session, runtime_link]

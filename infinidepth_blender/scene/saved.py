@@ -1,0 +1,73 @@
+"""What a photo's objects are, written on them, so that a saved file knows it when it is opened again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import bpy
+
+from ..errors import SceneError
+
+if TYPE_CHECKING:
+    from .build import SceneObjects
+
+PART_KEY = "infinidepth_part"
+"""Custom property of an object: the key of `SceneObjects.parts`."""
+SIZE_KEY = "infinidepth_photo_size_px"
+ASPECT_KEY = "infinidepth_pixel_aspect"
+
+
+def remember(objects: SceneObjects) -> None:
+    """Marks the objects; names may change afterwards.
+
+    Not pointers: those would keep an object in the file that the user deleted.
+    """
+    objects.collection[SIZE_KEY] = list(objects.photo_size_px)
+    objects.collection[ASPECT_KEY] = list(objects.pixel_aspect)
+    for part, obj in objects.parts().items():
+        obj[PART_KEY] = part
+
+
+def recall(collection: bpy.types.Collection) -> SceneObjects:
+    """The objects of a photo's collection.
+
+    Raises:
+        SceneError: it is no photo's collection, or its camera or root was deleted.
+    """
+    from .build import SceneObjects
+
+    if not is_photo(collection):
+        raise SceneError(f"The collection '{collection.name}' was not made from a photo.")
+    found: dict[str, bpy.types.Object] = {}
+    for obj in collection.all_objects:
+        found.setdefault(str(obj.get(PART_KEY, "")), obj)
+    if "Root" not in found or "Camera" not in found:
+        raise SceneError(f"The camera of '{collection.name}' was deleted.", "Build the photo again.")
+    width_px, height_px = collection[SIZE_KEY]
+    aspect_x, aspect_y = collection[ASPECT_KEY]
+    return SceneObjects(
+        collection=collection,
+        root=found["Root"],
+        camera=found["Camera"],
+        mesh=found.get("Mesh"),
+        backdrop=found.get("Sky"),
+        points=found.get("Points"),
+        splats=found.get("Splats"),
+        photo_size_px=(width_px, height_px),
+        pixel_aspect=(aspect_x, aspect_y),
+    )
+
+
+def is_photo(collection: bpy.types.Collection) -> bool:
+    """Whether `build_scene` made the collection."""
+    return SIZE_KEY in collection and ASPECT_KEY in collection
+
+
+def photo_collection(scene: bpy.types.Scene, active: bpy.types.Object | None) -> bpy.types.Collection | None:
+    """The collection of the photo that the user means: the active object's, else the scene's only one."""
+    photos = [collection for collection in scene.collection.children_recursive if is_photo(collection)]
+    if active is not None:
+        for collection in photos:
+            if collection.all_objects.get(active.name) == active:
+                return collection
+    return photos[0] if len(photos) == 1 else None

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The image that the user is looking at, as a file that the engine can read.
+
+A file on disk is handed over as it is, so that its metadata (focal length, orientation)
+reaches the engine. Packed files are written out byte for byte. Everything else, such as
+painted, generated or rendered images and movie frames, is saved from its pixels through
+an image of our own: neither the user's image nor the scene's colour settings change.
+"""
+
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ..errors import PhotoError
+
+_FILE_SUFFIXES = {
+    "PNG": ".png", "JPEG": ".jpg", "JPEG2000": ".jp2", "TIFF": ".tif", "OPEN_EXR": ".exr", "OPEN_EXR_MULTILAYER": ".exr",
+    "HDR": ".hdr", "BMP": ".bmp", "TARGA": ".tga", "TARGA_RAW": ".tga", "WEBP": ".webp", "AVIF": ".avif",
+    "DPX": ".dpx", "CINEON": ".cin", "IRIS": ".rgb",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ActiveImage:
+    """An image and, for sequences and movies, how it is being shown.
+
+    Attributes:
+        image: The image.
+        user: Frame settings of the place where it is shown, if there is one.
+    """
+
+    image: bpy.types.Image
+    user: bpy.types.ImageUser | None = None
+
+
+@dataclass(frozen=True)
+class PhotoFile:
+    """A photo on disk.
+
+    Attributes:
+        path: The file.
+        name: What the result is called.
+        temporary: Whether `path` was made for the engine alone and is to be removed with its folder.
+    """
+
+    path: Path
+    name: str
+    temporary: bool = False
+
+
+def find_active_image(context: bpy.types.Context) -> ActiveImage | None:
+    """The image that the user means, or None.
+
+    In an Image Editor it is the one shown there. Elsewhere it is the one picked in the
+    panel, else the active object's if that is a reference image, else that of an Image
+    Editor in the same window.
+    """
+    space = context.space_data
+    if isinstance(space, bpy.types.SpaceImageEditor):
+        return ActiveImage(space.image, space.image_user) if space.image else None
+    settings = getattr(context.scene, "infinidepth", None)
+    if settings is not None and settings.photo is not None:
+        return ActiveImage(settings.photo)
+    active = context.active_object
+    if active is not None and active.type == "EMPTY" and isinstance(active.data, bpy.types.Image):
+        return ActiveImage(active.data, active.image_user)
+    for area in context.screen.areas if context.screen else ():
+        space = area.spaces.active
+        if isinstance(space, bpy.types.SpaceImageEditor) and space.image and space.image.type != "RENDER_RESULT":
+            return ActiveImage(space.image, space.image_user)
+    return None
+
+
+def photo_file(active: ActiveImage, scene: bpy.types.Scene) -> PhotoFile:
+    """A file with what the image shows at the scene's current frame.
+
+    Args:
+        active: The image.
+        scene: Gives the current frame, and the view transform of a render result.
+
+    Raises:
+        PhotoError: the image is empty, its file is missing, or its kind is no photo.
+    """
+    image = active.image
+    if image.source == "TILED":
+        raise PhotoError(f"'{image.name}' is a set of UDIM tiles, not a photo.", "Open one of its tiles as an image.")
+    if image.source == "VIEWER":
+        return _saved_render(image, scene)
+    if image.source == "MOVIE":
+        return _saved_pixels(image)
+    if image.source == "SEQUENCE":
+        path = _sequence_frame(active, scene)
+        return PhotoFile(path, path.stem)
+    if image.is_dirty or image.source == "GENERATED":
+        return _saved_pixels(image)
+    if image.packed_file is not None:
+        return _unpacked(image)
+    path = Path(bpy.path.abspath(image.filepath_raw or image.filepath, library=image.library))
+    if not image.filepath or not path.is_file():
+        raise PhotoError(f"The file of '{image.name}' is missing: {path}.", "Find the file again, or reload the image.")
+    return PhotoFile(path, path.stem)
+
+
+def _sequence_frame(active: ActiveImage, scene: bpy.types.Scene) -> Path:
+    image, user = active.image, active.user
+    first = Path(bpy.path.abspath(image.filepath, library=image.library))
+    if user is not None:
+        path = Path(bpy.path.abspath(image.filepath_from_user(image_user=user), library=image.library))
+    else:
+        # Without a place where it is shown there are no frame settings: the scene's frame counts.
+        digits = re.search(r"\d+(?=\D*$)", first.name)
+        if digits is None:
+            path = first
+        else:
+            number = str(scene.frame_current).zfill(len(digits[0]))
+            path = first.with_name(first.name[: digits.start()] + number + first.name[digits.end() :])
+    if not path.is_file():
+        raise PhotoError(
+            f"The sequence '{image.name}' has no file {path.name} for this frame.", "Go to a frame that it has."
+        )
+    return path
+
+
+def _unpacked(image: bpy.types.Image) -> PhotoFile:
+    """Packed bytes, written out as they are."""
+    suffix = Path(image.filepath.replace("\\", "/")).suffix or _FILE_SUFFIXES.get(image.file_format, "")
+    path = _temporary_path(image.name, suffix)
+    path.write_bytes(image.packed_file.data)
+    return PhotoFile(path, path.stem, temporary=True)
+
+
+def _saved_pixels(image: bpy.types.Image) -> PhotoFile:
+    """The image's pixels: bytes go into a PNG unchanged, floats stay linear in an EXR."""
+    width, height = image.size
+    if width == 0 or height == 0 or image.channels == 0:
+        raise PhotoError(f"'{image.name}' has no pixels.", "Show it in an Image Editor first, or save it as a file.")
+    shown = np.empty(width * height * image.channels, dtype=np.float32)
+    image.pixels.foreach_get(shown)
+    shown = shown.reshape(-1, image.channels)
+    rgba = np.ones((width * height, 4), dtype=np.float32)
+    if image.channels < 3:
+        rgba[:, :3] = shown[:, :1]
+    else:
+        rgba[:, : image.channels] = shown
+
+    copy = bpy.data.images.new("InfiniDepth", width, height, alpha=True, float_buffer=image.is_float)
+    try:
+        if image.is_float:
+            copy.file_format = "OPEN_EXR"
+        else:
+            copy.colorspace_settings.name = image.colorspace_settings.name
+            copy.file_format = "PNG"
+        copy.pixels.foreach_set(rgba.ravel())
+        path = _temporary_path(image.name, _FILE_SUFFIXES[copy.file_format])
+        copy.filepath_raw = str(path)
+        copy.save()
+    except RuntimeError as error:
+        raise PhotoError(f"'{image.name}' could not be saved for the engine: {error}.") from error
+    finally:
+        bpy.data.images.remove(copy)
+    return PhotoFile(path, path.stem, temporary=True)
+
+
+def _saved_render(image: bpy.types.Image, scene: bpy.types.Scene) -> PhotoFile:
+    """A render result or viewer, as it looks through the scene's view transform."""
+    path = _temporary_path(image.name, ".png")
+    stand_in = bpy.data.scenes.new("InfiniDepth")
+    try:
+        for name in ("view_transform", "look", "exposure", "gamma"):
+            setattr(stand_in.view_settings, name, getattr(scene.view_settings, name))
+        stand_in.display_settings.display_device = scene.display_settings.display_device
+        stand_in.render.image_settings.file_format = "PNG"
+        stand_in.render.image_settings.color_mode = "RGB"
+        stand_in.render.image_settings.color_depth = "16"
+        image.save_render(str(path), scene=stand_in)
+    except RuntimeError as error:
+        raise PhotoError(f"'{image.name}' has no picture yet.", "Render first, then reconstruct.") from error
+    finally:
+        bpy.data.scenes.remove(stand_in)
+    if not path.is_file():
+        raise PhotoError(f"'{image.name}' has no picture yet.", "Render first, then reconstruct.")
+    return PhotoFile(path, path.stem, temporary=True)
+
+
+def _temporary_path(image_name: str, suffix: str) -> Path:
+    """A file name in a new folder of its own, so that the photo's stem is the image's name."""
+    stem = Path(image_name).stem if Path(image_name).suffix.lower() in _FILE_SUFFIXES.values() else image_name
+    stem = bpy.path.clean_name(stem).strip(".") or "photo"
+    return Path(tempfile.mkdtemp(prefix="infinidepth-", dir=bpy.app.tempdir)) / f"{stem}{suffix}"

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A finished bundle comes into the scene."""
+
+from pathlib import Path
+
+import bpy
+
+from ..reconstruction import Reconstruction, load
+from ..scene.build import SceneObjects, SceneOptions, build_scene
+from ..scene.match import match_scene_to_photo
+from .session import Delivered, session
+
+
+def put_into_scene(
+    context: bpy.types.Context,
+    scene: bpy.types.Scene,
+    bundle: Path,
+    seconds: float = 0.0,
+    warnings: tuple[str, ...] = (),
+) -> SceneObjects:
+    """Builds a bundle's objects, selects what is shown, and tells the panels.
+
+    Args:
+        context: The operator's context.
+        scene: Where the objects go.
+        bundle: The bundle's folder.
+        seconds: How long the engine took; 0: unknown.
+        warnings: What the user should know.
+
+    Raises:
+        BundleError: the bundle is missing or damaged; the scene is as it was.
+    """
+    settings = scene.infinidepth  # pyright: ignore[reportAttributeAccessIssue]
+    reconstruction = load(bundle)
+    options = SceneOptions(show=settings.show, photo_mode=settings.photo_mode)
+    objects = build_scene(reconstruction, options, scene=scene)
+    if settings.match_scene:
+        match_scene_to_photo(objects, scene)
+    _select(context, scene, objects)
+    session.delivered = Delivered(
+        name=reconstruction.name,
+        summary=_summary(reconstruction, seconds),
+        warnings=list(dict.fromkeys([*warnings, *reconstruction.warnings])),
+    )
+    return objects
+
+
+def _select(context: bpy.types.Context, scene: bpy.types.Scene, objects: SceneObjects) -> None:
+    """Makes the shown part the active object, so that the next key press means it."""
+    layer = context.view_layer if context.scene == scene else scene.view_layers[0]
+    shown = next((o for o in (objects.mesh, objects.points, objects.splats) if o and not o.hide_render), objects.root)
+    for obj in layer.objects.selected:
+        obj.select_set(False, view_layer=layer)
+    if layer.objects.get(shown.name) is not None:
+        shown.select_set(True, view_layer=layer)
+        layer.objects.active = shown
+
+
+def _summary(rec: Reconstruction, seconds: float) -> str:
+    """Sizes of what was made, in one sentence."""
+    parts = []
+    if rec.mesh is not None:
+        parts.append(f"{len(rec.mesh.quads) + len(rec.mesh.triangles):,} faces")
+    if rec.points is not None:
+        parts.append(f"{len(rec.points.positions_cam):,} points")
+    if rec.splats is not None:
+        parts.append(f"{len(rec.splats):,} splats")
+    text = ", ".join(parts) or "Camera only"
+    if seconds:
+        text += f" in {seconds:.0f} s" if seconds >= 1 else " in under a second"
+    return text if rec.scale_known else f"{text}. Its scale is estimated"

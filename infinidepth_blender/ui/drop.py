@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Drag and drop: photos onto the sidebar, splat files into the 3D view.
+
+A photo dropped into the view itself stays what it is in Blender, a reference image (which
+the panel then offers to reconstruct).
+"""
+
+import bpy
+
+from .operators import PHOTO_SUFFIXES
+
+
+class INFINIDEPTH_FH_photos(bpy.types.FileHandler):
+    """Photos dropped onto a sidebar."""
+
+    bl_idname = "INFINIDEPTH_FH_photos"
+    bl_label = "Reconstruct Photos"
+    bl_import_operator = "infinidepth.reconstruct_file"
+    bl_file_extensions = ";".join(PHOTO_SUFFIXES)
+
+    @classmethod
+    def poll_drop(cls, context: bpy.types.Context) -> bool:
+        """Only the sidebar: elsewhere Blender's own actions must not be hidden."""
+        return context.region is not None and context.region.type == "UI"
+
+
+class INFINIDEPTH_FH_splats(bpy.types.FileHandler):
+    """Splat files dropped into the 3D view; Blender asks which importer is meant."""
+
+    bl_idname = "INFINIDEPTH_FH_splats"
+    bl_label = "Gaussian Splats (InfiniDepth)"
+    bl_import_operator = "infinidepth.import_splats"
+    bl_file_extensions = ".ply"
+
+    @classmethod
+    def poll_drop(cls, context: bpy.types.Context) -> bool:
+        """Where objects are."""
+        return context.area is not None and context.area.type == "VIEW_3D"
+
+
+CLASSES = (INFINIDEPTH_FH_photos, INFINIDEPTH_FH_splats)
+
+
+def register() -> None:
+    """Adds the handlers."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    """Takes them away again."""
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# pyright: reportInvalidTypeForm=false
+"""Operators that drive the engine: reconstruct, cancel, and the delivery of a result."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import bpy
+from bpy.props import BoolProperty, CollectionProperty, StringProperty
+from bpy_extras.io_utils import ImportHelper
+
+from ..errors import InfiniDepthError, SceneError
+from . import addon, output, session
+from .active_image import PhotoFile, find_active_image, photo_file
+from .delivery import put_into_scene
+from .photo_jobs import PhotoRequest
+from .reports import refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PHOTO_SUFFIXES = (
+    ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".exr", ".hdr", ".jp2", ".heic", ".heif", ".avif",
+    ".tga", ".gif", ".ppm", ".pgm",
+)  # fmt: skip
+
+
+class _Reconstruct:
+    """What both reconstructing operators share."""
+
+    wait: BoolProperty(
+        name="Wait",
+        description="Return when the result is in the scene, instead of working in the background",
+        default=False,
+        options={"HIDDEN", "SKIP_SAVE"},
+    )
+
+    def _run(self, context: bpy.types.Context, photos: "Sequence[PhotoFile]") -> set[str]:
+        requests: list[PhotoRequest] = []
+        try:
+            preferences = addon.preferences(context)
+            options = context.scene.infinidepth.options(preferences.device if preferences else "auto")
+            for photo in photos:
+                folder = output.bundle_folder(photo, {request.folder for request in requests})
+                requests.append(PhotoRequest(photo.path, photo.name, folder, photo.temporary))
+            session.start(requests, options, context.scene)
+        except InfiniDepthError as error:
+            for photo in photos:
+                PhotoRequest(photo.path, photo.name, Path(), photo.temporary).clean_up()
+            return refuse(self, error)
+        if not (self.wait or bpy.app.background):
+            session.start_timer()
+            addon.redraw()
+            return {"FINISHED"}
+        problems = session.run_to_end()
+        for problem in problems:
+            self.report({"ERROR"}, str(problem))  # pyright: ignore[reportAttributeAccessIssue]
+        return {"CANCELLED"} if len(problems) == len(requests) else {"FINISHED"}
+
+
+class INFINIDEPTH_OT_reconstruct_image(_Reconstruct, bpy.types.Operator):
+    """Turn the active image into a matched camera, a mesh, points and splats"""
+
+    bl_idname = "infinidepth.reconstruct_image"
+    bl_label = "Reconstruct Image"
+    bl_description = "Turn the active image into a matched camera, a mesh, points and splats"
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """An image must be at hand and the engine free."""
+        if not _engine_is_free(cls):
+            return False
+        if find_active_image(context) is None:
+            cls.poll_message_set("Pick a photo in the InfiniDepth tab, or open one in an Image Editor")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Sends the image to the engine."""
+        active = find_active_image(context)
+        if active is None:
+            self.report({"ERROR"}, "There is no active image")
+            return {"CANCELLED"}
+        try:
+            photo = photo_file(active, context.scene)
+        except InfiniDepthError as error:
+            return refuse(self, error)
+        return self._run(context, [photo])
+
+
+class INFINIDEPTH_OT_reconstruct_file(_Reconstruct, bpy.types.Operator, ImportHelper):
+    """Turn photo files into scenes, one after the other"""
+
+    bl_idname = "infinidepth.reconstruct_file"
+    bl_label = "Reconstruct Files"
+    bl_description = "Choose one or more photos on disk and reconstruct them one after the other"
+    bl_options = {"REGISTER"}
+
+    filter_glob: StringProperty(default=";".join(f"*{suffix}" for suffix in PHOTO_SUFFIXES), options={"HIDDEN"})
+    directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
+    files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        """The engine must be free."""
+        return _engine_is_free(cls)
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Opens the file browser, unless files were dropped on the panel."""
+        if self.directory and self.files:
+            return self.execute(context)
+        return ImportHelper.invoke(self, context, event)  # pyright: ignore[reportReturnType]
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Sends the files to the engine."""
+        names = [element.name for element in self.files if element.name]
+        paths = [Path(self.directory) / name for name in names] or [Path(self.filepath)]
+        paths = [Path(bpy.path.abspath(str(path))) for path in paths]
+        missing = [path for path in paths if not path.is_file()]
+        if missing:
+            self.report({"ERROR"}, f"There is no file {missing[0]}")
+            return {"CANCELLED"}
+        return self._run(context, [PhotoFile(path, path.stem) for path in paths])
+
+
+class INFINIDEPTH_OT_deliver(bpy.types.Operator):
+    """Put a finished reconstruction into the scene"""
+
+    bl_idname = "infinidepth.deliver"
+    bl_label = "Reconstruct Photo"
+    bl_description = "Put a finished reconstruction into the scene"
+    bl_options = {"INTERNAL", "UNDO"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Builds the objects; a failure leaves the scene as it was."""
+        result = session.take_result()
+        if result is None:
+            return {"CANCELLED"}
+        try:
+            scene = session.target_scene()
+            if scene is None:
+                raise SceneError(
+                    f"The scene for '{result.request.name}' was deleted.", f"The result is in {result.bundle}: open it."
+                )
+            put_into_scene(context, scene, result.bundle, result.seconds, tuple(result.warnings))
+        except InfiniDepthError as error:
+            session.report_problem(error)
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class INFINIDEPTH_OT_cancel(bpy.types.Operator):
+    """Stop the running reconstruction"""
+
+    bl_idname = "infinidepth.cancel"
+    bl_label = "Cancel"
+    bl_description = "Stop the running reconstruction and keep nothing of it"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        """Something must be running."""
+        if session.session.job is None:
+            cls.poll_message_set("Nothing is being reconstructed")
+            return False
+        return True
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        """Asks the engine to stop; the timer sees the end."""
+        session.cancel()
+        addon.redraw()
+        return {"FINISHED"}
+
+
+class INFINIDEPTH_OT_dismiss(bpy.types.Operator):
+    """Hide the message"""
+
+    bl_idname = "infinidepth.dismiss"
+    bl_label = "Dismiss"
+    bl_description = "Hide this message"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        """Forgets errors and the last result's message."""
+        session.session.problems = []
+        session.session.delivered = None
+        addon.redraw()
+        return {"FINISHED"}
+
+
+def _engine_is_free(cls: type[bpy.types.Operator]) -> bool:
+    if session.session.job is not None:
+        cls.poll_message_set("Another photo is being reconstructed")
+        return False
+    return True
+
+
+CLASSES = (
+    INFINIDEPTH_OT_reconstruct_image,
+    INFINIDEPTH_OT_reconstruct_file,
+    INFINIDEPTH_OT_deliver,
+    INFINIDEPTH_OT_cancel,
+    INFINIDEPTH_OT_dismiss,
+)
+
+
+def register() -> None:
+    """Adds the operators."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    """Takes them away again."""
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

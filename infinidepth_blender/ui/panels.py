@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tab "InfiniDepth" in the sidebars of the 3D view and the Image Editor."""
+
+import bpy
+
+from ..errors import InfiniDepthError, SceneError
+from ..scene.materials import photo_mode
+from ..scene.saved import photo_collection, recall
+from . import runtime_link
+from .active_image import find_active_image
+from .properties import PHOTO_MODES, SHOWN
+from .session import session
+from .text import paragraph
+
+_TAB = "InfiniDepth"
+
+
+class _Panel:
+    bl_category = _TAB
+    bl_region_type = "UI"
+    layout: bpy.types.UILayout
+
+
+class _Child(_Panel):
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        """Settings make sense once there is an engine."""
+        return runtime_link.state.ready
+
+
+class _Main(_Panel):
+    bl_label = "InfiniDepth"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """One clear next step: install, reconstruct, wait, or mend."""
+        layout = self.layout
+        if runtime_link.state.installing:
+            _draw_installing(layout)
+        elif not runtime_link.state.ready:
+            _draw_welcome(layout, context)
+        else:
+            _draw_photo(layout, context)
+        for problem in session.problems:
+            _draw_problem(layout, problem, context)
+        if session.delivered is not None and session.job is None:
+            _draw_delivered(layout, context)
+        _draw_scene(layout, context)
+
+
+class _Quality(_Child):
+    bl_label = "Quality"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Sizes and counts."""
+        settings = context.scene.infinidepth
+        column = _settings_column(self.layout)
+        row = column.row()
+        row.active = "mesh" in settings.make
+        row.prop(settings, "mesh_size")
+        row = column.row()
+        row.active = bool({"points", "splats"} & settings.make)
+        row.prop(settings, "points")
+        column.prop(settings, "depth_size")
+        if settings.depth_size == "CUSTOM":
+            sizes = column.column(align=True)
+            sizes.prop(settings, "depth_width_px")
+            sizes.prop(settings, "depth_height_px")
+
+
+class _Camera(_Child):
+    bl_label = "Camera"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Where the field of view comes from."""
+        settings = context.scene.infinidepth
+        column = _settings_column(self.layout)
+        column.prop(settings, "lens")
+        if settings.lens == "FOV":
+            column.prop(settings, "fov_rad")
+        elif settings.lens == "FOCAL":
+            column.prop(settings, "focal_px")
+
+
+class _Advanced(_Child):
+    bl_label = "Advanced"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """What few need."""
+        settings = context.scene.infinidepth
+        column = _settings_column(self.layout)
+        column.prop(settings, "edge_step")
+        column.prop(settings, "depth_prompt")
+        column.prop(settings, "model")
+        if settings.model == "FILE":
+            column.prop(settings, "model_file")
+        column.prop(settings, "seed")
+        if runtime_link.state.description:
+            details = column.column()
+            details.active = False
+            paragraph(details, runtime_link.state.description, context)
+
+
+def _settings_column(layout: bpy.types.UILayout) -> bpy.types.UILayout:
+    layout.use_property_split = True
+    layout.use_property_decorate = False
+    layout.enabled = session.job is None
+    return layout.column()
+
+
+def _draw_welcome(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    column = layout.column(align=True)
+    paragraph(
+        column, "InfiniDepth turns a photo into a scene. It computes in a Python environment of its own.", context
+    )
+    layout.separator(factor=0.5)
+    column = layout.column()
+    column.scale_y = 1.5
+    column.operator("infinidepth.install_runtime", icon="IMPORT")
+    column = layout.column(align=True)
+    column.active = False
+    paragraph(column, runtime_link.state.size_note, context)
+    layout.operator("infinidepth.open_preferences", text="Use My Own Python", icon="PREFERENCES")
+    layout.separator(factor=0.5)
+    layout.operator("infinidepth.open_bundle", icon="FILE_FOLDER")
+
+
+def _draw_installing(layout: bpy.types.UILayout) -> None:
+    state = runtime_link.state
+    column = layout.column(align=True)
+    column.label(text="Installing the Engine")
+    row = column.row(align=True)
+    row.progress(factor=state.install_fraction, text=state.install_text, type="BAR")
+    row.operator("infinidepth.cancel_install", text="", icon="X")
+    hint = layout.column()
+    hint.active = False
+    hint.label(text="You can go on working meanwhile")
+
+
+def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    settings = context.scene.infinidepth
+    idle = session.job is None
+    column = layout.column()
+    column.enabled = idle
+    active = find_active_image(context)
+    if context.area.type == "VIEW_3D":
+        column.template_ID(settings, "photo", open="image.open")
+        if settings.photo is None and active is not None:
+            column.label(text=active.image.name, icon="IMAGE_DATA")
+    elif active is not None:
+        column.label(text=active.image.name, icon="IMAGE_DATA")
+    else:
+        column.label(text="Open a photo in this editor", icon="INFO")
+    row = column.row(align=True)
+    row.prop(settings, "make", expand=True)
+
+    if idle:
+        row = layout.row(align=True)
+        row.scale_y = 1.5
+        row.operator("infinidepth.reconstruct_image", text="Reconstruct", icon="OUTLINER_OB_CAMERA")
+        row = layout.row(align=True)
+        row.operator("infinidepth.reconstruct_file", text="Files", icon="FILE_IMAGE")
+        row.operator("infinidepth.open_bundle", text="Open", icon="FILE_FOLDER")
+        row.operator("infinidepth.import_splats", text="Splats", icon="IMPORT")
+    else:
+        _draw_progress(layout)
+
+
+def _draw_progress(layout: bpy.types.UILayout) -> None:
+    job = session.job
+    if job is None:
+        return
+    column = layout.column(align=True)
+    column.label(text=job.title, icon="IMAGE_DATA")
+    row = column.row(align=True)
+    row.scale_y = 1.5
+    text = session.waiting_for or f"{job.stage_text}  {job.fraction:.0%}"
+    row.progress(factor=job.fraction, text=text, type="BAR")
+    cancel = row.row(align=True)
+    cancel.enabled = not job.cancelled
+    cancel.operator("infinidepth.cancel", text="", icon="X")
+
+
+_REMEDY_BUTTONS = {
+    "runtime_missing": ("infinidepth.install_runtime", "Install Engine", "IMPORT"),
+    "output": ("infinidepth.open_preferences", "Choose Another Folder", "PREFERENCES"),
+    "engine": ("infinidepth.open_preferences", "Open Preferences", "PREFERENCES"),
+}
+"""The button that mends an error, by its kind."""
+
+
+def _draw_problem(layout: bpy.types.UILayout, problem: InfiniDepthError, context: bpy.types.Context) -> None:
+    box = layout.box()
+    row = box.row()
+    text = row.column(align=True)
+    text.alert = True
+    paragraph(text, problem.message, context, icon="ERROR")
+    row.operator("infinidepth.dismiss", text="", icon="X", emboss=False)
+    if problem.remedy:
+        paragraph(box.column(align=True), problem.remedy, context)
+    button = _REMEDY_BUTTONS.get(problem.kind)
+    if (
+        button is not None
+        and session.job is None
+        and not (problem.kind == "runtime_missing" and runtime_link.state.ready)
+    ):
+        operator, label, icon = button
+        box.operator(operator, text=label, icon=icon)
+
+
+def _draw_delivered(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    delivered = session.delivered
+    if delivered is None:
+        return
+    box = layout.box()
+    row = box.row()
+    row.label(text=delivered.name, icon="CHECKMARK")
+    row.operator("infinidepth.dismiss", text="", icon="X", emboss=False)
+    column = box.column(align=True)
+    column.active = False
+    paragraph(column, delivered.summary, context)
+    for warning in delivered.warnings:
+        paragraph(box.column(align=True), warning, context, icon="INFO")
+
+
+def _draw_scene(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """What can be done with a photo that is in the scene."""
+    collection = photo_collection(context.scene, context.active_object)
+    if collection is None:
+        return
+    try:
+        objects = recall(collection)
+    except SceneError:
+        return
+    box = layout.box()
+    box.label(text=collection.name, icon="OUTLINER_COLLECTION")
+    shown = {"MESH": objects.mesh, "POINTS": objects.points, "SPLATS": objects.splats}
+    row = box.row(align=True)
+    for identifier, label, _ in SHOWN:
+        obj = shown[identifier]
+        button = row.row(align=True)
+        button.enabled = obj is not None
+        visible = obj is not None and not obj.hide_render
+        button.operator("infinidepth.show", text=label, depress=visible).what = identifier
+    if objects.mesh is not None and not objects.mesh.hide_render:
+        material = objects.mesh.active_material
+        current = photo_mode(material) if material is not None else None
+        row = box.row(align=True)
+        for identifier, label, _ in PHOTO_MODES:
+            row.operator("infinidepth.photo_mode", text=label, depress=identifier == current).mode = identifier
+    box.operator("infinidepth.match_scene", icon="VIEW_CAMERA")
+
+
+def _panel_classes(space: str, prefix: str) -> list[type[bpy.types.Panel]]:
+    """The same panels for another editor."""
+    parent = f"{prefix}_PT_infinidepth"
+    classes: list[type[bpy.types.Panel]] = [
+        type(parent, (_Main, bpy.types.Panel), {"bl_idname": parent, "bl_space_type": space})
+    ]
+    for child in (_Quality, _Camera, _Advanced):
+        name = f"{parent}{child.__name__.lower()}"
+        body = {"bl_idname": name, "bl_space_type": space, "bl_parent_id": parent}
+        classes.append(type(name, (child, bpy.types.Panel), body))
+    return classes
+
+
+CLASSES = (*_panel_classes("VIEW_3D", "VIEW3D"), *_panel_classes("IMAGE_EDITOR", "IMAGE"))
+
+
+def register() -> None:
+    """Adds the panels."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    """Takes them away again."""
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

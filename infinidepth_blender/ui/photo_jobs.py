@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Photos on their way through the engine: what was asked, how far it is, what came back.
+
+Nothing here knows of Blender or waits: `PhotoJob.tick` is called from a timer, or from a
+loop where there is no window.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..engine.client import EngineClient, error_of
+from ..engine.protocol import Done, Event, Failed, Progress, Ready, Stopped, Warned
+from ..errors import InfiniDepthError
+from ..options import ReconstructOptions
+
+_STAGES = {
+    "load": ("Reading the photo", 0.03),
+    "encode": ("Looking at the photo", 0.30),
+    "depth": ("Computing depth", 0.22),
+    "mesh": ("Building the mesh", 0.10),
+    "points": ("Spreading points", 0.13),
+    "splats": ("Placing splats", 0.07),
+    "write": ("Writing files", 0.15),
+}
+"""What each stage is called, and its usual share of the time."""
+
+
+@dataclass(frozen=True)
+class PhotoRequest:
+    """One photo to reconstruct.
+
+    Attributes:
+        photo: The file.
+        name: What it is called in messages.
+        folder: The bundle to write.
+        temporary: Whether `photo` and its folder exist for the engine alone.
+    """
+
+    photo: Path
+    name: str
+    folder: Path
+    temporary: bool = False
+
+    def clean_up(self) -> None:
+        """Removes the photo if it was only made for the engine."""
+        if self.temporary:
+            shutil.rmtree(self.photo.parent, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class PhotoResult:
+    """A finished bundle."""
+
+    request: PhotoRequest
+    bundle: Path
+    warnings: list[str]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PhotoFailure:
+    """A photo that gave no result, and why."""
+
+    name: str
+    error: InfiniDepthError
+
+
+@dataclass
+class PhotoJob:
+    """Photos that go through the engine one after the other.
+
+    Attributes:
+        client: The engine.
+        requests: The photos; one that fails does not stop the others.
+        options: The settings for all of them.
+        results: What is finished and was not fetched yet; the caller takes from the left.
+        failures: What went wrong.
+        stage_text: What the engine is doing, for the progress bar.
+    """
+
+    client: EngineClient
+    requests: list[PhotoRequest]
+    options: ReconstructOptions
+    results: deque[PhotoResult] = field(default_factory=deque)
+    failures: list[PhotoFailure] = field(default_factory=list)
+    stage_text: str = "Starting the engine"
+    cancelled: bool = False
+    _index: int = -1
+    _job: int | None = None
+    _warnings: list[str] = field(default_factory=list)
+    _photo_fraction: float = 0.0
+
+    @property
+    def active(self) -> bool:
+        """Whether a photo is on its way or waits for its turn."""
+        return self._job is not None or (not self.cancelled and self._index + 1 < len(self.requests))
+
+    @property
+    def fraction(self) -> float:
+        """Progress of the whole job in [0, 1]."""
+        return (max(self._index, 0) + self._photo_fraction) / max(len(self.requests), 1)
+
+    @property
+    def title(self) -> str:
+        """Which photo it is, and of how many."""
+        request = self.requests[max(self._index, 0)]
+        return (
+            request.name if len(self.requests) == 1 else f"{request.name} ({self._index + 1} of {len(self.requests)})"
+        )
+
+    def tick(self) -> None:
+        """Takes in what the engine said and sends the next photo when it is free."""
+        if self._job is None and self.active:
+            self._send_next()
+        for event in self.client.poll():
+            self._take(event)
+
+    def cancel(self) -> None:
+        """Stops the photo that is on its way and forgets those that wait."""
+        if self.cancelled:
+            return
+        self.cancelled = True
+        self.stage_text = "Cancelling"
+        if self._job is not None:
+            self.client.cancel(self._job)
+
+    def clean_up(self) -> None:
+        """Removes all temporary photos."""
+        for request in self.requests:
+            request.clean_up()
+
+    def _send_next(self) -> None:
+        self._index += 1
+        self._photo_fraction = 0.0
+        self._warnings = []
+        request = self.requests[self._index]
+        try:
+            self._job = self.client.reconstruct(request.photo, request.folder, self.options)
+        except InfiniDepthError as error:
+            self._fail(error)
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, Ready) or event.job != self._job:
+            return
+        if isinstance(event, Progress):
+            self._show(event)
+        elif isinstance(event, Warned):
+            self._warnings.append(event.message)
+        elif isinstance(event, Failed):
+            self._fail(error_of(event))
+        elif isinstance(event, Stopped):
+            self._end()
+        elif isinstance(event, Done):
+            warnings = list(dict.fromkeys([*self._warnings, *event.warnings]))
+            result = PhotoResult(self._request, Path(event.bundle), warnings, sum(event.timings_s.values()))
+            self._end()
+            if not self.cancelled:
+                self.results.append(result)
+
+    @property
+    def _request(self) -> PhotoRequest:
+        return self.requests[self._index]
+
+    def _fail(self, error: InfiniDepthError) -> None:
+        self.failures.append(PhotoFailure(self._request.name, error))
+        self._end()
+
+    def _end(self) -> None:
+        self._job = None
+        self._photo_fraction = 1.0
+        self._request.clean_up()
+
+    def _show(self, progress: Progress) -> None:
+        if not self.cancelled:
+            self.stage_text = _STAGES.get(progress.stage, (progress.stage.capitalize(), 0.0))[0]
+        self._photo_fraction = max(self._photo_fraction, overall_fraction(progress, self.options))
+
+
+def overall_fraction(progress: Progress, options: ReconstructOptions) -> float:
+    """Progress of one photo in [0, 1], from how far its current stage is."""
+    shares = {
+        stage: share
+        for stage, (_, share) in _STAGES.items()
+        if stage not in ("mesh", "points", "splats") or stage in options.make
+    }
+    if progress.stage not in shares:
+        return 0.0
+    stages = list(shares)
+    before = sum(shares[stage] for stage in stages[: stages.index(progress.stage)])
+    within = shares[progress.stage] * min(max(progress.fraction, 0.0), 1.0)
+    return (before + within) / sum(shares.values())

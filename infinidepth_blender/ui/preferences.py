@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# pyright: reportInvalidTypeForm=false
+"""Preferences: the engine's Python, the device, and where results go."""
+
+import bpy
+from bpy.props import EnumProperty, StringProperty
+
+from ..errors import InfiniDepthError
+from . import addon, runtime_link, session
+from .reports import refuse
+from .text import paragraph
+
+
+def _engine_changed(_preferences: "InfiniDepthPreferences", _context: bpy.types.Context) -> None:
+    runtime_link.refresh()
+
+
+class InfiniDepthPreferences(bpy.types.AddonPreferences):
+    """What belongs to the machine and not to a scene."""
+
+    bl_idname = addon.ADDON_ID
+
+    engine_python: StringProperty(
+        name="Python",
+        description=(
+            "Python interpreter, or folder of an environment, that has PyTorch and the engine's other packages. "
+            "Leave empty to use the one that InfiniDepth installs"
+        ),
+        subtype="FILE_PATH",
+        update=_engine_changed,
+    )
+    device: EnumProperty(
+        name="Device",
+        description="Where the network runs",
+        items=[
+            ("auto", "Automatic", "A graphics card if one fits, else the processor"),
+            ("cpu", "CPU", "The processor"),
+            ("cuda", "CUDA", "An NVIDIA graphics card"),
+            ("mps", "Metal", "Apple graphics"),
+        ],
+        default="auto",
+    )
+    bundle_location: EnumProperty(
+        name="Results",
+        description="Where depth maps, PLY files and what is needed to open a result again are written",
+        items=[
+            (
+                "BLEND",
+                "Beside the Blend File",
+                "In a folder beside the .blend file; before it is saved, in the user folder",
+            ),
+            ("PHOTO", "Beside the Photo", "In a folder beside the photo, as the command line does"),
+            ("FOLDER", "Folder", "In a folder of your choice"),
+        ],
+        default="BLEND",
+    )
+    bundle_folder: StringProperty(name="Folder", description="Folder for all results", subtype="DIR_PATH")
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Engine first, because nothing works without it."""
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        _draw_engine(layout.box(), self, context)
+        column = layout.column()
+        column.prop(self, "device")
+        column.prop(self, "bundle_location")
+        if self.bundle_location == "FOLDER":
+            column.prop(self, "bundle_folder")
+
+
+def _draw_engine(box: bpy.types.UILayout, preferences: InfiniDepthPreferences, context: bpy.types.Context) -> None:
+    state = runtime_link.state
+    box.label(text="Engine", icon="CONSOLE")
+    if state.installing:
+        row = box.row(align=True)
+        row.progress(factor=state.install_fraction, text=state.install_text, type="BAR")
+        row.operator("infinidepth.cancel_install", text="", icon="X")
+        return
+    status = box.column(align=True)
+    if state.found is not None:
+        paragraph(status, f"Ready: {state.description}", context, icon="CHECKMARK")
+        path = status.column()
+        path.active = False
+        paragraph(path, str(state.found.python), context, icon="BLANK1")
+    elif state.problem is not None:
+        status.alert = True
+        paragraph(status, state.problem.message, context, icon="ERROR")
+    else:
+        status.label(text="Looking for it", icon="TIME")
+    if state.found is None and state.size_note:
+        note = box.column(align=True)
+        note.active = False
+        paragraph(note, state.size_note, context)
+    row = box.row()
+    if state.found is None:
+        row.operator("infinidepth.install_runtime", icon="IMPORT")
+    elif state.found.origin == "installed":
+        row.operator("infinidepth.remove_runtime", icon="TRASH")
+    box.prop(preferences, "engine_python")
+
+
+class INFINIDEPTH_OT_install_runtime(bpy.types.Operator):
+    """Download and install the engine"""
+
+    bl_idname = "infinidepth.install_runtime"
+    bl_label = "Install Engine"
+    bl_description = "Download PyTorch and the other packages of the engine into the extension's own folder"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        """Only with the user's consent to go online, which Blender asks for."""
+        if not bpy.app.online_access:
+            cls.poll_message_set("Allow Online Access in Blender's preferences under System first")
+            return False
+        if runtime_link.state.installing:
+            cls.poll_message_set("An install is going on")
+            return False
+        return True
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Says what will be downloaded, and asks."""
+        return context.window_manager.invoke_confirm(
+            self,
+            event,
+            title="Install the Engine?",
+            message=runtime_link.state.size_note or "Downloads PyTorch and other packages.",
+            confirm_text="Install",
+        )
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        """Starts the install; with a window it goes on in the background."""
+        session.session.problems = []
+        try:
+            runtime_link.install()
+        except InfiniDepthError as error:
+            return refuse(self, error)
+        addon.redraw()
+        return {"FINISHED"}
+
+
+class INFINIDEPTH_OT_cancel_install(bpy.types.Operator):
+    """Stop the install"""
+
+    bl_idname = "infinidepth.cancel_install"
+    bl_label = "Cancel"
+    bl_description = "Stop the install and remove what it has written"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        """Asks the thread to stop."""
+        runtime_link.cancel_install()
+        addon.redraw()
+        return {"FINISHED"}
+
+
+class INFINIDEPTH_OT_remove_runtime(bpy.types.Operator):
+    """Remove the installed engine"""
+
+    bl_idname = "infinidepth.remove_runtime"
+    bl_label = "Remove Engine"
+    bl_description = "Delete the engine that InfiniDepth installed, and free its disk space"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        """Not while it works."""
+        if session.session.job is not None or runtime_link.state.installing:
+            cls.poll_message_set("The engine is at work")
+            return False
+        return True
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Asks first."""
+        return context.window_manager.invoke_confirm(self, event)
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        """Ends the engine and deletes its environment."""
+        session.close_engine()
+        runtime_link.remove()
+        addon.redraw()
+        return {"FINISHED"}
+
+
+class INFINIDEPTH_OT_open_preferences(bpy.types.Operator):
+    """Open the preferences of InfiniDepth"""
+
+    bl_idname = "infinidepth.open_preferences"
+    bl_label = "Preferences"
+    bl_description = "Open the preferences of InfiniDepth"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        """Shows the add-on in Blender's preferences."""
+        return bpy.ops.preferences.addon_show(module=addon.ADDON_ID)  # pyright: ignore[reportReturnType]
+
+
+CLASSES = (
+    InfiniDepthPreferences,
+    INFINIDEPTH_OT_install_runtime,
+    INFINIDEPTH_OT_cancel_install,
+    INFINIDEPTH_OT_remove_runtime,
+    INFINIDEPTH_OT_open_preferences,
+)
+
+
+def register() -> None:
+    """Adds the preferences and their operators."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    """Takes them away again."""
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# pyright: reportInvalidTypeForm=false
+"""The settings of a reconstruction as they are shown in the panels, kept with the scene."""
+
+import math
+from pathlib import Path
+
+import bpy
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
+
+from ..errors import OptionsError
+from ..options import MAX_DEPTH_SIDE_PX, Device, Part, ReconstructOptions
+
+_DEFAULTS = ReconstructOptions()
+
+SHOWN = [
+    ("MESH", "Mesh", "Show the mesh"),
+    ("POINTS", "Points", "Show the point cloud"),
+    ("SPLATS", "Splats", "Show the Gaussian splats"),
+]
+PHOTO_MODES = [
+    ("PHOTO", "Photo", "The photo as it is, unlit: a render from its camera gives it back"),
+    ("LIT", "Lit", "A surface with the photo's colors that takes light and shadow"),
+    ("HOLDOUT", "Holdout", "A hole in the render, to put things behind the photo"),
+]
+
+
+class InfiniDepthSettings(bpy.types.PropertyGroup):
+    """`scene.infinidepth`: what `ReconstructOptions` holds, under the same names."""
+
+    photo: PointerProperty(
+        name="Photo",
+        description="Photo to reconstruct. Leave empty to take the one that is open in an Image Editor",
+        type=bpy.types.Image,
+    )
+    make: EnumProperty(
+        name="Make",
+        description="What to make of the photo. The camera is always made",
+        items=[
+            ("mesh", "Mesh", "A mesh with the photo projected onto it", "MESH_GRID", 1),
+            ("points", "Points", "A point cloud, spread evenly over the surfaces", "POINTCLOUD_DATA", 2),
+            ("splats", "Splats", "Gaussian splats, one on each point", "PROP_CON", 4),
+        ],
+        options={"ENUM_FLAG"},
+        default={"mesh", "points", "splats"},
+    )
+    depth_size: EnumProperty(
+        name="Depth Map",
+        description="Size of the depth map that is written beside the geometry",
+        items=[
+            ("PHOTO", "Photo Size", f"As large as the photo, up to {MAX_DEPTH_SIDE_PX} pixels"),
+            ("HALF", "Half Size", "Half of the photo's width and height"),
+            ("DOUBLE", "Double Size", "Twice the photo's width and height"),
+            ("CUSTOM", "Custom", "Any size"),
+        ],
+        default="PHOTO",
+    )
+    depth_width_px: IntProperty(
+        name="Width", description="Width of the depth map", default=1920, min=1, max=32768, subtype="PIXEL"
+    )
+    depth_height_px: IntProperty(
+        name="Height", description="Height of the depth map", default=1080, min=1, max=32768, subtype="PIXEL"
+    )
+    points: IntProperty(
+        name="Points",
+        description="Number of points, and of splats, spread over the surfaces",
+        default=_DEFAULTS.points,
+        min=1,
+        soft_min=10_000,
+        soft_max=5_000_000,
+        max=50_000_000,
+        step=100_000,
+    )
+    mesh_size: IntProperty(
+        name="Mesh Size",
+        description="Vertices along the longer side of the photo",
+        default=_DEFAULTS.mesh_size,
+        min=2,
+        soft_min=64,
+        soft_max=4096,
+        max=16384,
+    )
+    edge_step: FloatProperty(
+        name="Edge Step",
+        description="Relative step in depth at which the mesh is cut. Smaller values cut more",
+        default=_DEFAULTS.edge_step,
+        min=0.001,
+        soft_max=0.5,
+        max=10.0,
+        step=1,
+        precision=3,
+    )
+    lens: EnumProperty(
+        name="Lens",
+        description="Where the camera's field of view comes from",
+        items=[
+            ("AUTO", "Automatic", "From the photo's metadata, else estimated from its content"),
+            ("FOV", "Field of View", "Give the horizontal field of view"),
+            ("FOCAL", "Focal Length", "Give the focal length in pixels of the photo"),
+        ],
+        default="AUTO",
+    )
+    fov_rad: FloatProperty(
+        name="Field of View",
+        description="Field of view along the photo's width",
+        default=math.radians(60),
+        min=math.radians(1),
+        max=math.radians(179),
+        subtype="ANGLE",
+        unit="ROTATION",
+    )
+    focal_px: FloatProperty(
+        name="Focal Length",
+        description="Focal length in pixels of the upright photo at its full size",
+        default=1500.0,
+        min=1.0,
+        soft_max=20_000.0,
+        subtype="PIXEL",
+        precision=1,
+    )
+    depth_prompt: StringProperty(
+        name="Depth Hint",
+        description="File with measured depth, sparse or dense, that the result is fitted to (PNG in mm, EXR, NPY, NPZ, H5)",
+        subtype="FILE_PATH",
+    )
+    model: EnumProperty(
+        name="Model",
+        description="Network that estimates the depth",
+        items=[
+            ("BUNDLED", "Bundled", "The model that comes with the add-on"),
+            ("FILE", "Checkpoint File", "A checkpoint of your own"),
+        ],
+        default="BUNDLED",
+    )
+    model_file: StringProperty(
+        name="Checkpoint", description="Checkpoint file of the model (.safetensors, .ckpt)", subtype="FILE_PATH"
+    )
+    seed: IntProperty(name="Seed", description="Seed of the random choice of points", default=_DEFAULTS.seed, min=0)
+    show: EnumProperty(
+        name="Show",
+        description="What is visible when the result arrives; the rest is hidden",
+        items=SHOWN,
+        default="MESH",
+    )
+    photo_mode: EnumProperty(
+        name="Material", description="How the mesh shows the photo", items=PHOTO_MODES, default="PHOTO"
+    )
+    match_scene: BoolProperty(
+        name="Match Scene",
+        description="When the result arrives, give the scene the photo's size, its camera and the Standard view transform",
+        default=False,
+    )
+
+    def options(self, device: Device = "auto") -> ReconstructOptions:
+        """The settings as the engine takes them.
+
+        Raises:
+            OptionsError: nothing is to be made, or a setting contradicts another one.
+        """
+        if not self.make:
+            raise OptionsError("Nothing is to be made of the photo.", "Switch on Mesh, Points or Splats.")
+        if self.model == "FILE" and not self.model_file:
+            raise OptionsError("No checkpoint file is chosen.", "Choose one, or use the bundled model.")
+        parts: tuple[Part, ...] = ("mesh", "points", "splats")
+        return ReconstructOptions(
+            make=("depth", "camera", *(part for part in parts if part in self.make)),
+            model="bundled" if self.model == "BUNDLED" else _absolute(self.model_file),
+            depth_size={
+                "PHOTO": "photo",
+                "HALF": "0.5x",
+                "DOUBLE": "2x",
+                "CUSTOM": f"{self.depth_width_px}x{self.depth_height_px}",
+            }[self.depth_size],
+            points=self.points,
+            mesh_size=self.mesh_size,
+            edge_step=round(self.edge_step, 6),  # Blender keeps 32-bit floats: 0.04 comes back as 0.0399999991
+            fov_deg=round(math.degrees(self.fov_rad), 4) if self.lens == "FOV" else None,
+            focal_px=round(self.focal_px, 3) if self.lens == "FOCAL" else None,
+            depth_prompt=_absolute(self.depth_prompt) if self.depth_prompt else None,
+            device=device,
+            seed=self.seed,
+        )
+
+
+def _absolute(path: str) -> str:
+    return str(Path(bpy.path.abspath(path)))
+
+
+CLASSES = (InfiniDepthSettings,)
+
+
+def register() -> None:
+    """Adds the settings to every scene."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.Scene.infinidepth = PointerProperty(type=InfiniDepthSettings)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def unregister() -> None:
+    """Takes them away again."""
+    del bpy.types.Scene.infinidepth  # pyright: ignore[reportAttributeAccessIssue]
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

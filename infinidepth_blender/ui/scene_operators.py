@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# pyright: reportInvalidTypeForm=false
+"""Operators for what is in the scene already, or comes from a file: no engine needed."""
+
+from pathlib import Path
+
+import bpy
+from bpy.props import EnumProperty, StringProperty
+from bpy_extras.io_utils import ImportHelper
+
+from ..errors import InfiniDepthError
+from ..scene.build import show_only
+from ..scene.imported import import_splats
+from ..scene.match import match_scene_to_photo
+from ..scene.materials import photo_mode, set_photo_mode
+from ..scene.saved import photo_collection, recall
+from .delivery import put_into_scene
+from .properties import PHOTO_MODES, SHOWN
+from .reports import needs_object_mode, refuse
+
+
+class INFINIDEPTH_OT_open_bundle(bpy.types.Operator, ImportHelper):
+    """Put an earlier reconstruction into the scene"""
+
+    bl_idname = "infinidepth.open_bundle"
+    bl_label = "Open Reconstruction"
+    bl_description = "Put an earlier reconstruction from its folder into the scene"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filter_glob: StringProperty(default="reconstruction.json", options={"HIDDEN"})
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Objects can only be added in Object Mode."""
+        return needs_object_mode(cls, context)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Builds the objects of the folder that was chosen, or that holds the chosen file."""
+        path = Path(bpy.path.abspath(self.filepath))
+        try:
+            put_into_scene(context, context.scene, path if path.is_dir() else path.parent)
+        except InfiniDepthError as error:
+            return refuse(self, error)
+        return {"FINISHED"}
+
+
+class INFINIDEPTH_OT_import_splats(bpy.types.Operator, ImportHelper):
+    """Import Gaussian splats from a PLY file"""
+
+    bl_idname = "infinidepth.import_splats"
+    bl_label = "Import Splats"
+    bl_description = "Import Gaussian splats from a PLY file as an object that renders in Cycles and EEVEE"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filter_glob: StringProperty(default="*.ply", options={"HIDDEN"})
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Objects can only be added in Object Mode."""
+        return needs_object_mode(cls, context)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Reads the file and adds the object."""
+        try:
+            splats, notes = import_splats(Path(bpy.path.abspath(self.filepath)), context.scene)
+        except InfiniDepthError as error:
+            return refuse(self, error)
+        for obj in context.selected_objects:
+            obj.select_set(False)
+        splats.select_set(True)
+        context.view_layer.objects.active = splats
+        for note in notes:
+            self.report({"WARNING"}, note)
+        return {"FINISHED"}
+
+
+class INFINIDEPTH_OT_match_scene(bpy.types.Operator):
+    """Give the scene the photo's size, camera and colours"""
+
+    bl_idname = "infinidepth.match_scene"
+    bl_label = "Match Scene to Photo"
+    bl_description = (
+        "Set the render size, the active camera and the Standard view transform, so that a render gives the photo back"
+    )
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """A photo's objects must be in the scene."""
+        return _has_photo(cls, context)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Changes the scene."""
+        collection = photo_collection(context.scene, context.active_object)
+        if collection is None:
+            return {"CANCELLED"}
+        try:
+            match_scene_to_photo(recall(collection), context.scene)
+        except InfiniDepthError as error:
+            return refuse(self, error)
+        return {"FINISHED"}
+
+
+class INFINIDEPTH_OT_show(bpy.types.Operator):
+    """Show the photo as a mesh, as points or as splats"""
+
+    bl_idname = "infinidepth.show"
+    bl_label = "Show"
+    bl_description = "Show the photo this way, in the viewport and in renders"
+    bl_options = {"REGISTER", "UNDO"}
+
+    what: EnumProperty(name="Show", items=SHOWN)
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """A photo's objects must be in the scene."""
+        return _has_photo(cls, context)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Hides the other representations."""
+        collection = photo_collection(context.scene, context.active_object)
+        if collection is None:
+            return {"CANCELLED"}
+        try:
+            show_only(recall(collection), self.what)
+        except InfiniDepthError as error:
+            return refuse(self, error)
+        return {"FINISHED"}
+
+
+class INFINIDEPTH_OT_photo_mode(bpy.types.Operator):
+    """Choose how the mesh shows the photo"""
+
+    bl_idname = "infinidepth.photo_mode"
+    bl_label = "Material"
+    bl_description = "How the mesh shows the photo"
+    bl_options = {"REGISTER", "UNDO"}
+
+    mode: EnumProperty(name="Material", items=PHOTO_MODES)
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """A photo's objects must be in the scene."""
+        return _has_photo(cls, context)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Switches the material of the photo's mesh."""
+        collection = photo_collection(context.scene, context.active_object)
+        if collection is None:
+            return {"CANCELLED"}
+        try:
+            mesh = recall(collection).mesh
+        except InfiniDepthError as error:
+            return refuse(self, error)
+        materials = [slot.material for slot in mesh.material_slots if slot.material] if mesh else []
+        materials = [material for material in materials if photo_mode(material) is not None]
+        if not materials:
+            self.report({"WARNING"}, f"The mesh of '{collection.name}' does not have its photo material any more")
+            return {"CANCELLED"}
+        for material in materials:
+            set_photo_mode(material, self.mode)
+        return {"FINISHED"}
+
+
+def _has_photo(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
+    if photo_collection(context.scene, context.active_object) is None:
+        cls.poll_message_set("Select an object of a reconstructed photo")
+        return False
+    return True
+
+
+CLASSES = (
+    INFINIDEPTH_OT_open_bundle,
+    INFINIDEPTH_OT_import_splats,
+    INFINIDEPTH_OT_match_scene,
+    INFINIDEPTH_OT_show,
+    INFINIDEPTH_OT_photo_mode,
+)
+
+
+def register() -> None:
+    """Adds the operators."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    """Takes them away again."""
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)
