@@ -1,13 +1,17 @@
-"""A depth field with holes where its photo is transparent."""
+"""Holes where a photo is transparent: in its depth field and in the backdrop."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..camera import Camera
 from ..field.protocol import DepthField, FieldScale
+from ..reconstruction import MeshArrays
 
 
 def opaque_at(opaque: NDArray[np.bool_], coords_yx: NDArray[np.floating]) -> NDArray[np.bool_]:
@@ -15,6 +19,21 @@ def opaque_at(opaque: NDArray[np.bool_], coords_yx: NDArray[np.floating]) -> NDA
     size = np.array(opaque.shape)
     place = np.clip(((coords_yx.astype(np.float64) + 1) / 2 * size).astype(np.intp), 0, size - 1)
     return opaque[place[:, 0], place[:, 1]]
+
+
+def without_transparent(mesh: MeshArrays, camera: Camera, opaque: NDArray[np.bool_]) -> MeshArrays:
+    """The faces of a mesh that lie on opaque pixels with all their corners.
+
+    Args:
+        mesh: The mesh; its vertices stay as they are.
+        camera: Camera of the photo.
+        opaque: (H, W) bool.
+    """
+    px = camera.project(mesh.vertices_cam)
+    coords_yx = px[:, ::-1] / (camera.height_px, camera.width_px) * 2 - 1
+    keep = opaque_at(opaque, coords_yx)
+    quads, triangles = (faces[keep[faces].all(axis=1)] for faces in (mesh.quads, mesh.triangles))
+    return replace(mesh, quads=quads, triangles=triangles)
 
 
 class MaskedField:

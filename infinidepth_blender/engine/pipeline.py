@@ -26,7 +26,7 @@ from ..splats.ply import write_splats
 from . import exports
 from .depth_files import DepthPrompt, read_depth_file
 from .exif_camera import choose_camera
-from .masked_field import MaskedField, opaque_at
+from .masked_field import MaskedField, opaque_at, without_transparent
 from .memory import check_depth_map_fits
 from .models import ModelCache
 from .photo import Photo, file_sha256, open_photo, write_texture
@@ -169,12 +169,14 @@ def _mesh_and_backdrop(surface: _Surface, stages: _Stages) -> tuple[MeshArrays |
         mesh = build_mesh(depth_m, flags, camera, options.edge_step) if "mesh" in options.make else None
         report(0.9)
         distance_m = backdrop_distance_m(depth_m, flags)
-        if surface.photo.opaque is not None:
-            # What is cut out of the photo is neither surface nor sky: no backdrop there.
-            coords, shape = mesh_vertex_coords(options.mesh_size, camera)
-            opaque = opaque_at(surface.photo.opaque, coords).reshape(shape)
-            flags = np.where(opaque, flags, flags | np.uint8(FLAG_VALID))
-        return mesh, build_backdrop(depth_m, flags, camera, distance_m)
+        opaque = surface.photo.opaque
+        if opaque is None:
+            return mesh, build_backdrop(depth_m, flags, camera, distance_m)
+        # What is cut out of the photo is neither surface nor sky: no backdrop there.
+        coords, shape = mesh_vertex_coords(options.mesh_size, camera)
+        flags = np.where(opaque_at(opaque, coords).reshape(shape), flags, flags | np.uint8(FLAG_VALID))
+        backdrop = build_backdrop(depth_m, flags, camera, distance_m)
+        return mesh, None if backdrop is None else without_transparent(backdrop, camera, opaque)
 
 
 def _points_and_splats(

@@ -110,9 +110,9 @@ def _look(field: DepthField, opaque: NDArray[np.bool_] | None, width_px: int, he
 
 
 def _offset_without_measurement(look: _Look) -> float:
-    """Puts the farthest surface at a twentieth of the range of disparities."""
-    low, high = np.percentile(look.disparity[look.surface], [1, 99])
-    return float(0.05 * max(high - low, 1e-6) - low)
+    """Puts the farthest surface at a tenth of the range of disparities."""
+    low, high = np.percentile(look.disparity[look.surface], [0.5, 99.5])
+    return float(0.1 * max(high - low, 1e-6) - low)
 
 
 def _fit_to_prompt(field: DepthField, look: _Look, prompt: DepthPrompt, aspect: float, seed: int) -> ScaledField:

@@ -1,0 +1,125 @@
+"""Metres from measured depth, or a stated convention without it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from analytic_fields import PlaneField
+
+from infinidepth_blender.engine.depth_files import DepthPrompt
+from infinidepth_blender.engine.scale import MEDIAN_DEPTH_M, ScaledField, scale_to_metres
+from infinidepth_blender.errors import DepthFileError, PhotoError
+from infinidepth_blender.field.grid import GridField
+
+WIDTH, HEIGHT = 320, 240
+
+
+def measured(field: PlaneField, factor: float, offset: float, height: int = 60, width: int = 80) -> np.ndarray:
+    """(h, w) depth of the same scene, whose true disparity is `factor * field + offset`."""
+    return 1 / (factor * field.disparity_grid(height, width).numpy() + offset)
+
+
+def prompt(depth: np.ndarray) -> DepthPrompt:
+    return DepthPrompt(Path("/measured/depth.npy"), depth.astype(np.float32))
+
+
+def scaled_depth(
+    field: object, given: DepthPrompt | None, opaque: np.ndarray | None = None
+) -> tuple[ScaledField, np.ndarray]:
+    scaled = scale_to_metres(field, given, opaque, WIDTH, HEIGHT, seed=0)  # type: ignore[arg-type]
+    return scaled, 1 / scaled.field.disparity_grid(60, 80).numpy()
+
+
+def test_metric_fields_stay() -> None:
+    field = PlaneField(scale="metric")
+    scaled, _ = scaled_depth(field, None)
+    assert scaled.field is field and scaled.scale_known and scaled.warnings == ()
+
+
+def test_without_measurement_the_median_becomes_five_metres() -> None:
+    scaled, depth = scaled_depth(PlaneField(scale="relative"), None)
+    assert not scaled.scale_known
+    assert np.median(depth) == pytest.approx(MEDIAN_DEPTH_M, rel=1e-3)
+    assert len(scaled.warnings) == 1 and "--depth-prompt" in scaled.warnings[0]
+
+
+def test_sky_and_transparent_parts_do_not_count_for_the_median() -> None:
+    opaque = np.zeros((HEIGHT, WIDTH), bool)
+    opaque[:, 240:] = True
+    _, depth = scaled_depth(PlaneField(scale="relative", sky_above_y=0.0), None, opaque)
+    assert np.median(depth[30:, 60:]) == pytest.approx(MEDIAN_DEPTH_M, rel=1e-2)
+
+
+def test_affine_fields_get_all_surfaces_in_front() -> None:
+    scaled, depth = scaled_depth(PlaneField(constant=-0.05, scale="affine"), None)
+    assert (depth > 0).all() and np.median(depth) == pytest.approx(MEDIAN_DEPTH_M, rel=1e-3)
+    assert len(scaled.warnings) == 2
+
+
+@pytest.mark.parametrize("scale", ["relative", "affine", "metric"])
+def test_measured_depth_gives_factor_and_offset(scale: str) -> None:
+    field = PlaneField(scale=scale)  # type: ignore[arg-type]
+    truth = measured(field, 0.7, 0.02)
+    scaled, depth = scaled_depth(field, prompt(truth))
+    assert scaled.scale_known and scaled.warnings == ()
+    assert np.allclose(depth, truth, rtol=1e-4)
+    assert scaled.details["disparity_factor"] == pytest.approx(0.7, rel=1e-4)
+    assert scaled.details["prompt_points"] == 4800
+
+
+def test_outliers_and_holes_do_not_move_the_fit() -> None:
+    field = PlaneField(scale="relative")
+    truth = measured(field, 0.7, 0.02)
+    rng = np.random.default_rng(3)
+    noisy = np.where(rng.random(truth.shape) < 0.2, rng.uniform(0.5, 80, truth.shape), truth)
+    noisy[rng.random(truth.shape) < 0.9] = 0
+    _, depth = scaled_depth(field, prompt(noisy))
+    assert np.allclose(depth, truth, rtol=5e-3)
+
+
+def test_one_measured_point_gives_the_factor() -> None:
+    field = PlaneField(scale="relative")
+    truth = measured(field, 0.4, 0.0)
+    one = np.zeros_like(truth)
+    one[40, 20] = truth[40, 20]
+    scaled, depth = scaled_depth(field, prompt(one))
+    assert scaled.scale_known and np.allclose(depth, truth, rtol=1e-4)
+
+
+def test_depth_that_contradicts_the_picture_warns() -> None:
+    field = PlaneField(scale="relative")
+    scaled, depth = scaled_depth(field, prompt(measured(field, 0.7, 0.02)[::-1]))
+    assert (depth > 0).all()
+    assert any("contradicts" in w for w in scaled.warnings)
+
+
+def test_noise_for_depth_warns() -> None:
+    depth = np.random.default_rng(0).uniform(0.5, 50, (60, 80))
+    scaled, _ = scaled_depth(PlaneField(scale="relative"), prompt(depth))
+    assert any("depth.npy" in w for w in scaled.warnings)
+
+
+def test_shapes_that_do_not_fit() -> None:
+    field = PlaneField(scale="relative")
+    truth = measured(field, 0.7, 0.02)
+    with pytest.raises(DepthFileError, match="other way round"):
+        scaled_depth(field, prompt(truth.T))
+    scaled, _ = scaled_depth(field, prompt(truth[:45]))
+    assert any("another shape" in w for w in scaled.warnings)
+    assert scaled_depth(field, prompt(truth[::2, ::2]))[0].warnings == ()
+
+
+def test_nothing_but_sky() -> None:
+    with pytest.raises(PhotoError, match="all sky"):
+        scaled_depth(PlaneField(sky_above_y=2.0), None)
+
+
+def test_measurements_only_where_there_is_no_depth() -> None:
+    hole = np.full((60, 80), 4.0)
+    hole[:30] = np.nan
+    given = np.zeros((60, 80))
+    given[10:20, 10:20] = 3
+    with pytest.raises(DepthFileError, match="only where the model finds none"):
+        scaled_depth(GridField(hole, scale="relative"), prompt(given))
