@@ -1,1 +1,1 @@
-
+"""From depths to meshes and point clouds, torn where one surface hides another."""

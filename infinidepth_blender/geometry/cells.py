@@ -84,6 +84,9 @@ def _pieces(code: int) -> Iterator[tuple[int, tuple[Token, ...]]]:
     Corners and sides are numbered counter-clockwise: side s runs from corner s to s + 1.
     """
     torn = [s for s in range(4) if code >> s & 1]
+    if len(torn) == 1:
+        # A tear that ends here goes through to the opposite side, but not into the next cell.
+        torn = sorted((torn[0], (torn[0] + 2) % 4))
 
     def corner(k: int) -> Token:
         return ("corner", k % 4, k % 4)
@@ -91,8 +94,7 @@ def _pieces(code: int) -> Iterator[tuple[int, tuple[Token, ...]]]:
     def side(s: int, k: int) -> Token:
         return ("side", s % 4, k % 4)
 
-    if len(torn) < 2:
-        # Nothing torn; or a tear that ends here and closes.
+    if not torn:
         yield 0, (corner(0), corner(1), corner(2), corner(3))
     elif len(torn) == 2 and torn[1] - torn[0] == 2:
         for s in torn:

@@ -2,7 +2,7 @@
 
 Everything is decided in disparity, where a plane is a linear function of the pixel. A
 link between two neighbours is a step when the relative change across it is large *and*
-neither side's own slope explains it: a floor that runs to the horizon keeps its constant
+the slopes of its two sides do not explain it: a floor that runs to the horizon keeps its constant
 slope and stays whole, however large the step between two of its rows becomes. The slopes
 are medians over several links, so that one outlier decides nothing, and all measures are
 ratios, so that the scale of the depth does not matter.
@@ -138,12 +138,12 @@ def _torn_links(
         # What shorter spans have explained already must not be found again.
         left_over = np.where(torn, 0, step) if span > 1 else step
         n = width - span
-        change = sum(left_over[:, k : k + n] for k in range(span))
+        change = left_over[:, :n].copy()
+        for k in range(1, span):
+            change += left_over[:, k : k + n]
         whole = np.logical_and.reduce([there[:, k : k + n] for k in range(span)])
         smaller = np.minimum(disparity[:, :n], disparity[:, span:])
-        excess = np.minimum(
-            np.abs(change), _excess_over_sides(change, span, slope, slope_there)
-        )  # fmt: skip
+        excess = np.minimum(np.abs(change), _excess_over_sides(change, span, slope, slope_there))
         found = whole & (excess > edge_step * np.sqrt(span) * smaller)
         if not found.any():
             continue
@@ -156,21 +156,33 @@ def _torn_links(
 def _excess_over_sides(
     change: NDArray[np.float32], span: int, slope: NDArray[np.float32], slope_there: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """How far each span's change departs from what the better of its two sides predicts."""
+    """How far each span's change lies from all that its two sides can explain.
+
+    Where two surfaces meet in a crease, the change is a mixture of their slopes; so
+    everything between the one slope and the other over the whole span is no step. Where
+    one side is unknown, the other one stands for both; but a span longer than one link
+    needs both to be called a step.
+    """
     n = change.shape[1]
-    excess = np.full(change.shape, np.inf, np.float32)
-    medians = slope.shape[1]
+    least = np.full(change.shape, np.inf, np.float32)
+    most = np.full(change.shape, -np.inf, np.float32)
+    sides = np.zeros(change.shape, np.uint8)
     # The side before span i is the window of links that ends at i, the one after it begins at i + span.
     for first_span, first_window in ((SLOPE_LINKS, 0), (0, span)):
-        count = min(n - first_span, medians - first_window)
+        count = min(n - first_span, slope.shape[1] - first_window)
         if count <= 0:
             continue
         spans = slice(first_span, first_span + count)
         windows = slice(first_window, first_window + count)
-        off = np.abs(change[:, spans] - span * slope[:, windows])
-        off[~slope_there[:, windows]] = np.inf
-        np.minimum(excess[:, spans], off, out=excess[:, spans])
-    return excess
+        explained = span * slope[:, windows]
+        there = slope_there[:, windows]
+        np.minimum(least[:, spans], explained, out=least[:, spans], where=there)
+        np.maximum(most[:, spans], explained, out=most[:, spans], where=there)
+        sides[:, spans] += there
+    excess = np.maximum(np.maximum(least - change, change - most), 0)
+    if span > 1:
+        return np.where(sides == 2, excess, 0)
+    return np.where(sides > 0, excess, np.abs(change))
 
 
 def _running_median(

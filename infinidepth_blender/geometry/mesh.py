@@ -16,6 +16,8 @@ from .edges import Edges, disparity_of, sharpen
 
 STRAIGHT = 1e-4
 """Relative bend between two links that is no bend."""
+CREASE = 0.05
+"""How gradually the straighter side of a vertex takes over; 0 would be at once."""
 MAX_CONTINUATION = 0.1
 """Most relative change of disparity by which a surface is continued beyond its last vertex."""
 
@@ -122,11 +124,12 @@ def _gradient_along_rows(
     exists = np.pad(whole, ((0, 0), (2, 2)))
     before, after = links[:, 1:-2], links[:, 2:-1]
     at_vertex = np.abs(after - before)
-    floor = (STRAIGHT * disparity) ** 2 + np.finfo(np.float32).tiny
-    bend = np.where(exists[:, :-3], np.abs(before - links[:, :-3]), at_vertex)
-    weight_before = exists[:, 1:-2] / (bend * bend + floor)
-    bend = np.where(exists[:, 3:], np.abs(links[:, 3:] - after), at_vertex)
-    weight_after = exists[:, 2:-1] / (bend * bend + floor)
+    bend_before = np.where(exists[:, :-3], np.abs(before - links[:, :-3]), at_vertex)
+    bend_after = np.where(exists[:, 3:], np.abs(links[:, 3:] - after), at_vertex)
+    # On a curved surface both bends are much the same, and so must be the weights.
+    common = CREASE * (bend_before + bend_after) ** 2 + (STRAIGHT * disparity) ** 2 + np.finfo(np.float32).tiny
+    weight_before = exists[:, 1:-2] / (bend_before * bend_before + common)
+    weight_after = exists[:, 2:-1] / (bend_after * bend_after + common)
     total = weight_before + weight_after
     mean = weight_before * before + weight_after * after
     return np.divide(mean, total, out=np.zeros(disparity.shape, np.float32), where=total > 0)

@@ -74,6 +74,7 @@ def depth_grid(
         progress(0.7)
     sky_probability = _numpy(field.sky_grid(height, width))
     flags, depth_m = flags_and_depth(disparity, sky_probability)
+    disparity = np.where(flags & FLAG_VALID, disparity, 0)
     normals = np.zeros((height, width, 3), np.float32)
     confidence = np.zeros((height, width), np.float32)
     rows = max(1, STRIP_PIXELS // width)
