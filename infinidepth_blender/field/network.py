@@ -41,14 +41,14 @@ class NetworkConfig:
         tokens: Number of patches that the network was trained for.
     """
 
-    vit: VitConfig = field(default_factory=lambda: VitConfig(width=192, heads=3, in_channels=5))
-    blocks: tuple[int, ...] = (2, 4, 5, 7)
+    vit: VitConfig = field(default_factory=lambda: VitConfig(width=192, blocks=6, heads=3, in_channels=5))
+    blocks: tuple[int, ...] = (1, 3, 4, 5)
     channels: tuple[int, int, int, int] = (16, 32, 64, 96)
     context_channels: int = 96
     expansion: int = 1
     head_hidden: int = 64
     globals_hidden: int = 128
-    tokens: int = 120
+    tokens: int = 108
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` is the inverse."""

@@ -33,34 +33,33 @@ class ImageStem(nn.Module):
         windows = pixels.unfold(1, self.WINDOW, 2).unfold(2, self.WINDOW, 2).permute(0, 1, 2, 4, 5, 3)
         half = F.relu(self.window(windows.flatten(3)))
         half = F.relu(self.mix(half))
-        batch, height, width, channels = half.shape
-        blocks = half.reshape(batch, height // 2, 2, width // 2, 2, channels).transpose(2, 3)
-        return half, F.relu(self.merge(blocks.flatten(3)))
+        return half, F.relu(self.merge(merge_2x2(half)))
 
 
 class PatchContext(nn.Module):
-    """Convolutions from the map at 1/4 to one vector per patch.
+    """From the map at 1/4 to one vector per patch, by overlapping windows.
 
-    Added to the patch embedding they let the transformer start from edges and corners,
+    Added to the patch embedding it lets the transformer start from edges and corners,
     which a single matrix over raw pixels learns only from very many images.
     """
 
     def __init__(self, in_channels: int, channels: int, width: int) -> None:
         super().__init__()
-        self.down = nn.Conv2d(in_channels, channels, 3, stride=2, padding=1)
-        self.inner1 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.inner2 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.out = nn.Conv2d(channels, width, 3, stride=2, padding=1)
-        for conv in (self.down, self.inner1, self.inner2, self.out):
-            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-            nn.init.zeros_(conv.bias)  # pyright: ignore[reportArgumentType]
-        nn.init.normal_(self.inner2.weight, std=0.01)
+        self.down = nn.Linear(4 * in_channels, channels)
+        self.inner1 = nn.Linear(9 * channels, channels)
+        self.inner2 = nn.Linear(9 * channels, channels)
+        self.out = nn.Linear(4 * channels, width)
+        for layer in (self.down, self.inner1, self.inner2):
+            _init_for_relu(layer)
+        nn.init.kaiming_normal_(self.out.weight, nonlinearity="linear")
+        nn.init.zeros_(self.out.bias)
 
     def forward(self, quarter: Tensor) -> Tensor:
-        """(B, in_channels, H / 4, W / 4) -> (B, H / 16 * W / 16, width), row by row."""
-        eighth = F.relu(self.down(quarter))
-        eighth = F.relu(eighth + self.inner2(F.relu(self.inner1(eighth))))
-        return self.out(eighth).flatten(2).transpose(1, 2)
+        """(B, H / 4, W / 4, in_channels) -> (B, H / 16 * W / 16, width), row by row."""
+        eighth = F.relu(self.down(merge_2x2(quarter)))
+        eighth = F.relu(self.inner1(neighbourhoods(eighth)))
+        eighth = F.relu(self.inner2(neighbourhoods(eighth)))
+        return self.out(merge_2x2(eighth)).flatten(1, 2)
 
 
 class Reassemble(nn.Module):
@@ -91,6 +90,12 @@ class Reassemble(nn.Module):
         fine = fine.transpose(2, 3).reshape(batch, rows * factor, columns * factor, -1)
         fine = F.relu(fine if detail is None else fine + detail)
         return self.blend(neighbourhoods(fine))
+
+
+def merge_2x2(features: Tensor) -> Tensor:
+    """(B, h, w, C), h and w even -> (B, h / 2, w / 2, 4 C): four cells side by side in the channels."""
+    batch, height, width, channels = features.shape
+    return features.reshape(batch, height // 2, 2, width // 2, 2, channels).transpose(2, 3).flatten(3)
 
 
 def neighbourhoods(features: Tensor) -> Tensor:

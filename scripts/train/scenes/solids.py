@@ -133,7 +133,7 @@ class RayGrid:
     parallel: bool = False
 
     def bundle(self, columns: slice, rows: slice, world_to_local: np.ndarray, centre: np.ndarray):
-        """Origins and directions in a solid's local axes, as two lists of three broadcastable tensors."""
+        """Origins and directions in a solid's local axes: two lists of three broadcastable tensors or numbers."""
         x, y = self.x[columns][None, :], self.y[rows][:, None]
         start = world_to_local @ (self.origin - centre)
         ax, ay, fw = world_to_local @ self.axis_x, world_to_local @ self.axis_y, world_to_local @ self.forward
@@ -142,44 +142,45 @@ class RayGrid:
             origins = [varying[k] + float(start[k]) for k in range(3)]
             directions = [x.new_tensor(float(fw[k])) for k in range(3)]
         else:
-            origins = [x.new_tensor(float(start[k])) for k in range(3)]
+            origins = [float(start[k]) for k in range(3)]
             directions = [varying[k] + float(fw[k]) for k in range(3)]
         return origins, directions
 
     def windows(self, corners: np.ndarray) -> list[tuple[slice, slice] | None]:
-        """For each (8, 3) set of corners the block of rays that can meet its hull, None if none can."""
-        relative = corners - self.origin
+        """For each of (n, 8, 3) sets of corners the block of rays that can meet its hull, None if none can."""
         basis = np.stack([self.axis_x, self.axis_y, self.forward])
-        metric = np.linalg.inv(basis.T)  # coordinates of a vector in the (not necessarily orthonormal) basis
-        coords = relative @ metric.T
+        coords = (corners - self.origin) @ np.linalg.inv(basis)
+        depth = coords[..., 2]
         xs, ys = self.x.cpu().numpy(), self.y.cpu().numpy()
-        result: list[tuple[slice, slice] | None] = []
-        for solid in coords:
-            depth = solid[:, 2]
-            if depth.max() <= (NEAR_M if not self.parallel else -np.inf):
-                result.append(None)
-                continue
-            if self.parallel:
-                px, py = solid[:, 0], solid[:, 1]
-            elif depth.min() > 0.02:
-                px, py = solid[:, 0] / depth, solid[:, 1] / depth
-            else:
-                result.append((slice(0, len(xs)), slice(0, len(ys))))
-                continue
-            c0, c1 = np.searchsorted(xs, [px.min(), px.max()])
-            r0, r1 = np.searchsorted(ys, [py.min(), py.max()])
-            c0, c1, r0, r1 = max(c0 - 1, 0), c1 + 1, max(r0 - 1, 0), r1 + 1
-            result.append((slice(c0, c1), slice(r0, r1)) if c0 < len(xs) and r0 < len(ys) and c1 > 0 and r1 > 0 else None)
-        return result
+        if self.parallel:
+            px, py = coords[..., 0], coords[..., 1]
+            everywhere = behind = np.zeros(len(corners), dtype=bool)
+        else:
+            safe = np.maximum(depth, 0.02)
+            px, py = coords[..., 0] / safe, coords[..., 1] / safe
+            behind = depth.max(axis=1) <= NEAR_M
+            everywhere = depth.min(axis=1) <= 0.02
+        c0 = np.maximum(np.searchsorted(xs, px.min(axis=1)) - 1, 0)
+        c1 = np.searchsorted(xs, px.max(axis=1)) + 1
+        r0 = np.maximum(np.searchsorted(ys, py.min(axis=1)) - 1, 0)
+        r1 = np.searchsorted(ys, py.max(axis=1)) + 1
+        inside = (px.max(axis=1) >= xs[0]) & (px.min(axis=1) <= xs[-1]) & (py.max(axis=1) >= ys[0]) & (py.min(axis=1) <= ys[-1])
+        full = (slice(0, len(xs)), slice(0, len(ys)))
+        return [
+            None
+            if behind[i] or not (inside[i] or everywhere[i])
+            else (full if everywhere[i] else (slice(int(c0[i]), int(c1[i])), slice(int(r0[i]), int(r1[i]))))
+            for i in range(len(corners))
+        ]
 
 
-def intersect(kind: int, half: np.ndarray, origin: list[Tensor], direction: list[Tensor], near: float) -> Tensor:
+def intersect(kind: int, half: np.ndarray, origin: list, direction: list[Tensor], near: float) -> Tensor:
     """Smallest t > near at which rays meet the surface of one solid, infinity where they miss.
 
     Args:
         kind: BOX, ELLIPSOID or CYLINDER (axis along local z, with caps).
         half: (3,) half sizes in metres.
-        origin, direction: three broadcastable tensors each, in local axes.
+        origin, direction: three broadcastable tensors each (or numbers for the origin), in local axes.
         near: hits closer than this are ignored.
     """
     if kind == BOX:
@@ -198,7 +199,7 @@ def _slab(origin, direction, half, axes):
     enter = leave = None
     for k in axes:
         d = direction[k]
-        inverse = 1.0 / torch.where(d.abs() < 1e-9, 1e-9, d)
+        inverse = (d + 1e-9).reciprocal()
         middle = -origin[k] * inverse
         reach = (float(half[k]) * inverse).abs()
         low, high = middle - reach, middle + reach
@@ -211,7 +212,7 @@ def _slab(origin, direction, half, axes):
 def _round(origin, direction, half, axes):
     a = b = c = None
     for k in axes:
-        o, d = origin[k] / float(half[k]), direction[k] / float(half[k])
+        o, d = origin[k] * (1.0 / float(half[k])), direction[k] * (1.0 / float(half[k]))
         a = d * d if a is None else a + d * d
         b = o * d if b is None else b + o * d
         c = o * o if c is None else c + o * o
@@ -266,7 +267,7 @@ def cast_rays(solids: Solids, origin: np.ndarray, directions: Tensor, near: floa
         local = directions @ matrix.T
         start = solids.rotations[i] @ (origin - solids.centres[i])
         t = intersect(
-            int(solids.kinds[i]), solids.halves[i], [local.new_tensor(v) for v in start], list(local.unbind(1)), near
+            int(solids.kinds[i]), solids.halves[i], [float(v) for v in start], list(local.unbind(1)), near
         )
         closer = t < depth
         depth = torch.where(closer, t, depth)

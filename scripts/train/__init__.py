@@ -1,0 +1,1 @@
+"""Training of the bundled model: procedural scenes, the pool, the recipe."""

@@ -1,0 +1,167 @@
+"""Batches from a pool of shards: crops, flips, colour changes, and sub-pixel queries with their truth."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from infinidepth_blender.camera import Camera
+from infinidepth_blender.field.preprocess import patch_grid
+
+from .pool import Shard, decode_log_depth, shard_folders
+
+MIN_LOG_RANGE = 0.05
+"""Smallest spread of log depth that the targets are divided by."""
+
+
+@dataclass
+class Batch:
+    """Images of one size with queries.
+
+    Attributes:
+        image: (B, 3, H, W) float32 in [0, 1].
+        coords_yx: (B, N, 2) queries; the second half lies near the first half, point by point.
+        t: (B, N) log depth, 0 and 1 at the image's 2 % and 98 % quantiles; 0 at the sky.
+        sky: (B, N) float32, 1 where there is sky.
+        log_focal, log_range, sin_pitch, roll_rad: (B,) labels as `Globals` defines them.
+    """
+
+    image: Tensor
+    coords_yx: Tensor
+    t: Tensor
+    sky: Tensor
+    log_focal: Tensor
+    log_range: Tensor
+    sin_pitch: Tensor
+    roll_rad: Tensor
+
+    def to(self, device: str | torch.device) -> Batch:
+        """The batch on another device."""
+        return Batch(*(getattr(self, name).to(device, non_blocking=True) for name in self.__dataclass_fields__))
+
+
+class PoolReader:
+    """Draws images from the shards that are in a pool at the moment."""
+
+    def __init__(self, folder: Path, seed: int, refresh_s: float = 20.0) -> None:
+        self.folder = folder
+        self.rng = np.random.default_rng([seed, 17])
+        self.refresh_s = refresh_s
+        self.shards: dict[str, Shard] = {}
+        self.refreshed = -math.inf
+
+    def refresh(self) -> None:
+        """Looks for new and removed shards."""
+        if time.monotonic() - self.refreshed < self.refresh_s:
+            return
+        self.refreshed = time.monotonic()
+        present = {path.name: path for path in shard_folders(self.folder)}
+        self.shards = {name: shard for name, shard in self.shards.items() if name in present}
+        for name, path in present.items():
+            if name not in self.shards:
+                try:
+                    self.shards[name] = Shard.open(path)
+                except (OSError, ValueError):
+                    continue  # removed meanwhile
+
+    def draw(self, count: int) -> list[tuple[NDArray[np.uint8], NDArray[np.uint16], NDArray[np.float32]]]:
+        """`count` images of one size, from up to four shards.
+
+        Raises:
+            FileNotFoundError: the pool is empty.
+        """
+        self.refresh()
+        if not self.shards:
+            raise FileNotFoundError(f"The pool {self.folder} has no shards yet.")
+        names = list(self.shards)
+        shape = self.shards[names[self.rng.integers(len(names))]].image.shape[1:]
+        alike = [name for name in names if self.shards[name].image.shape[1:] == shape]
+        chosen = self.rng.choice(len(alike), size=min(4, len(alike)), replace=False)
+        result = []
+        for k in range(count):
+            shard = self.shards[alike[chosen[k % len(chosen)]]]
+            i = int(self.rng.integers(len(shard)))
+            result.append((shard.image[i], shard.log_depth[i], shard.labels[i]))
+        return result
+
+
+def make_batch(reader: PoolReader, rng: np.random.Generator, count: int, queries: int, tokens: int, patch_px: int = 16, augment: bool = True) -> Batch:
+    """Draws and augments one batch."""
+    drawn = reader.draw(count)
+    height, width = drawn[0][0].shape[:2]
+    if augment:
+        tokens = int(tokens * math.exp(rng.uniform(-0.3, 0.3)))
+    rows, columns = patch_grid(width, height, tokens)
+    parts = [_prepare(*item, rng, (rows * patch_px, columns * patch_px), queries, augment) for item in drawn]
+    stacked = [np.stack([part[k] for part in parts]).astype(np.float32) for k in range(8)]
+    return Batch(*(torch.from_numpy(array) for array in stacked))
+
+
+def _prepare(image, codes, labels, rng: np.random.Generator, size: tuple[int, int], queries: int, augment: bool):
+    height, width = image.shape[:2]
+    focal, pitch, roll, _ = (float(v) for v in labels)
+    aspect = size[1] / size[0]
+    crop_h, crop_w = min(height, width / aspect), min(width, height * aspect)
+    zoom = float(rng.uniform(0.72, 1.0)) ** float(rng.random() < 0.7) if augment else 1.0
+    crop_h, crop_w = max(8, int(crop_h * zoom)), max(8, int(crop_w * zoom))
+    slack_y, slack_x = height - crop_h, width - crop_w
+    # Mostly near the middle: a principal point far off the centre is rare in photographs.
+    top = int(np.clip(slack_y * (0.5 + rng.normal(0, 0.2)), 0, slack_y)) if augment else slack_y // 2
+    left = int(np.clip(slack_x * (0.5 + rng.normal(0, 0.2)), 0, slack_x)) if augment else slack_x // 2
+    small = cv2.resize(np.ascontiguousarray(image[top : top + crop_h, left : left + crop_w]), size[::-1], interpolation=cv2.INTER_AREA)
+    truth = decode_log_depth(codes[2 * top : 2 * (top + crop_h), 2 * left : 2 * (left + crop_w)])
+
+    centre_x, centre_y = left + crop_w / 2 - width / 2, top + crop_h / 2 - height / 2
+    ray = np.array([centre_x / focal, centre_y / focal, 1.0])
+    world = Camera(width, height, focal, focal, width / 2, height / 2, "given", pitch, roll).world_rotation()
+    sin_pitch = float((world @ ray)[2] / np.linalg.norm(ray))
+    if augment and rng.random() < 0.5:
+        small, truth, roll = small[:, ::-1], truth[:, ::-1], -roll
+
+    t_rows, t_columns = truth.shape
+    half = queries // 2
+    y, x = rng.integers(0, t_rows, half), rng.integers(0, t_columns, half)
+    reach = np.exp(rng.uniform(0, math.log(24), half))
+    turn = rng.uniform(0, 2 * math.pi, half)
+    y2 = np.clip(y + np.round(reach * np.sin(turn)).astype(int), 0, t_rows - 1)
+    x2 = np.clip(x + np.round(reach * np.cos(turn)).astype(int), 0, t_columns - 1)
+    y, x = np.concatenate([y, y2]), np.concatenate([x, x2])
+    log_depth = truth[y, x]
+    ground = np.isfinite(log_depth)
+    solid = truth[::3, ::3]
+    solid = solid[np.isfinite(solid)]
+    low, high = np.quantile(solid, [0.02, 0.98]) if solid.size > 8 else (0.0, 1.0)
+    spread = max(float(high - low), MIN_LOG_RANGE)
+    t = np.where(ground, (np.where(ground, log_depth, low) - low) / spread, 0.0)
+    coords = np.stack([(y + 0.5) / t_rows * 2 - 1, (x + 0.5) / t_columns * 2 - 1], axis=-1)
+    pixels = small.astype(np.float32) / 255
+    if augment:
+        pixels = _recolour(pixels, rng)
+    log_focal = math.log(focal / math.hypot(crop_w, crop_h))
+    return pixels.transpose(2, 0, 1), coords, t, ~ground, log_focal, math.log(spread), sin_pitch, roll
+
+
+def _recolour(pixels: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Exposure, white balance, gamma, saturation, softness and noise of another camera."""
+    gains = rng.uniform(0.75, 1.25) * np.exp(rng.normal(0, 0.06, 3))
+    pixels = np.clip(pixels * gains.astype(np.float32), 0, 1)
+    if rng.random() < 0.7:
+        pixels = pixels ** np.float32(math.exp(rng.normal(0, 0.22)))
+    if rng.random() < 0.4:
+        grey = pixels.mean(axis=2, keepdims=True)
+        pixels = grey + (pixels - grey) * np.float32(rng.uniform(0.2, 1.3))
+    if rng.random() < 0.04:
+        pixels = pixels[..., rng.permutation(3)]
+    if rng.random() < 0.2:
+        pixels = cv2.GaussianBlur(np.ascontiguousarray(pixels), (0, 0), float(rng.uniform(0.4, 1.2)))
+    if rng.random() < 0.3:
+        pixels = pixels + rng.standard_normal(pixels.shape, dtype=np.float32) * np.float32(rng.uniform(0.005, 0.04))
+    return np.clip(pixels, 0, 1)

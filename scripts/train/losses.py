@@ -1,0 +1,60 @@
+"""What the network is trained to do."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from infinidepth_blender.field.network import Decoded, Globals
+
+from .data import Batch
+
+WEIGHTS = {"depth": 1.0, "aligned": 0.5, "pairs": 0.5, "sky": 0.25, "focal": 0.4, "range": 0.25, "pitch": 0.8, "roll": 0.8}
+
+
+def compute_losses(decoded: Decoded, estimates: Globals, batch: Batch) -> dict[str, Tensor]:
+    """Every term, unweighted, each a scalar.
+
+    `depth` is the paper's L1 on normalised log depth. `aligned` is the same after both were
+    freed from shift and scale (median and mean deviation), `pairs` compares differences
+    between neighbouring queries, so that edges count.
+    """
+    ground = 1 - batch.sky
+    # Beyond the quantiles a target may be far away; those few must not rule the image.
+    target = batch.t.clamp(-0.5, 1.6)
+    error = (decoded.t - target).abs()
+    predicted, wanted = _standard(decoded.t, ground), _standard(target, ground)
+    half = target.shape[1] // 2
+    both = ground[:, :half] * ground[:, half:]
+    step = decoded.t[:, :half] - decoded.t[:, half:]
+    true_step = target[:, :half] - target[:, half:]
+    return {
+        "depth": _mean(error, ground),
+        "aligned": 0.3 * _mean((predicted - wanted).abs().clamp(max=6), ground),
+        "pairs": _mean((step - true_step).abs(), both),
+        "sky": F.binary_cross_entropy_with_logits(decoded.sky_logit, batch.sky),
+        "focal": (estimates.log_focal - batch.log_focal).abs().mean(),
+        "range": (estimates.log_depth_range.log() - batch.log_range).abs().mean(),
+        "pitch": (estimates.sin_pitch - batch.sin_pitch).abs().mean(),
+        "roll": (estimates.roll_rad - batch.roll_rad).abs().mean(),
+    }
+
+
+def total(losses: dict[str, Tensor]) -> Tensor:
+    """The weighted sum."""
+    return torch.stack([WEIGHTS[name] * value for name, value in losses.items()]).sum()
+
+
+def _mean(values: Tensor, weight: Tensor) -> Tensor:
+    """Mean over the weighted queries of every image, then over images."""
+    return ((values * weight).sum(dim=1) / weight.sum(dim=1).clamp_min(1)).mean()
+
+
+def _standard(t: Tensor, weight: Tensor) -> Tensor:
+    """Values minus their median, over their mean deviation, per image."""
+    masked = torch.where(weight > 0, t, torch.nan)
+    middle = masked.nanmedian(dim=1, keepdim=True).values.nan_to_num()
+    centred = t - middle
+    deviation = (centred.abs() * weight).sum(dim=1, keepdim=True) / weight.sum(dim=1, keepdim=True).clamp_min(1)
+    return centred / deviation.clamp_min(0.02)

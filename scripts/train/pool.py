@@ -1,0 +1,168 @@
+"""A pool of rendered images on disk: one process fills it, the trainer reads it again and again.
+
+A shard is a folder of plain arrays for images of one size. New shards appear under their
+final name only when complete; when the pool is full the oldest go.
+
+    python scripts/train/pool.py FOLDER --until 17:30 --limit-gb 2.7
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT / "scripts") not in sys.path:
+    sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+
+from train.scenes.layouts import LAYOUTS  # noqa: E402
+from train.scenes.render import Sample, render  # noqa: E402
+from train.scenes.textures import TextureBank, make_bank  # noqa: E402
+
+SHAPES: dict[str, tuple[int, int, float]] = {
+    "4x3": (160, 214, 0.28),
+    "3x2": (150, 226, 0.27),
+    "16x9": (138, 246, 0.14),
+    "1x1": (184, 184, 0.09),
+    "3x4": (214, 160, 0.12),
+    "2x3": (226, 150, 0.10),
+}
+"""Rendered size (height, width) and share of every aspect ratio."""
+
+LOG_NEAR, LOG_FAR = np.log(0.02), np.log(5000.0)
+SKY_CODE = 65535
+SHARDS_PER_BANK = 16
+
+
+def encode_log_depth(log_depth: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """16-bit codes of log depth, 0.02 % apart; `SKY_CODE` where it is infinite."""
+    share = (np.clip(log_depth, LOG_NEAR, LOG_FAR) - LOG_NEAR) / (LOG_FAR - LOG_NEAR)
+    return np.where(np.isfinite(log_depth), np.round(share * (SKY_CODE - 1)), SKY_CODE).astype(np.uint16)
+
+
+def decode_log_depth(codes: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """The inverse of `encode_log_depth`."""
+    values = codes.astype(np.float32) * ((LOG_FAR - LOG_NEAR) / (SKY_CODE - 1)) + LOG_NEAR
+    return np.where(codes == SKY_CODE, np.inf, values).astype(np.float32)
+
+
+@dataclass
+class Shard:
+    """Images of one size with their truth.
+
+    Attributes:
+        image: (n, H, W, 3) uint8.
+        log_depth: (n, 2H, 2W) uint16 codes.
+        labels: (n, 4) float32: focal length in pixels, pitch, roll (radians), layout index.
+    """
+
+    image: NDArray[np.uint8]
+    log_depth: NDArray[np.uint16]
+    labels: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def save(self, folder: Path) -> None:
+        """Writes a folder that appears at once."""
+        partial = folder.with_name(f".{folder.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        for name in ("image", "log_depth", "labels"):
+            np.save(partial / f"{name}.npy", getattr(self, name))
+        partial.replace(folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> Shard:
+        """Maps a shard into memory; still usable after the folder was deleted."""
+        names = ("image", "log_depth", "labels")
+        return cls(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in names))
+
+
+def pack(samples: list[Sample]) -> Shard:
+    """One shard from samples of equal size."""
+    kinds = list(LAYOUTS)
+    labels = [[s.camera.fx_px, s.camera.pitch_rad, s.camera.roll_rad, kinds.index(s.kind)] for s in samples]
+    return Shard(
+        np.stack([s.image.cpu().numpy() for s in samples]),
+        np.stack([encode_log_depth(s.log_depth.cpu().numpy()) for s in samples]),
+        np.asarray(labels, dtype=np.float32),
+    )
+
+
+def make_shard(seed: int, number: int, count: int, bank: TextureBank, shape: tuple[int, int] | None = None) -> Shard:
+    """Renders shard `number` of a pool; equal arguments give equal shards."""
+    rng = np.random.default_rng([seed, number])
+    if shape is None:
+        names = list(SHAPES)
+        shares = np.array([SHAPES[name][2] for name in names])
+        height, width, _ = SHAPES[str(rng.choice(names, p=shares / shares.sum()))]
+    else:
+        height, width = shape
+    return pack([render(rng, bank, height, width) for _ in range(count)])
+
+
+def bank_for(seed: int, number: int, device: str = "cpu", each: int = 10) -> TextureBank:
+    """The textures that shard `number` uses."""
+    return make_bank(np.random.default_rng([seed, number // SHARDS_PER_BANK, 1]), each, device)
+
+
+def shard_folders(folder: Path) -> list[Path]:
+    """Complete shards, oldest first."""
+    return sorted(path for path in folder.glob("shard_*") if path.is_dir())
+
+
+def fill(folder: Path, seed: int, stop_time: float, limit_bytes: float, count: int = 48, device: str = "cpu", shards: int | None = None) -> None:
+    """Writes shards until a moment (seconds since the epoch) or a number is reached, deleting the oldest beyond the limit."""
+    folder.mkdir(parents=True, exist_ok=True)
+    present = shard_folders(folder)
+    number = int(present[-1].name.split("_")[1]) + 1 if present else 0
+    last = number + shards if shards is not None else None
+    bank = bank_for(seed, number, device)
+    while time.time() < stop_time and (last is None or number < last):
+        if number % SHARDS_PER_BANK == 0:
+            bank = bank_for(seed, number, device)
+        start = time.perf_counter()
+        make_shard(seed, number, count, bank).save(folder / f"shard_{number:06d}")
+        print(f"shard {number}: {(time.perf_counter() - start) / count:.3f} s per image", flush=True)
+        number += 1
+        present = shard_folders(folder)
+        sizes = [sum(file.stat().st_size for file in path.iterdir()) for path in present]
+        while sum(sizes) > limit_bytes:
+            sizes.pop(0)
+            shutil.rmtree(present.pop(0))
+
+
+def clock_time(text: str) -> float:
+    """Seconds since the epoch of the next "HH:MM"."""
+    now = datetime.datetime.now()
+    hour, minute = (int(part) for part in text.split(":"))
+    moment = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    return (moment if moment > now else moment + datetime.timedelta(days=1)).timestamp()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--until", type=clock_time, default=float("inf"), help="local time HH:MM")
+    parser.add_argument("--shards", type=int, help="stop after this many")
+    parser.add_argument("--count", type=int, default=48, help="images per shard")
+    parser.add_argument("--limit-gb", type=float, default=2.7)
+    parser.add_argument("--device", default="cpu")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    fill(args.folder, args.seed, args.until, args.limit_gb * 1e9, args.count, args.device, args.shards)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,324 @@
+"""Trains the bundled network on a pool of procedural images.
+
+    python scripts/train/train.py RUN --pool POOL --preset cpu --until 17:30
+    python scripts/train/train.py RUN --pool POOL --preset gpu --steps 60000
+    python scripts/train/train.py RUN --export infinidepth_blender/weights/bundled.safetensors
+
+RUN is a folder: log.csv, validation.csv, state.pt to go on from after an interruption, and
+average-*.safetensors, the averaged weights in pieces of at most 16 MiB. With --supervise a
+crashed trainer is started again from the last state.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import csv
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT / "scripts") not in sys.path:
+    sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+
+from infinidepth_blender.field.network import InfiniDepthNetwork, NetworkConfig  # noqa: E402
+from infinidepth_blender.field.vit import VitConfig  # noqa: E402
+from infinidepth_blender.field.weights_files import save_weights  # noqa: E402
+from train.data import PoolReader, make_batch  # noqa: E402
+from train.losses import compute_losses, total  # noqa: E402
+from train.pool import clock_time  # noqa: E402
+from train.validate import validate  # noqa: E402
+
+PIECE_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings of a run.
+
+    Attributes:
+        batch: Images per step. queries: Coordinates per image. tokens: Patches per image.
+        peak_rate, weight_decay, warmup_steps, clip, ema: Of the optimisation.
+        save_s, validate_s: Seconds between states and between validations.
+    """
+
+    batch: int
+    queries: int
+    tokens: int
+    peak_rate: float
+    warmup_steps: int
+    ema: float
+    weight_decay: float = 0.02
+    clip: float = 1.0
+    save_s: float = 120.0
+    validate_s: float = 600.0
+    threads: int = 1
+    seed: int = 42
+    network: NetworkConfig = NetworkConfig()  # noqa: RUF009 - frozen
+
+
+PRESETS = {
+    "cpu": Preset(batch=8, queries=1536, tokens=96, peak_rate=1e-3, warmup_steps=200, ema=0.998),
+    "gpu": Preset(batch=64, queries=100_000, tokens=192, peak_rate=1e-3, warmup_steps=1000, ema=0.9995, threads=8),
+    "tiny": Preset(
+        batch=2, queries=256, tokens=12, peak_rate=2e-3, warmup_steps=3, ema=0.9, save_s=1e9, validate_s=1e9,
+        network=NetworkConfig(vit=VitConfig(width=32, blocks=4, heads=2, in_channels=5), blocks=(0, 1, 2, 3), channels=(8, 8, 16, 16), head_hidden=16, globals_hidden=16),
+    ),
+}  # fmt: skip
+
+
+class Trainer:
+    """One run: network, average, optimiser and where it stands."""
+
+    def __init__(self, run: Path, preset: Preset, device: str = "cpu") -> None:
+        torch.manual_seed(preset.seed)
+        self.run, self.preset, self.device = run, preset, device
+        self.network = InfiniDepthNetwork(preset.network).to(device)
+        self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
+        decayed = [p for p in self.network.parameters() if p.ndim > 1 and p.requires_grad]
+        plain = [p for p in self.network.parameters() if p.ndim <= 1 and p.requires_grad]
+        groups = [{"params": decayed, "weight_decay": preset.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        self.optimiser = torch.optim.AdamW(groups, lr=preset.peak_rate, betas=(0.9, 0.98), foreach=True)
+        self.scaler = torch.amp.GradScaler("cuda", enabled=device.startswith("cuda") and not _bfloat16(device))
+        self.step = 0
+        self.trained_s = 0.0
+
+    def learn(self, batch, progress: float) -> dict[str, float]:
+        """One step of the optimiser; `progress` in [0, 1] places it on the cosine."""
+        p = self.preset
+        warm = min(1.0, (self.step + 1) / p.warmup_steps)
+        rate = p.peak_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        batch = batch.to(self.device)
+        self.network.train()
+        with torch.autocast(
+            self.device.split(":")[0],
+            torch.bfloat16 if _bfloat16(self.device) else torch.float16,
+            enabled=self.device.startswith("cuda"),
+        ):
+            features = self.network.encode(batch.image)
+            decoded = self.network.decode(features, batch.coords_yx)
+            estimates = self.network.globals(features)
+        losses = compute_losses(_float(decoded), _float(estimates), batch)
+        loss = total(losses)
+        self.optimiser.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        self.scaler.unscale_(self.optimiser)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), p.clip)
+        if bool(torch.isfinite(norm)):
+            self.scaler.step(self.optimiser)
+            self._average_in()
+        self.scaler.update()
+        self.step += 1
+        return {"loss": float(loss.detach()), "rate": rate, "norm": float(norm), **{k: float(v.detach()) for k, v in losses.items()}}
+
+    @torch.no_grad()
+    def _average_in(self) -> None:
+        keep = min(self.preset.ema, (1 + self.step) / (10 + self.step))
+        mine, theirs = list(self.average.parameters()), [p.detach() for p in self.network.parameters()]
+        torch._foreach_lerp_(mine, theirs, 1 - keep)
+
+    # -- on disk ---------------------------------------------------------------------
+
+    def save(self) -> None:
+        """State to go on from, and the averaged weights in pieces."""
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "trained_s": self.trained_s,
+        }
+        partial = self.run / "state.pt.partial"
+        torch.save(state, partial)
+        partial.replace(self.run / "state.pt")
+        save_pieces(self.average.state_dict(), self.run, {"step": self.step, "trained_s": self.trained_s})
+
+    def resume(self) -> bool:
+        """Goes on from state.pt, or from the averaged weights alone; False if there is neither."""
+        path = self.run / "state.pt"
+        if path.exists():
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            self.network.load_state_dict(state["network"])
+            self.average.load_state_dict(state["average"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.step, self.trained_s = state["step"], state["trained_s"]
+            return True
+        loaded = load_pieces(self.run)
+        if loaded is None:
+            return False
+        tensors, info = loaded
+        self.network.load_state_dict(tensors)
+        self.average.load_state_dict(tensors)
+        self.step, self.trained_s = int(info["step"]), float(info["trained_s"])
+        return True
+
+
+def _bfloat16(device: str) -> bool:
+    return device.startswith("cuda") and torch.cuda.is_bf16_supported()
+
+
+def _float(answer):
+    return replace(answer, **{name: getattr(answer, name).float() for name in answer.__dataclass_fields__})
+
+
+def save_pieces(tensors: dict[str, Tensor], folder: Path, info: dict) -> None:
+    """float16 copies of all tensors in files of at most 16 MiB, and a list of them."""
+    pieces: list[dict[str, Tensor]] = [{}]
+    used = 0
+    for name, value in tensors.items():
+        half = value.detach().cpu().half().contiguous()
+        size = half.numel() * 2 + 256
+        if used + size > PIECE_BYTES - 2**16 and pieces[-1]:
+            pieces.append({})
+            used = 0
+        pieces[-1][name] = half
+        used += size
+    for k, piece in enumerate(pieces):
+        partial = folder / f"average-{k:03d}.partial"
+        save_file(piece, partial)
+        partial.replace(folder / f"average-{k:03d}.safetensors")
+    (folder / "average.json").write_text(json.dumps({**info, "pieces": len(pieces)}))
+
+
+def load_pieces(folder: Path) -> tuple[dict[str, Tensor], dict] | None:
+    """What `save_pieces` wrote, as float32; None if there is nothing."""
+    try:
+        info = json.loads((folder / "average.json").read_text())
+    except FileNotFoundError:
+        return None
+    tensors: dict[str, Tensor] = {}
+    for k in range(info["pieces"]):
+        tensors.update(load_file(folder / f"average-{k:03d}.safetensors"))
+    return {name: value.float() for name, value in tensors.items()}, info
+
+
+class Log:
+    """A CSV file that grows by rows of equal keys."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def add(self, row: dict) -> None:
+        """Appends one row, and the header first."""
+        new = not self.path.exists()
+        with self.path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, list(row))
+            if new:
+                writer.writeheader()
+            writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})
+
+
+def train(run: Path, pool: Path, preset: Preset, device: str, steps: int | None, until: float | None, validation: Path | None) -> Trainer:
+    """Trains until a number of steps or a moment; goes on where the run stopped before."""
+    torch.set_num_threads(preset.threads)
+    run.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(run, preset, device)
+    resumed = trainer.resume()
+    (run / "preset.json").write_text(json.dumps(asdict(preset), indent=1))
+    # Another stream of batches after a restart than before it.
+    reader = PoolReader(pool, preset.seed + trainer.step)
+    rng = np.random.default_rng([preset.seed, trainer.step])
+    log, scores = Log(run / "log.csv"), Log(run / "validation.csv")
+    begin = _begin_time(run, resumed)
+    saved = validated = time.time()
+    sums: dict[str, float] = {}
+    counted, since = 0, time.time()
+    while True:
+        now = time.time()
+        progress = trainer.step / steps if steps else (now - begin) / ((until or now + 1) - begin)
+        if progress >= 1:
+            break
+        values = trainer.learn(make_batch(reader, rng, preset.batch, preset.queries, preset.tokens), progress)
+        trainer.trained_s += time.time() - now
+        counted += 1
+        for name, value in values.items():
+            sums[name] = sums.get(name, 0.0) + value
+        if counted >= 50 or (steps and trainer.step >= steps):
+            row = {"step": trainer.step, "progress": progress, **{name: value / counted for name, value in sums.items()}}
+            log.add({**row, "images_per_s": counted * preset.batch / (time.time() - since), "shards": len(reader.shards)})
+            sums, counted, since = {}, 0, time.time()
+        if time.time() - saved > preset.save_s:
+            trainer.save()
+            saved = time.time()
+        if validation and time.time() - validated > preset.validate_s:
+            scores.add({"step": trainer.step, "progress": progress, **validate(trainer.average, validation, device)})
+            validated = time.time()
+    trainer.save()
+    if validation:
+        scores.add({"step": trainer.step, "progress": 1.0, **validate(trainer.average, validation, device)})
+    (run / "done").write_text(str(trainer.step))
+    return trainer
+
+
+def _begin_time(run: Path, resumed: bool) -> float:
+    path = run / "begin"
+    if resumed and path.exists():
+        return float(path.read_text())
+    path.write_text(str(time.time()))
+    return time.time()
+
+
+def export(run: Path, path: Path, notes: dict) -> None:
+    """Writes the averaged weights as the package reads them."""
+    loaded = load_pieces(run)
+    if loaded is None:
+        raise SystemExit(f"{run} has no averaged weights yet.")
+    tensors, info = loaded
+    preset = json.loads((run / "preset.json").read_text())
+    network = InfiniDepthNetwork(NetworkConfig.from_json(preset["network"]))
+    network.load_state_dict(tensors)
+    images = int(info["step"]) * int(preset["batch"])
+    save_weights(network.eval(), path, {"steps": info["step"], "images_seen": images, "hours": round(info["trained_s"] / 3600, 2), **notes})
+
+
+def supervise(arguments: list[str], run: Path, attempts: int = 50) -> None:
+    """Runs the trainer in a child and starts it again when it dies."""
+    for _ in range(attempts):
+        code = subprocess.call([sys.executable, __file__, *arguments], env={**os.environ, "PYTHONFAULTHANDLER": "1"})
+        if code == 0 or (run / "done").exists():
+            return
+        print(f"trainer ended with {code}; starting it again", flush=True)
+        time.sleep(2)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--pool", type=Path)
+    parser.add_argument("--validation", type=Path, help="pool of held-out images")
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="cpu")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--until", type=clock_time, help="local time HH:MM; the schedule ends there")
+    parser.add_argument("--supervise", action="store_true")
+    parser.add_argument("--no-mkldnn", action="store_true", help="plain convolutions, where oneDNN's fail")
+    parser.add_argument("--export", type=Path)
+    args = parser.parse_args()
+    if args.export:
+        export(args.run, args.export, {"data": "procedural scenes, scripts/train/scenes", "preset": args.preset})
+        return
+    if args.pool is None or (args.steps is None) == (args.until is None):
+        parser.error("--pool and one of --steps and --until are needed")
+    if args.supervise:
+        supervise([argument for argument in sys.argv[1:] if argument != "--supervise"], args.run)
+        return
+    if args.no_mkldnn:
+        torch.backends.mkldnn.enabled = False  # pyright: ignore[reportAttributeAccessIssue]
+    train(args.run, args.pool, PRESETS[args.preset], args.device, args.steps, args.until, args.validation)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Scores on held-out procedural images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from infinidepth_blender.field.align import fit_affine_lad
+from infinidepth_blender.field.network import InfiniDepthNetwork
+
+from .data import PoolReader, make_batch
+
+
+@torch.no_grad()
+def validate(network: InfiniDepthNetwork, pool: Path, device: str = "cpu", images: int = 96, queries: int = 1024) -> dict[str, float]:
+    """Mean scores of a network over a pool, always on the same images and queries.
+
+    Returns:
+        delta_1 and abs_rel after an affine fit of disparity (least absolute deviations), sky
+        accuracy, median errors of field of view (degrees, longer side), pitch and roll (degrees).
+    """
+    network.eval()
+    reader = PoolReader(pool, seed=0)
+    rng = np.random.default_rng(0)
+    scores: dict[str, list[float]] = {name: [] for name in ("delta_1", "abs_rel", "sky", "fov_deg", "pitch_deg", "roll_deg")}
+    for _ in range(images // 8):
+        batch = make_batch(reader, rng, 8, queries, network.config.tokens, augment=False).to(device)
+        features = network.encode(batch.image)
+        decoded, found = network.decode(features, batch.coords_yx), network.globals(features)
+        sky = decoded.sky_logit > 0
+        scores["sky"] += (sky == (batch.sky > 0.5)).float().mean(dim=1).tolist()
+        fov, true_fov = (2 * torch.atan(0.4 * torch.exp(-log)).rad2deg() for log in (found.log_focal, batch.log_focal))
+        scores["fov_deg"] += (fov - true_fov).abs().tolist()
+        scores["pitch_deg"] += (found.sin_pitch.asin() - batch.sin_pitch.asin()).abs().rad2deg().tolist()
+        scores["roll_deg"] += (found.roll_rad - batch.roll_rad).abs().rad2deg().tolist()
+        disparity = torch.exp(-found.log_depth_range[:, None] * decoded.t)
+        truth = torch.exp(-batch.log_range.exp()[:, None] * batch.t)
+        for guess, true, ground in zip(disparity.cpu().numpy(), truth.cpu().numpy(), (batch.sky < 0.5).cpu().numpy(), strict=True):
+            if ground.sum() < 32:
+                continue
+            true = true[ground]
+            factor, offset = fit_affine_lad(guess[ground], true)
+            fitted = np.maximum(factor * guess[ground] + offset, 1e-3 * np.median(true))
+            ratio = np.maximum(fitted / true, true / fitted)
+            scores["delta_1"].append(float((ratio < 1.25).mean()))
+            scores["abs_rel"].append(float(np.abs(true / fitted - 1).mean()))
+    medians = {name: float(np.median(values)) for name, values in scores.items() if name.endswith("_deg")}
+    return {**{name: float(np.mean(values)) for name, values in scores.items() if name not in medians}, **medians}
