@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..camera import DIAGONAL_35MM, Camera
@@ -16,6 +16,7 @@ from ..options import ReconstructOptions
 DEFAULT_FOV_RAD = math.radians(55)
 """Along the longer side, when nothing is known: about 35 mm on full frame, between a phone and a standard lens."""
 
+_MAX_PITCH_RAD, _MAX_ROLL_RAD = math.radians(75), math.radians(30)
 _MIN_FOCAL_35MM, _MAX_FOCAL_35MM = 4.0, 3000.0
 _MAX_PINHOLE_ASPECT = 2.45
 _SAME_ASPECT = 0.01
@@ -145,6 +146,15 @@ def choose_camera(
         *warnings,
         note.format(math.degrees(camera.fov_x_rad)) + " Give --fov or --focal-px if you know better.",
     ]
+
+
+def tilted(camera: Camera, pitch_rad: float | None, roll_rad: float | None) -> Camera:
+    """The camera with an estimated tilt; level where the estimate is missing or no photographer would hold it so."""
+    if pitch_rad is None or roll_rad is None:
+        return camera
+    if not (abs(pitch_rad) <= _MAX_PITCH_RAD and abs(roll_rad) <= _MAX_ROLL_RAD):
+        return camera
+    return replace(camera, pitch_rad=pitch_rad, roll_rad=roll_rad)
 
 
 def _size_before_cropping(exif: PhotoExif, width_px: int, height_px: int) -> tuple[tuple[float, float], list[str]]:

@@ -26,7 +26,7 @@ ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "AVIF")
 MIN_SIDE_PX = 16
 MAX_SIDE_PX = 65_000
 MAX_PIXELS = 1 << 29
-"""537 million; a picture takes up to about 8 bytes a pixel while it is opened."""
+"""537 million; a picture takes up to about 10 bytes a pixel while it is opened."""
 
 _TAG_ORIENTATION = 0x0112
 _TAG_EXIF_IFD = 0x8769

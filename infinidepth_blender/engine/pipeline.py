@@ -25,15 +25,13 @@ from ..splats.placed import gaussians_on_surface
 from ..splats.ply import write_splats
 from . import exports
 from .depth_files import DepthPrompt, read_depth_file
-from .exif_camera import choose_camera
+from .exif_camera import choose_camera, tilted
 from .masked_field import MaskedField, opaque_at, without_transparent
 from .memory import check_depth_map_fits
 from .models import ModelCache
 from .photo import Photo, file_sha256, open_photo, write_texture
 from .progress import Progress
 from .scale import scale_to_metres
-
-__all__ = ["ModelCache", "reconstruct_photo"]
 
 
 @dataclass
@@ -91,6 +89,7 @@ def reconstruct_photo(
             nothing is left behind then.
     """
     stages = _Stages(progress or _silent)
+    models = models or ModelCache()
     with stages.stage("load", "Opening the photo"):
         opened = open_photo(photo)
         prompt = read_depth_file(Path(options.depth_prompt)) if options.depth_prompt else None
@@ -101,7 +100,10 @@ def reconstruct_photo(
         with stages.stage("encode", "Looking at the photo"):
             raw, model = _field_of(opened, options, models, field, stages.progress)
             camera, camera_notes = choose_camera(options, opened.exif, raw.fov_x_rad, opened.width_px, opened.height_px)
-            scaled = scale_to_metres(raw, prompt, opened.opaque, opened.width_px, opened.height_px, options.seed)
+            camera = tilted(camera, getattr(raw, "pitch_rad", None), getattr(raw, "roll_rad", None))
+            # Transparent parts of a photo have no depth.
+            seen = raw if opened.opaque is None else MaskedField(raw, opened.opaque)
+            scaled = scale_to_metres(seen, prompt, opened.width_px, opened.height_px, options.seed)
         surface = _Surface(opened, camera, scaled.field, options)
         with stages.stage("depth", "Depth map") as report:
             depth = depth_grid(surface.field, camera, *size, edge_step=options.edge_step, progress=report)
@@ -126,7 +128,7 @@ def reconstruct_photo(
                 model=model | scaled.details | _prompt_record(prompt),
                 options=options.to_json(),
                 timings_s=stages.timings_s,
-                warnings=[*opened.warnings, *camera_notes, *scaled.warnings],
+                warnings=[*opened.warnings, *camera_notes, *scaled.warnings, *models.take_notices()],
             )
             _write_exports(result, staging, options, report)
             report(0.95)
@@ -142,19 +144,17 @@ def _silent(stage: str, fraction: float, message: str = "") -> None:
 def _field_of(
     photo: Photo,
     options: ReconstructOptions,
-    models: ModelCache | None,
+    models: ModelCache,
     given: DepthField | None,
     progress: Progress,
 ) -> tuple[DepthField, dict[str, Any]]:
-    """The photo's depth field, with holes where the photo is transparent, and a record of what made it."""
-    if given is None:
-        progress("encode", 0.0, "Loading the model")
-        model = (models or ModelCache()).get(options.model, options.device)
-        progress("encode", 0.3, "Looking at the photo")
-        given, record = model.encode(photo.pixels_srgb), dict(model.info)
-    else:
-        record = {"name": "given depth", "sha256": ""}
-    return (given if photo.opaque is None else MaskedField(given, photo.opaque)), record
+    """The photo's depth field, and a record of what made it."""
+    if given is not None:
+        return given, {"name": "given depth", "sha256": ""}
+    progress("encode", 0.0, "Loading the model")
+    model = models.get(options.model, options.device)
+    progress("encode", 0.3, "Looking at the photo")
+    return model.encode(photo.pixels_srgb), dict(model.info)
 
 
 def _mesh_and_backdrop(surface: _Surface, stages: _Stages) -> tuple[MeshArrays | None, MeshArrays | None]:

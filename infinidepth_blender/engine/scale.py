@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -51,12 +50,7 @@ class _Look:
 
 
 def scale_to_metres(
-    field: DepthField,
-    prompt: DepthPrompt | None,
-    opaque: NDArray[np.bool_] | None,
-    width_px: int,
-    height_px: int,
-    seed: int,
+    field: DepthField, prompt: DepthPrompt | None, width_px: int, height_px: int, seed: int
 ) -> ScaledField:
     """Gives a field its scale.
 
@@ -67,7 +61,6 @@ def scale_to_metres(
     Args:
         field: Any field.
         prompt: Measured depth of the whole picture, at any resolution.
-        opaque: (H, W) bool, which pixels of the photo count; None: all.
         width_px, height_px: Size of the photo.
         seed: Of the choice among very many measurements.
 
@@ -75,7 +68,7 @@ def scale_to_metres(
         DepthFileError: the measured depth does not belong to this photo.
         PhotoError: the photo shows no surface at all.
     """
-    look = _look(field, opaque, width_px, height_px)
+    look = _look(field, width_px, height_px)
     if prompt is not None:
         return _fit_to_prompt(field, look, prompt, width_px / height_px, seed)
     if field.scale == "metric":
@@ -93,15 +86,13 @@ def scale_to_metres(
     return ScaledField(AlignedField(field, 1 / factor, offset / factor, "relative"), False, details, tuple(warnings))
 
 
-def _look(field: DepthField, opaque: NDArray[np.bool_] | None, width_px: int, height_px: int) -> _Look:
+def _look(field: DepthField, width_px: int, height_px: int) -> _Look:
     factor = min(1.0, _LOOK_SIDE_PX / max(width_px, height_px))
     width, height = max(1, round(width_px * factor)), max(1, round(height_px * factor))
     disparity = field.disparity_grid(height, width).cpu().numpy().astype(np.float64)
     surface = np.isfinite(disparity) & (field.sky_grid(height, width).cpu().numpy() < 0.5)
     if field.scale != "affine":
         surface &= disparity > 0
-    if opaque is not None:
-        surface &= cv2.resize(opaque.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
     if not surface.any():
         raise PhotoError(
             "The photo shows no surface whose depth could be found: it seems to be all sky.", "Use another photo."

@@ -10,12 +10,14 @@ import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
+from infinidepth_blender.camera import Camera
 from infinidepth_blender.engine.exif_camera import (
     DEFAULT_FOV_RAD,
     PhotoExif,
     camera_from_exif,
     choose_camera,
     read_exif,
+    tilted,
 )
 from infinidepth_blender.engine.photo import open_photo
 from infinidepth_blender.options import ReconstructOptions
@@ -152,3 +154,10 @@ def test_from_a_real_file(tmp_path: Path, orientation: int) -> None:
     assert photo.exif.focal_35mm == 28 and photo.exif.focal_mm == 4.25
     assert (photo.exif.width_px, photo.exif.height_px) == (photo.width_px, photo.height_px)
     assert focal(photo.exif, photo.width_px, photo.height_px) == pytest.approx(28 * 500 / FULL_FRAME)
+
+
+def test_tilt_that_nobody_would_photograph_with_is_ignored() -> None:
+    level = Camera.from_focal_px(500, 640, 480)
+    assert (tilted(level, 0.2, -0.1).pitch_rad, tilted(level, 0.2, -0.1).roll_rad) == (0.2, -0.1)
+    for pitch, roll in ((None, None), (1.5, 0), (0, 1.0), (math.nan, 0)):
+        assert tilted(level, pitch, roll) == level

@@ -10,14 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from analytic_fields import PlaneField
 from PIL import Image
 
 from infinidepth_blender import reconstruction as bundle
 from infinidepth_blender.camera import Camera
+from infinidepth_blender.engine.models import ModelCache
 from infinidepth_blender.engine.photo import file_sha256
 from infinidepth_blender.engine.pipeline import reconstruct_photo
 from infinidepth_blender.errors import Cancelled, DepthFileError, OptionsError, OutputError, PhotoError
+from infinidepth_blender.field.network import InfiniDepthNetwork, NetworkConfig
+from infinidepth_blender.field.vit import VitConfig
+from infinidepth_blender.field.weights_files import save_weights
 from infinidepth_blender.options import ReconstructOptions
 from infinidepth_blender.reconstruction import FLAG_SKY, FLAG_VALID, NO_DEPTH_M, Reconstruction
 
@@ -261,3 +266,19 @@ def test_exif_reaches_the_camera(tmp_path: Path) -> None:
     assert made.camera.source == "exif" and made.camera.fx_px == pytest.approx(35 / 36 * 60)
     assert (tmp_path / "out" / "photo.jpg").read_bytes() == (tmp_path / "lens.jpg").read_bytes()
     assert made.warnings == []
+
+
+def test_with_a_network(photo: Path, tmp_path: Path) -> None:
+    """Random weights give nonsense for depth, but everything else must hold."""
+    torch.manual_seed(0)
+    vit = VitConfig(width=32, blocks=4, heads=2, in_channels=5)
+    config = NetworkConfig(vit=vit, blocks=(0, 1, 2, 3), channels=(8, 8, 8, 8), head_hidden=16, tokens=24)
+    save_weights(InfiniDepthNetwork(config), tmp_path / "tiny.safetensors", {"steps": 0})
+    models = ModelCache()
+    for name in ("a", "b"):
+        options = ReconstructOptions(**{**SMALL, "model": str(tmp_path / "tiny.safetensors"), "device": "cpu"})  # type: ignore[arg-type]
+        made = reconstruct_photo(photo, tmp_path / name, options, models=models)
+    assert made.model["name"] == "tiny.safetensors" and len(made.model["sha256"]) == 64
+    assert not made.scale_known and made.camera.source == "given"
+    assert ((made.flags & (FLAG_VALID | FLAG_SKY)) > 0).all()
+    assert (tmp_path / "a" / "splats.ply").read_bytes() == (tmp_path / "b" / "splats.ply").read_bytes()

@@ -9,6 +9,7 @@ import pytest
 from analytic_fields import PlaneField
 
 from infinidepth_blender.engine.depth_files import DepthPrompt
+from infinidepth_blender.engine.masked_field import MaskedField
 from infinidepth_blender.engine.scale import MEDIAN_DEPTH_M, ScaledField, scale_to_metres
 from infinidepth_blender.errors import DepthFileError, PhotoError
 from infinidepth_blender.field.grid import GridField
@@ -28,7 +29,7 @@ def prompt(depth: np.ndarray) -> DepthPrompt:
 def scaled_depth(
     field: object, given: DepthPrompt | None, opaque: np.ndarray | None = None
 ) -> tuple[ScaledField, np.ndarray]:
-    scaled = scale_to_metres(field, given, opaque, WIDTH, HEIGHT, seed=0)  # type: ignore[arg-type]
+    scaled = scale_to_metres(field, given, WIDTH, HEIGHT, seed=0)  # type: ignore[arg-type]
     return scaled, 1 / scaled.field.disparity_grid(60, 80).numpy()
 
 
@@ -48,7 +49,7 @@ def test_without_measurement_the_median_becomes_five_metres() -> None:
 def test_sky_and_transparent_parts_do_not_count_for_the_median() -> None:
     opaque = np.zeros((HEIGHT, WIDTH), bool)
     opaque[:, 240:] = True
-    _, depth = scaled_depth(PlaneField(scale="relative", sky_above_y=0.0), None, opaque)
+    _, depth = scaled_depth(MaskedField(PlaneField(scale="relative", sky_above_y=0.0), opaque), None)
     assert np.median(depth[30:, 60:]) == pytest.approx(MEDIAN_DEPTH_M, rel=1e-2)
 
 
