@@ -7,8 +7,10 @@ painted, generated or rendered images and movie frames, is saved from its pixels
 an image of our own: neither the user's image nor the scene's colour settings change.
 """
 
+import contextlib
 import re
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,6 +140,12 @@ def _saved_pixels(image: bpy.types.Image) -> PhotoFile:
     width, height = image.size
     if width == 0 or height == 0 or image.channels == 0:
         raise PhotoError(f"'{image.name}' has no pixels.", "Show it in an Image Editor first, or save it as a file.")
+    if image.is_float:
+        # Not `Image.save`: it encodes generated floats as sRGB before it writes them as linear.
+        with _stand_in_scene() as stand_in:
+            settings = stand_in.render.image_settings
+            settings.file_format, settings.color_mode, settings.color_depth = "OPEN_EXR", "RGB", "32"
+            return _saved_through(image, stand_in, ".exr")
     shown = np.empty(width * height * image.channels, dtype=np.float32)
     image.pixels.foreach_get(shown)
     shown = shown.reshape(-1, image.channels)
@@ -147,15 +155,12 @@ def _saved_pixels(image: bpy.types.Image) -> PhotoFile:
     else:
         rgba[:, : image.channels] = shown
 
-    copy = bpy.data.images.new("InfiniDepth", width, height, alpha=True, float_buffer=image.is_float)
+    copy = bpy.data.images.new("InfiniDepth", width, height, alpha=True)
     try:
-        if image.is_float:
-            copy.file_format = "OPEN_EXR"
-        else:
-            copy.colorspace_settings.name = image.colorspace_settings.name
-            copy.file_format = "PNG"
+        copy.colorspace_settings.name = image.colorspace_settings.name
+        copy.file_format = "PNG"
         copy.pixels.foreach_set(rgba.ravel())
-        path = _temporary_path(image.name, _FILE_SUFFIXES[copy.file_format])
+        path = _temporary_path(image.name, ".png")
         copy.filepath_raw = str(path)
         copy.save()
     except RuntimeError as error:
@@ -167,23 +172,54 @@ def _saved_pixels(image: bpy.types.Image) -> PhotoFile:
 
 def _saved_render(image: bpy.types.Image, scene: bpy.types.Scene) -> PhotoFile:
     """A render result or viewer, as it looks through the scene's view transform."""
-    path = _temporary_path(image.name, ".png")
+    # Blender finds the result by its scene, so that a stand-in has none: the scene's own settings
+    # are changed for the moment of saving.
+    with _kept_settings(scene.render.image_settings) as settings:
+        if hasattr(settings, "media_type"):
+            settings.media_type = "IMAGE"
+        settings.file_format, settings.color_mode, settings.color_depth = "PNG", "RGB", "16"
+        return _saved_through(image, scene, ".png")
+
+
+def _saved_through(image: bpy.types.Image, scene: bpy.types.Scene, suffix: str) -> PhotoFile:
+    """Saves the image with the format and colour settings of a scene; the image stays as it is."""
+    path = _temporary_path(image.name, suffix)
+    problem = ""
+    try:
+        image.save_render(str(path), scene=scene)
+    except RuntimeError as error:
+        problem = str(error)
+    if not path.is_file():
+        path.parent.rmdir()
+        raise PhotoError(f"'{image.name}' has no picture yet. {problem}".strip(), "Render first, then reconstruct.")
+    return PhotoFile(path, path.stem, temporary=True)
+
+
+@contextlib.contextmanager
+def _stand_in_scene() -> Iterator[bpy.types.Scene]:
+    """A scene that gives its output settings for one save, so that the user's need not change."""
     stand_in = bpy.data.scenes.new("InfiniDepth")
     try:
-        for name in ("view_transform", "look", "exposure", "gamma"):
-            setattr(stand_in.view_settings, name, getattr(scene.view_settings, name))
-        stand_in.display_settings.display_device = scene.display_settings.display_device
-        stand_in.render.image_settings.file_format = "PNG"
-        stand_in.render.image_settings.color_mode = "RGB"
-        stand_in.render.image_settings.color_depth = "16"
-        image.save_render(str(path), scene=stand_in)
-    except RuntimeError as error:
-        raise PhotoError(f"'{image.name}' has no picture yet.", "Render first, then reconstruct.") from error
+        yield stand_in
     finally:
         bpy.data.scenes.remove(stand_in)
-    if not path.is_file():
-        raise PhotoError(f"'{image.name}' has no picture yet.", "Render first, then reconstruct.")
-    return PhotoFile(path, path.stem, temporary=True)
+
+
+@contextlib.contextmanager
+def _kept_settings(settings: bpy.types.ImageFormatSettings) -> Iterator[bpy.types.ImageFormatSettings]:
+    """Puts all plain values back afterwards; the format first, because the others depend on it."""
+    names = [p.identifier for p in settings.bl_rna.properties if not p.is_readonly and p.type != "POINTER"]
+    before = {name: getattr(settings, name) for name in names}
+    try:
+        yield settings
+    finally:
+        for name in sorted(before, key=_format_first):
+            setattr(settings, name, before[name])
+
+
+def _format_first(name: str) -> int:
+    order = ("media_type", "file_format", "color_mode", "color_depth")
+    return order.index(name) if name in order else len(order)
 
 
 def _temporary_path(image_name: str, suffix: str) -> Path:

@@ -14,6 +14,7 @@ from . import addon, output, session
 from .active_image import PhotoFile, find_active_image, photo_file
 from .delivery import put_into_scene
 from .photo_jobs import PhotoRequest
+from .properties import options_of
 from .reports import refuse
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class _Reconstruct:
         requests: list[PhotoRequest] = []
         try:
             preferences = addon.preferences(context)
-            options = context.scene.infinidepth.options(preferences.device if preferences else "auto")
+            options = options_of(context.scene.infinidepth, preferences.device if preferences else "auto")
             for photo in photos:
                 folder = output.bundle_folder(photo, {request.folder for request in requests})
                 requests.append(PhotoRequest(photo.path, photo.name, folder, photo.temporary))

@@ -151,35 +151,38 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
         default=False,
     )
 
-    def options(self, device: Device = "auto") -> ReconstructOptions:
-        """The settings as the engine takes them.
 
-        Raises:
-            OptionsError: nothing is to be made, or a setting contradicts another one.
-        """
-        if not self.make:
-            raise OptionsError("Nothing is to be made of the photo.", "Switch on Mesh, Points or Splats.")
-        if self.model == "FILE" and not self.model_file:
-            raise OptionsError("No checkpoint file is chosen.", "Choose one, or use the bundled model.")
-        parts: tuple[Part, ...] = ("mesh", "points", "splats")
-        return ReconstructOptions(
-            make=("depth", "camera", *(part for part in parts if part in self.make)),
-            model="bundled" if self.model == "BUNDLED" else _absolute(self.model_file),
-            depth_size={
-                "PHOTO": "photo",
-                "HALF": "0.5x",
-                "DOUBLE": "2x",
-                "CUSTOM": f"{self.depth_width_px}x{self.depth_height_px}",
-            }[self.depth_size],
-            points=self.points,
-            mesh_size=self.mesh_size,
-            edge_step=round(self.edge_step, 6),  # Blender keeps 32-bit floats: 0.04 comes back as 0.0399999991
-            fov_deg=round(math.degrees(self.fov_rad), 4) if self.lens == "FOV" else None,
-            focal_px=round(self.focal_px, 3) if self.lens == "FOCAL" else None,
-            depth_prompt=_absolute(self.depth_prompt) if self.depth_prompt else None,
-            device=device,
-            seed=self.seed,
-        )
+def options_of(settings: InfiniDepthSettings, device: Device = "auto") -> ReconstructOptions:
+    """The settings as the engine takes them.
+
+    Not a method: Blender 4.2 never lets go of a property group with methods, and crashes at exit.
+
+    Raises:
+        OptionsError: nothing is to be made, or a setting contradicts another one.
+    """
+    if not settings.make:
+        raise OptionsError("Nothing is to be made of the photo.", "Switch on Mesh, Points or Splats.")
+    if settings.model == "FILE" and not settings.model_file:
+        raise OptionsError("No checkpoint file is chosen.", "Choose one, or use the bundled model.")
+    parts: tuple[Part, ...] = ("mesh", "points", "splats")
+    return ReconstructOptions(
+        make=("depth", "camera", *(part for part in parts if part in settings.make)),
+        model="bundled" if settings.model == "BUNDLED" else _absolute(settings.model_file),
+        depth_size={
+            "PHOTO": "photo",
+            "HALF": "0.5x",
+            "DOUBLE": "2x",
+            "CUSTOM": f"{settings.depth_width_px}x{settings.depth_height_px}",
+        }[settings.depth_size],
+        points=settings.points,
+        mesh_size=settings.mesh_size,
+        edge_step=round(settings.edge_step, 6),  # Blender keeps 32-bit floats: 0.04 comes back as 0.0399999991
+        fov_deg=round(math.degrees(settings.fov_rad), 4) if settings.lens == "FOV" else None,
+        focal_px=round(settings.focal_px, 3) if settings.lens == "FOCAL" else None,
+        depth_prompt=_absolute(settings.depth_prompt) if settings.depth_prompt else None,
+        device=device,
+        seed=settings.seed,
+    )
 
 
 def _absolute(path: str) -> str:

@@ -1,0 +1,104 @@
+"""The add-on comes and goes without a trace, and speaks Blender's language."""
+
+from __future__ import annotations
+
+import addon_utils
+import bpy
+import pytest
+
+import infinidepth_blender
+from infinidepth_blender.options import ReconstructOptions
+
+NAME = infinidepth_blender.__name__
+
+
+def registered() -> set[str]:
+    return {name for name in dir(bpy.types) if "infinidepth" in name.lower()}
+
+
+def handlers() -> dict[str, list[str]]:
+    return {
+        name: [repr(handler) for handler in value]
+        for name in dir(bpy.app.handlers)
+        if isinstance(value := getattr(bpy.app.handlers, name), list)
+    }
+
+
+def operators() -> list[type[bpy.types.Operator]]:
+    return [cls for name in registered() if issubclass(cls := getattr(bpy.types, name), bpy.types.Operator)]
+
+
+def test_enabling_and_disabling_leaves_nothing_behind(clean_file: None) -> None:
+    before = handlers()
+    for _ in range(2):
+        assert not registered()
+        addon_utils.enable(NAME, default_set=True)
+        assert {"VIEW3D_PT_infinidepth", "IMAGE_PT_infinidepth"} <= registered()
+        assert hasattr(bpy.types.Scene, "infinidepth")
+        addon_utils.disable(NAME, default_set=True)
+    assert not registered()
+    assert not hasattr(bpy.types.Scene, "infinidepth")
+    assert handlers() == before
+
+
+def test_a_part_that_cannot_register_takes_the_others_back(clean_file: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from infinidepth_blender.ui import panels
+
+    broken = type("VIEW3D_PT_infinidepth_broken", (bpy.types.Panel,), {"bl_space_type": "NO_SUCH_SPACE"})
+    monkeypatch.setattr(panels, "CLASSES", (broken,))
+    with pytest.raises((TypeError, RuntimeError, ValueError, AttributeError)):
+        infinidepth_blender.register()
+    assert not registered()
+    assert not hasattr(bpy.types.Scene, "infinidepth")
+
+
+def test_labels_and_descriptions_follow_blenders_guidelines(addon: bpy.types.AddonPreferences) -> None:
+    assert len(operators()) > 8
+    for cls in operators():
+        words = cls.bl_label.split()
+        assert all(word[0].isupper() or word in ("to", "of", "in") for word in words), cls.bl_label
+        assert cls.bl_description, cls
+        assert not cls.bl_description.endswith("."), cls
+    for properties in (bpy.context.scene.infinidepth, addon):
+        for prop in properties.bl_rna.properties:
+            if prop.identifier not in ("rna_type", "name", "bl_idname"):
+                assert prop.description, prop.identifier
+                assert not prop.description.endswith("."), prop.identifier
+
+
+def test_every_option_of_a_reconstruction_can_be_set(addon: bpy.types.AddonPreferences) -> None:
+    from infinidepth_blender.ui.properties import options_of
+
+    settings = bpy.context.scene.infinidepth
+    assert options_of(settings) == ReconstructOptions(make=("depth", "camera", "mesh", "points", "splats"))
+
+    settings.make = {"mesh"}
+    settings.depth_size, settings.depth_width_px, settings.depth_height_px = "CUSTOM", 640, 480
+    settings.points, settings.mesh_size, settings.edge_step, settings.seed = 1234, 77, 0.1, 5
+    settings.lens, settings.fov_rad = "FOV", 1.0
+    settings.depth_prompt = "/photos/depth.png"
+    settings.model, settings.model_file = "FILE", "/models/mine.safetensors"
+    options = options_of(settings, "cuda")
+    assert options.make == ("depth", "camera", "mesh")
+    assert options.depth_size == "640x480"
+    assert (options.points, options.mesh_size, options.edge_step, options.seed) == (1234, 77, 0.1, 5)
+    assert options.fov_deg == pytest.approx(57.2958, abs=1e-3)
+    assert options.focal_px is None
+    assert options.model == "/models/mine.safetensors"
+    assert options.device == "cuda"
+
+    settings.lens, settings.focal_px = "FOCAL", 1234.5
+    options = options_of(settings)
+    assert (options.fov_deg, options.focal_px) == (None, 1234.5)
+
+
+def test_operators_say_why_they_cannot_run(addon: bpy.types.AddonPreferences) -> None:
+    for operator, reason in (
+        (bpy.ops.infinidepth.reconstruct_image, "Pick a photo"),
+        (bpy.ops.infinidepth.cancel, "Nothing is being reconstructed"),
+        (bpy.ops.infinidepth.match_scene, "Select an object of a reconstructed photo"),
+        (bpy.ops.infinidepth.install_runtime, "Allow Online Access"),
+    ):
+        assert not operator.poll()
+        with pytest.raises(RuntimeError, match=reason):
+            operator()
