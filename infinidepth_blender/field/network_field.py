@@ -112,7 +112,7 @@ class NetworkField:
         def run() -> tuple[Tensor, Tensor]:
             disparity = torch.empty(height, width)
             sky = torch.empty(height, width, dtype=torch.float16)
-            strips = self._decoder.grid_strips(height, width, self._inside_y, self._inside_x, self._chunk)
+            strips = self._decoder.grid_strips(height, width, self._inside_y, self._inside_x, 2 * self._chunk)
             for top, bottom, answer in strips:
                 disparity[top:bottom] = self._to_disparity(answer[..., 0])
                 sky[top:bottom] = answer[..., 1].sigmoid()

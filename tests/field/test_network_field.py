@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from infinidepth_blender.field.compiled_decoder import CompiledDecoder
 from infinidepth_blender.field.device import is_out_of_memory
 from infinidepth_blender.field.network import InfiniDepthNetwork
 from infinidepth_blender.field.network_field import FieldModel, NetworkField
+from infinidepth_blender.field.preprocess import prepare_image
 from infinidepth_blender.field.protocol import pixel_centres_yx
 
 
@@ -47,8 +49,6 @@ def test_the_gradient_equals_finite_differences_in_float64() -> None:
     network = small_network(5).double()
     photo = make_photo(64, 96)
     field = make_model(small_network(5)).encode(photo)
-    from infinidepth_blender.field.preprocess import prepare_image
-
     prepared = prepare_image(photo, network.config.tokens, 16)
     features = network.encode(prepared.image.double())
     torch.manual_seed(0)
@@ -120,6 +120,76 @@ def test_float_and_byte_photos_agree() -> None:
 def test_what_is_no_image_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="image of shape"):
         make_model(small_network()).encode(torch.zeros(shape).byte().numpy())
+
+
+class FullCard(CompiledDecoder):
+    """A decoder on a device without memory: every request fails until it has moved to the processor."""
+
+    def __init__(self, on_cpu: CompiledDecoder) -> None:
+        self.on_cpu = on_cpu
+        self.asked_points: list[int] = []
+        self.asked_block_pixels: list[int] = []
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device("meta")
+
+    def to(self, device: torch.device) -> CompiledDecoder:
+        return self.on_cpu.to(device)
+
+    def points(self, coords_yx: torch.Tensor) -> torch.Tensor:
+        self.asked_points.append(len(coords_yx))
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    def grid_strips(self, height: int, width: int, inside_y: float, inside_x: float, block_pixels: int):
+        self.asked_block_pixels.append(block_pixels)
+        raise RuntimeError("MPS backend out of memory")
+
+
+def on_full_card(notices: list[str]) -> tuple[NetworkField, FullCard, NetworkField]:
+    """A field on a card without memory, its decoder, and the same field on the processor."""
+    network, photo = small_network(), make_photo(48, 64)
+    prepared = prepare_image(photo, network.config.tokens, 16)
+    with torch.no_grad():
+        features = network.encode(prepared.image)
+    card = FullCard(CompiledDecoder.of(network.decoder, features.levels))
+    common: dict[str, Any] = {"log_depth_range": 2.0, "fov_x_rad": 1.0, "pitch_rad": 0.0, "roll_rad": 0.0}
+    field = NetworkField(card, prepared, **common, notify=notices.append)
+    return field, card, NetworkField(card.on_cpu, prepared, **common)
+
+
+def test_a_full_card_gets_smaller_pieces_then_the_processor_takes_over() -> None:
+    notices: list[str] = []
+    field, card, expected = on_full_card(notices)
+    coords = torch.rand(100_000, 2) * 2 - 1
+    torch.testing.assert_close(field.disparity(coords), expected.disparity(coords))
+    assert card.asked_points == sorted(card.asked_points, reverse=True)
+    assert card.asked_points[0] > 50 * card.asked_points[-1]
+    assert len(notices) == 1
+    field.disparity_grid(20, 30)
+    assert len(notices) == 1
+
+
+def test_a_full_card_does_not_stop_grids() -> None:
+    notices: list[str] = []
+    field, card, expected = on_full_card(notices)
+    torch.testing.assert_close(field.disparity_grid(20, 30), expected.disparity_grid(20, 30))
+    torch.testing.assert_close(field.sky_grid(20, 30), expected.sky_grid(20, 30))
+    assert card.asked_block_pixels[0] > card.asked_block_pixels[-1]
+    assert len(notices) == 1
+
+
+def test_other_errors_are_not_taken_for_a_full_card() -> None:
+    notices: list[str] = []
+    field, _, _ = on_full_card(notices)
+    with pytest.raises(RuntimeError, match=r"expand|size|shape"):
+        field.disparity(torch.zeros(3, 5))
+    assert notices == []
+
+
+def test_answers_may_be_changed_in_place(field: NetworkField) -> None:
+    field.disparity(torch.zeros(3, 2)).clamp_(min=1)
+    field.disparity_grid(3, 3).clamp_(min=1)
 
 
 def test_memory_errors_are_recognised() -> None:
