@@ -69,6 +69,7 @@ def save_weights(network: InfiniDepthNetwork, path: Path, metadata: dict[str, An
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, partial, metadata=header)
+        partial.chmod(0o644)  # the library makes it readable for its owner alone
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         raise OutputError(f"{path} cannot be written: {error}.") from error

@@ -32,6 +32,7 @@ def test_roundtrip_in_half_precision(saved: Path) -> None:
     for name, value in network.state_dict().items():
         torch.testing.assert_close(file.network.state_dict()[name], value, rtol=1e-3, atol=1e-6)
     assert [p.name for p in saved.parent.iterdir()] == ["model.safetensors"]
+    assert saved.stat().st_mode & 0o444 == 0o444
     assert saved.stat().st_size < 2.5 * sum(p.numel() for p in network.parameters()) + 20_000
 
 
