@@ -88,15 +88,14 @@ def load_weights(path: Path) -> WeightsFile:
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             header = file.metadata() or {}
-            config = _read_config(path, header)
+            network, training = _read_header(path, header)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
     except (SafetensorError, OSError) as error:
         raise ModelError(
             f"{path} is damaged or not a safetensors file: {error}.", "Copy or download the weights again."
         ) from error
-    network = InfiniDepthNetwork(config)
     _load_state(path, network, tensors)
-    return WeightsFile(network.eval(), sha256_of(path), json.loads(header.get("training", "{}")))
+    return WeightsFile(network.eval(), sha256_of(path), training)
 
 
 def sha256_of(path: Path) -> str:
@@ -127,7 +126,7 @@ def _refuse_foreign(path: Path) -> None:
         raise ModelError(f"{path} is not a safetensors file.", "Choose a .safetensors file that InfiniDepth wrote.")
 
 
-def _read_config(path: Path, header: dict[str, str]) -> NetworkConfig:
+def _read_header(path: Path, header: dict[str, str]) -> tuple[InfiniDepthNetwork, dict[str, Any]]:
     if header.get("format") != FORMAT:
         raise ModelError(
             f"{path} holds the weights of another kind of model.", "Choose a .safetensors file that InfiniDepth wrote."
@@ -138,8 +137,9 @@ def _read_config(path: Path, header: dict[str, str]) -> NetworkConfig:
             "Update InfiniDepth.",
         )
     try:
-        return NetworkConfig.from_json(json.loads(header["config"]))
-    except (KeyError, TypeError, ValueError) as error:
+        network = InfiniDepthNetwork(NetworkConfig.from_json(json.loads(header["config"])))
+        return network, dict(json.loads(header["training"]))
+    except (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
         raise ModelError(f"The header of {path} is damaged: {error}.", "Copy or download the weights again.") from error
 
 

@@ -119,6 +119,11 @@ def test_newer_formats_and_damaged_headers_are_refused(saved: Path) -> None:
     refuse(rewritten(saved, version="2"), "version 2")
     refuse(rewritten(saved, version="1", config="{}"), "header .* is damaged")
     refuse(rewritten(saved, config="no json"), "header .* is damaged")
+    config = small_network().config.to_json()
+    refuse(
+        rewritten(saved, config=json.dumps({**config, "vit": {**config["vit"], "heads": 0}})), "header .* is damaged"
+    )
+    refuse(rewritten(saved, config=json.dumps(config), training="[1]"), "header .* is damaged")
 
 
 def test_missing_surplus_misshapen_and_infinite_weights_are_named(saved: Path) -> None:
