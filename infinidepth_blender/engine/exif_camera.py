@@ -188,10 +188,8 @@ def _alike(ratio: float, other: float) -> bool:
 
 def _positive(value: Any) -> float | None:
     """The value as a positive, finite number; None for anything else a file may hold."""
-    if isinstance(value, tuple) and len(value) == 1:
-        value = value[0]
     try:
-        number = float(value)
-    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+        number = float(value[0] if isinstance(value, tuple) else value)
+    except (TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError):
         return None
     return number if math.isfinite(number) and number > 0 else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -43,7 +43,7 @@ def srgb_transform(icc_profile: bytes, mode: str) -> ImageCms.ImageCmsTransform 
     """
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
-        space = profile.profile.xcolor_space.strip()
+        space = cast(Any, profile.profile).xcolor_space.strip()
         if space != _COLOR_SPACES.get(mode):
             raise ProfileError(f"a profile for {space} in a picture of mode {mode}")
         transform = ImageCms.ImageCmsTransform(
@@ -108,7 +108,7 @@ def fill_transparent(pixels: NDArray[np.uint8], opaque: NDArray[np.bool_]) -> No
     np.copyto(pixels, filled, where=~opaque[..., None])
 
 
-def _push(premultiplied: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+def _push(premultiplied: NDArray[Any], weight: NDArray[Any]) -> NDArray[np.float32]:
     """(h, w, 3) colours: `premultiplied / weight`, and coarser averages where there is no weight."""
     colors = premultiplied / np.maximum(weight, 1e-6)[..., None]
     height, width = weight.shape

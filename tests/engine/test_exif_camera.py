@@ -114,7 +114,7 @@ def test_read_exif_takes_units_and_turns() -> None:
     assert turned.plane_x_per_mm == exif.plane_y_per_mm
 
 
-@pytest.mark.parametrize("junk", [0, -5, "wide", IFDRational(0, 0), None, (), (1, 2), float("nan")])
+@pytest.mark.parametrize("junk", [0, -5, "wide", IFDRational(0, 0), None, (), ("a", 2), float("nan")])
 def test_read_exif_survives_junk(junk: object) -> None:
     exif = read_exif({0xA405: junk, 0x920A: junk, 0xA20E: junk, 0xA210: junk, 0xA404: junk, 0xA002: junk})
     assert exif == PhotoExif()

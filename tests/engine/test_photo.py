@@ -123,8 +123,8 @@ def test_palette(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("with_profile", [False, True])
 def test_cmyk_jpeg(tmp_path: Path, picture: np.ndarray, with_profile: bool) -> None:
-    extra = {"icc_profile": b"not a profile"} if with_profile else {}
-    Image.fromarray(picture).convert("CMYK").save(tmp_path / "c.jpg", quality=98, subsampling=0, **extra)
+    profile = b"not a profile" if with_profile else None
+    Image.fromarray(picture).convert("CMYK").save(tmp_path / "c.jpg", quality=98, subsampling=0, icc_profile=profile)
     photo = open_photo(tmp_path / "c.jpg")
     assert worst(photo.pixels_srgb, picture) <= 10  # neither inverted nor washed out
     assert not photo.is_plain_jpeg
