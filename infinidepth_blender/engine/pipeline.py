@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import reconstruction as bundle
 from ..camera import Camera
+from ..field.network_field import NetworkField
 from ..field.protocol import DepthField
 from ..geometry.backdrop import backdrop_distance_m, build_backdrop
 from ..geometry.mesh import build_mesh, mesh_vertex_coords
@@ -33,6 +34,9 @@ from .photo import Photo, file_sha256, open_photo, write_texture
 from .progress import Progress
 from .scale import scale_to_metres
 
+_FIELD_SHARE = 0.7
+"""Share of the depth stage in which `depth_grid` waits for the field."""
+
 
 @dataclass
 class _Stages:
@@ -40,15 +44,30 @@ class _Stages:
 
     progress: Progress
     timings_s: dict[str, float] = field(default_factory=dict)
+    _now: tuple[str, float, str] = ("load", 0.0, "")
 
     @contextlib.contextmanager
     def stage(self, name: str, message: str = "") -> Iterator[Callable[[float], None]]:
         """One stage; yields what is to be called with the fraction done."""
         start = time.perf_counter()
-        self.progress(name, 0.0, message)
-        yield lambda fraction: self.progress(name, fraction, message)
-        self.progress(name, 1.0, message)
+
+        def report(fraction: float) -> None:
+            self._now = (name, max(fraction, self._now[1]), message)
+            self.progress(*self._now)
+
+        self._now = (name, 0.0, message)
+        report(0.0)
+        yield report
+        report(1.0)
         self.timings_s[name] = self.timings_s.get(name, 0.0) + time.perf_counter() - start
+
+    def step(self, fraction: float) -> None:
+        """What a field calls during a long answer: the user sees that it goes on, and can cancel."""
+        name, before, message = self._now
+        if name == "depth":
+            before = max(before, _FIELD_SHARE * fraction)
+            self._now = (name, before, message)
+        self.progress(name, before, message)
 
 
 @dataclass(frozen=True)
@@ -100,6 +119,8 @@ def reconstruct_photo(
         with stages.stage("encode", "Looking at the photo"):
             raw, model = _field_of(opened, options, models, field, stages.progress)
             camera, camera_notes = choose_camera(options, opened.exif, raw.fov_x_rad, opened.width_px, opened.height_px)
+            if isinstance(raw, NetworkField):
+                raw.on_step = stages.step
             camera = tilted(camera, getattr(raw, "pitch_rad", None), getattr(raw, "roll_rad", None))
             # Transparent parts of a photo have no depth.
             seen = raw if opened.opaque is None else MaskedField(raw, opened.opaque)

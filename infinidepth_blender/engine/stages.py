@@ -13,7 +13,12 @@ STAGES: dict[str, tuple[str, float]] = {
     "splats": ("Placing splats", 0.07),
     "write": ("Writing files", 0.15),
 }
-_OPTIONAL = ("mesh", "points", "splats")
+_SERVES: dict[str, set[str]] = {
+    "mesh": {"mesh", "points", "splats"},  # with the sky that stands behind all three
+    "points": {"points", "splats"},
+    "splats": {"splats"},
+}
+"""Parts that a stage is run for; the other stages always run."""
 
 
 def stage_label(stage: str) -> str:
@@ -30,7 +35,7 @@ def overall_fraction(stage: str, fraction: float, make: Iterable[str]) -> float:
         make: The parts that are made; stages of others do not count.
     """
     parts = set(make)
-    shares = {name: share for name, (_, share) in STAGES.items() if name not in _OPTIONAL or name in parts}
+    shares = {name: share for name, (_, share) in STAGES.items() if _SERVES.get(name, parts) & parts}
     if stage not in shares:
         return 0.0
     names = list(shares)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,9 +15,11 @@ from torch import Tensor
 from .compiled_decoder import CompiledDecoder
 from .device import free_cached_memory, is_out_of_memory
 from .network import InfiniDepthNetwork
+from .parallel import map_on_cores
 from .preprocess import PreparedImage, prepare_image
 from .protocol import FieldScale
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 Notify = Callable[[str], None]
 
@@ -41,6 +43,7 @@ class NetworkField:
         fov_x_rad: Horizontal field of view of the photo as the network estimates it.
         pitch_rad, roll_rad: Tilt of the camera as the network estimates it, see `Camera`.
         log_depth_range: Logarithm of the far over the near depth (98 % and 2 % quantiles).
+        on_step: Called during long answers with the fraction done; may raise to stop them.
     """
 
     scale: FieldScale = "relative"
@@ -60,6 +63,7 @@ class NetworkField:
         self.fov_x_rad: float | None = fov_x_rad
         self.pitch_rad = pitch_rad
         self.roll_rad = roll_rad
+        self.on_step: Callable[[float], None] | None = None
         self._decoder = decoder
         self._inside_y, self._inside_x = prepared.inside_y, prepared.inside_x
         self._notify = notify
@@ -104,7 +108,12 @@ class NetworkField:
         def run() -> Tensor:
             inside = coords_yx.new_tensor([self._inside_y, self._inside_x])
             coords = coords_yx.float().clamp(-1, 1).mul(inside).to(self._decoder.device)
-            return torch.cat([evaluate(part) for part in coords.split(self._chunk)])
+            parts = coords.split(self._chunk)
+            answers: list[Tensor] = []
+            for part in parts:
+                answers.append(evaluate(part))
+                self._step(len(answers) / len(parts))
+            return torch.cat(answers)
 
         return self._with_fallback(run).to(coords_yx.device)
 
@@ -112,14 +121,28 @@ class NetworkField:
         def run() -> tuple[Tensor, Tensor]:
             disparity = torch.empty(height, width)
             sky = torch.empty(height, width, dtype=torch.float16)
-            strips = self._decoder.grid_strips(height, width, self._inside_y, self._inside_x, 2 * self._chunk)
-            for top, bottom, answer in strips:
-                disparity[top:bottom] = self._to_disparity(answer[..., 0])
-                sky[top:bottom] = answer[..., 1].sigmoid()
+            plan = self._decoder.grid(height, width, self._inside_y, self._inside_x, 2 * self._chunk)
+
+            def fill(strip: tuple[int, int]) -> None:
+                answer = plan.evaluate(strip)
+                rows = slice(*strip)
+                disparity[rows] = self._to_disparity(answer[..., 0])
+                sky[rows] = answer[..., 1].sigmoid()
+
+            self._map(fill, plan.strips)
             return disparity, sky
 
         disparity, self._sky = self._with_fallback(run)
         return disparity, self._sky
+
+    def _step(self, fraction: float) -> None:
+        if self.on_step is not None:
+            self.on_step(fraction)
+
+    def _map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        if self._decoder.device.type == "cpu":
+            return map_on_cores(work, items)
+        return [work(item) for item in items]
 
     def _with_fallback(self, run: Callable[[], Result]) -> Result:
         while True:

@@ -268,15 +268,34 @@ def test_exif_reaches_the_camera(tmp_path: Path) -> None:
     assert made.warnings == []
 
 
-def test_with_a_network(photo: Path, tmp_path: Path) -> None:
-    """Random weights give nonsense for depth, but everything else must hold."""
+def tiny_model(folder: Path) -> str:
+    """A weights file of a network with random weights: nonsense for depth, but everything else holds."""
     torch.manual_seed(0)
     vit = VitConfig(width=32, blocks=4, heads=2, in_channels=5)
     config = NetworkConfig(vit=vit, blocks=(0, 1, 2, 3), channels=(8, 8, 8, 8), head_hidden=16, tokens=24)
-    save_weights(InfiniDepthNetwork(config), tmp_path / "tiny.safetensors", {"steps": 0})
+    save_weights(InfiniDepthNetwork(config), folder / "tiny.safetensors", {"steps": 0})
+    return str(folder / "tiny.safetensors")
+
+
+def test_cancel_reaches_into_a_long_question(photo: Path, tmp_path: Path) -> None:
+    seen: list[float] = []
+
+    def progress(stage: str, fraction: float, message: str = "") -> None:
+        if stage == "depth" and 0 < fraction < 0.7:
+            seen.append(fraction)
+            if len(seen) == 3:
+                raise Cancelled
+
+    options = ReconstructOptions(model=tiny_model(tmp_path), device="cpu", depth_size="8x", make=("depth",))
+    with pytest.raises(Cancelled):
+        reconstruct_photo(photo, tmp_path / "out", options, progress=progress)
+    assert seen == sorted(seen) and not (tmp_path / "out").exists()
+
+
+def test_with_a_network(photo: Path, tmp_path: Path) -> None:
     models = ModelCache()
     for name in ("a", "b"):
-        options = ReconstructOptions(**{**SMALL, "model": str(tmp_path / "tiny.safetensors"), "device": "cpu"})  # type: ignore[arg-type]
+        options = ReconstructOptions(**{**SMALL, "model": tiny_model(tmp_path), "device": "cpu"})  # type: ignore[arg-type]
         made = reconstruct_photo(photo, tmp_path / name, options, models=models)
     assert made.model["name"] == "tiny.safetensors" and len(made.model["sha256"]) == 64
     assert not made.scale_known and made.camera.source == "given"
