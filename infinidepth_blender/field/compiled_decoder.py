@@ -101,7 +101,7 @@ class CompiledDecoder:
                 total.addmm_(hidden, stage.carry)
             hidden = total.relu_()
         assert hidden is not None
-        return self._head(hidden)
+        return self.head(hidden)
 
     def points_with_slopes(self, coords_yx: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 2) coordinates -> (N,) normalised log depth and its (N, 2) derivative by (y, x)."""
@@ -122,40 +122,64 @@ class CompiledDecoder:
         out = _relu_with_slopes(head) @ self._out_weight[0]
         return out[0] + self._out_bias[0], out[1:].T.contiguous()
 
-    def grid_strips(
-        self, height: int, width: int, inside_y: float, inside_x: float, block_pixels: int
-    ) -> Iterator[tuple[int, int, Tensor]]:
-        """Evaluates the pixel centres of an image in strips of rows.
+    def grid(self, height: int, width: int, inside_y: float, inside_x: float, block_pixels: int) -> GridPlan:
+        """Prepares the pixel centres of an image as queries.
 
         Args:
             height, width: Size of the grid.
             inside_y, inside_x: Part of the maps that the grid covers, centred.
             block_pixels: Pixels evaluated at a time.
-
-        Yields:
-            First row, last row (exclusive), and (rows, width, 2) answers as `points` gives them.
         """
+        return GridPlan(self, height, width, inside_y, inside_x, block_pixels)
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """What the last stage found, (N, C), -> (N, 2) answers."""
+        head = torch.addmm(self._head_bias, hidden, self._head_weight.T).relu_()
+        return torch.addmm(self._out_bias, head, self._out_weight.T)
+
+
+class GridPlan:
+    """A grid of queries in strips of rows that can be evaluated in any order, on any thread.
+
+    On a grid bilinear interpolation is separable: rows first, then small dense products along x.
+
+    Attributes:
+        strips: First and last row (exclusive) of each strip.
+        shape: Height and width of the grid.
+    """
+
+    def __init__(
+        self, decoder: CompiledDecoder, height: int, width: int, inside_y: float, inside_x: float, block_pixels: int
+    ) -> None:
+        self.shape = (height, width)
+        self._decoder = decoder
         columns = min(width, _BLOCK_COLUMNS)
         rows = max(1, min(height, block_pixels // columns))
-        sizes = {m.shape[:2] for stage in self.stages for m in stage.maps}
-        y_axes = {h: grid_axis(height, h, inside_y) for h, _ in sizes}
+        self.strips = _runs(height, rows)
+        self._columns = _runs(width, columns)
+        sizes = {m.shape[:2] for stage in decoder.stages for m in stage.maps}
+        self._y_axes = {h: grid_axis(height, h, inside_y) for h, _ in sizes}
         x_axes = {w: grid_axis(width, w, inside_x) for _, w in sizes}
-        column_runs = [(left, min(left + columns, width)) for left in range(0, width, columns)]
-        x_bands = {w: [AxisBand.of(axis, *run, self.device) for run in column_runs] for w, axis in x_axes.items()}
-        for top in range(0, height, rows):
-            bottom = min(top + rows, height)
-            y_bands = {h: AxisBand.of(axis, top, bottom, self.device) for h, axis in y_axes.items()}
-            # Vertical interpolation first: the maps are narrow, so this is the cheap order.
-            strips = [[_rows_of(m, y_bands[m.shape[0]]) for m in stage.maps] for stage in self.stages]
-            answer = torch.empty(bottom - top, width, 2, device=self.device)
-            for index, (left, right) in enumerate(column_runs):
-                bands = {w: band[index] for w, band in x_bands.items()}
-                answer[:, left:right] = self._block(strips, bands).view(bottom - top, right - left, 2)
-            yield top, bottom, answer
+        self._x_bands = {
+            w: [AxisBand.of(axis, *run, decoder.device) for run in self._columns] for w, axis in x_axes.items()
+        }
+
+    def evaluate(self, strip: tuple[int, int]) -> Tensor:
+        """(rows, width, 2) answers in a strip, as `CompiledDecoder.points` gives them."""
+        top, bottom = strip
+        device = self._decoder.device
+        y_bands = {h: AxisBand.of(axis, top, bottom, device) for h, axis in self._y_axes.items()}
+        # Vertical interpolation first: the maps are narrow, so this is the cheap order.
+        rows = [[_rows_of(m, y_bands[m.shape[0]]) for m in stage.maps] for stage in self._decoder.stages]
+        answer = torch.empty(bottom - top, self.shape[1], 2, device=device)
+        for index, (left, right) in enumerate(self._columns):
+            bands = {w: band[index] for w, band in self._x_bands.items()}
+            answer[:, left:right] = self._block(rows, bands).view(bottom - top, right - left, 2)
+        return answer
 
     def _block(self, strips: list[list[Tensor]], x_bands: dict[int, AxisBand]) -> Tensor:
         hidden: Tensor | None = None
-        for stage, rows in zip(self.stages, strips, strict=True):
+        for stage, rows in zip(self._decoder.stages, strips, strict=True):
             total: Tensor | None = None
             for strip in rows:
                 band = x_bands[strip.shape[1]]
@@ -168,11 +192,11 @@ class CompiledDecoder:
                 flat.addmm_(hidden, stage.carry)
             hidden = flat.relu_()
         assert hidden is not None
-        return self._head(hidden)
+        return self._decoder.head(hidden)
 
-    def _head(self, hidden: Tensor) -> Tensor:
-        head = torch.addmm(self._head_bias, hidden, self._head_weight.T).relu_()
-        return torch.addmm(self._out_bias, head, self._out_weight.T)
+
+def _runs(count: int, length: int) -> list[tuple[int, int]]:
+    return [(start, min(start + length, count)) for start in range(0, count, length)]
 
 
 def _apply(features: Tensor, weight: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 from .compiled_decoder import CompiledDecoder
 from .device import free_cached_memory, is_out_of_memory
 from .network import InfiniDepthNetwork
-from .parallel import map_on_cores
+from .parallel import map_in_turn, map_on_cores
 from .preprocess import PreparedImage, prepare_image
 from .protocol import FieldScale
 
@@ -108,12 +108,7 @@ class NetworkField:
         def run() -> Tensor:
             inside = coords_yx.new_tensor([self._inside_y, self._inside_x])
             coords = coords_yx.float().clamp(-1, 1).mul(inside).to(self._decoder.device)
-            parts = coords.split(self._chunk)
-            answers: list[Tensor] = []
-            for part in parts:
-                answers.append(evaluate(part))
-                self._step(len(answers) / len(parts))
-            return torch.cat(answers)
+            return torch.cat(self._map(evaluate, coords.split(self._chunk)))
 
         return self._with_fallback(run).to(coords_yx.device)
 
@@ -135,14 +130,10 @@ class NetworkField:
         disparity, self._sky = self._with_fallback(run)
         return disparity, self._sky
 
-    def _step(self, fraction: float) -> None:
-        if self.on_step is not None:
-            self.on_step(fraction)
-
     def _map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         if self._decoder.device.type == "cpu":
-            return map_on_cores(work, items)
-        return [work(item) for item in items]
+            return map_on_cores(work, items, self.on_step)
+        return map_in_turn(work, items, self.on_step)
 
     def _with_fallback(self, run: Callable[[], Result]) -> Result:
         while True:

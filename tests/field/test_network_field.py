@@ -9,7 +9,8 @@ import pytest
 import torch
 from field_fixtures import make_photo, small_network
 
-from infinidepth_blender.field.compiled_decoder import CompiledDecoder
+from infinidepth_blender.errors import Cancelled
+from infinidepth_blender.field.compiled_decoder import CompiledDecoder, GridPlan
 from infinidepth_blender.field.device import is_out_of_memory
 from infinidepth_blender.field.network import InfiniDepthNetwork
 from infinidepth_blender.field.network_field import FieldModel, NetworkField
@@ -32,6 +33,48 @@ def test_a_grid_equals_its_points(field: NetworkField, height: int, width: int) 
     points = field.disparity(pixel_centres_yx(height, width)).view(height, width)
     assert float(grid.std() if grid.numel() > 1 else 1) > 1e-3
     torch.testing.assert_close(grid, points, rtol=1e-5, atol=1e-5)
+
+
+def test_many_threads_give_the_same_and_the_setting_stays(field: NetworkField) -> None:
+    before, coords = torch.get_num_threads(), torch.rand(10_000, 2) * 2 - 1
+    try:
+        torch.set_num_threads(1)
+        alone = field.disparity_grid(200, 300), field.disparity(coords), field.disparity_and_gradient(coords)[1]
+        torch.set_num_threads(3)
+        together = field.disparity_grid(200, 300), field.disparity(coords), field.disparity_and_gradient(coords)[1]
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    for one, other in zip(alone, together, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_long_answers_report_and_can_be_stopped(threads: int) -> None:
+    field, before, fractions = make_model(small_network()).encode(make_photo(30, 40)), torch.get_num_threads(), []
+    coords = torch.rand(30_000, 2) * 2 - 1
+
+    def stop_half_way(fraction: float) -> None:
+        fractions.append(fraction)
+        if fraction > 0.5:
+            raise Cancelled
+
+    try:
+        torch.set_num_threads(threads)
+        field.on_step = fractions.append
+        field.disparity(coords)
+        assert fractions == sorted(fractions)
+        assert len(fractions) > 5
+        assert fractions[-1] == 1
+        for ask in (lambda: field.disparity(coords), lambda: field.disparity_grid(300, 300)):
+            fractions.clear()
+            field.on_step = stop_half_way
+            with pytest.raises(Cancelled):
+                ask()
+            assert fractions[-1] < 0.8
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_the_compiled_decoder_equals_the_trained_one() -> None:
@@ -141,7 +184,7 @@ class FullCard(CompiledDecoder):
         self.asked_points.append(len(coords_yx))
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    def grid_strips(self, height: int, width: int, inside_y: float, inside_x: float, block_pixels: int):
+    def grid(self, height: int, width: int, inside_y: float, inside_x: float, block_pixels: int) -> GridPlan:
         self.asked_block_pixels.append(block_pixels)
         raise RuntimeError("MPS backend out of memory")
 
