@@ -48,6 +48,7 @@ def put_into_scene(
 def _select(context: bpy.types.Context, scene: bpy.types.Scene, objects: SceneObjects) -> None:
     """Makes the shown part the active object, so that the next key press means it."""
     layer = context.view_layer if context.scene == scene else scene.view_layers[0]
+    layer.update()  # new objects are not in the layer before
     shown = next((o for o in (objects.mesh, objects.points, objects.splats) if o and not o.hide_render), objects.root)
     for obj in layer.objects.selected:
         obj.select_set(False, view_layer=layer)

@@ -20,15 +20,22 @@ ROOT = Path(__file__).resolve().parents[3]
 NAME = infinidepth_blender.__name__
 
 
-@pytest.fixture
-def addon(clean_file: None, tmp_path: Path) -> Iterator[bpy.types.AddonPreferences]:
-    """The add-on, enabled, with its results going to the test's own folder."""
+@pytest.fixture(scope="module")
+def enabled() -> Iterator[None]:
+    """The add-on, enabled once, so that the tests of a file share one engine process."""
     assert addon_utils.enable(NAME, default_set=True) is not None
+    yield
+    addon_utils.disable(NAME, default_set=True)
+
+
+@pytest.fixture
+def addon(enabled: None, clean_file: None, tmp_path: Path) -> bpy.types.AddonPreferences:
+    """The add-on with its results going to the test's own folder."""
     preferences = bpy.context.preferences.addons[NAME].preferences
     preferences.bundle_location = "FOLDER"
     preferences.bundle_folder = str(tmp_path / "results")
-    yield preferences
-    addon_utils.disable(NAME, default_set=True)
+    preferences.engine_python = ""
+    return preferences
 
 
 @pytest.fixture(scope="session")

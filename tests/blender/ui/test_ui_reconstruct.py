@@ -1,0 +1,197 @@
+"""A photo goes through the engine process and comes into the scene."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+
+from infinidepth_blender.engine.client import EngineClient
+from infinidepth_blender.options import ReconstructOptions
+from infinidepth_blender.reconstruction import STAGING_SUFFIX, is_complete
+from infinidepth_blender.ui.photo_jobs import PhotoJob, PhotoRequest
+from infinidepth_blender.ui.session import session
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    return write_photo(tmp_path / "in" / "street.png")
+
+
+def write_photo(path: Path, width_px: int = 96, height_px: int = 64) -> Path:
+    y, x = np.mgrid[0:height_px, 0:width_px]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.stack([x * 255 / width_px, y * 255 / height_px, (x + y) % 256], axis=-1).astype(np.uint8)
+    PillowImage.fromarray(pixels).save(path)
+    return path
+
+
+def choose(image: bpy.types.Image) -> None:
+    bpy.context.scene.infinidepth.photo = image
+
+
+def data_names() -> dict[str, list[str]]:
+    kinds = ("objects", "collections", "meshes", "cameras", "materials", "images", "scenes")
+    return {kind: [item.name for item in getattr(bpy.data, kind)] for kind in kinds}
+
+
+def test_the_active_image_becomes_a_scene(engine: bpy.types.AddonPreferences, photo: Path, tmp_path: Path) -> None:
+    scene = bpy.context.scene
+    choose(bpy.data.images.load(str(photo)))
+    size_before = (scene.render.resolution_x, scene.render.resolution_y, scene.view_settings.view_transform)
+
+    assert bpy.ops.infinidepth.reconstruct_image() == {"FINISHED"}
+
+    bundle = tmp_path / "results" / "street"
+    assert is_complete(bundle)
+    collection = bpy.data.collections["street"]
+    kinds = {obj.type for obj in collection.all_objects}
+    assert {"EMPTY", "CAMERA", "MESH", "POINTCLOUD"} <= kinds
+    assert bpy.context.active_object == bpy.data.objects["street Mesh"]
+    assert session.job is None
+    assert session.delivered is not None
+    assert session.delivered.name == "street"
+    after = (scene.render.resolution_x, scene.render.resolution_y, scene.view_settings.view_transform)
+    assert after == size_before
+    assert scene.camera is None
+
+    assert bpy.ops.infinidepth.match_scene() == {"FINISHED"}
+    assert (scene.render.resolution_x, scene.render.resolution_y) == (96, 64)
+    assert scene.camera == bpy.data.objects["street Camera"]
+
+    assert bpy.ops.infinidepth.show(what="SPLATS") == {"FINISHED"}
+    shown = {name: not bpy.data.objects[f"street {name}"].hide_render for name in ("Mesh", "Points", "Splats")}
+    assert shown == {"Mesh": False, "Points": False, "Splats": True}
+    assert bpy.ops.infinidepth.photo_mode(mode="LIT") == {"FINISHED"}
+
+
+def test_packed_photos_leave_no_temporary_files(engine: bpy.types.AddonPreferences, photo: Path) -> None:
+    image = bpy.data.images.load(str(photo))
+    image.pack()
+    photo.unlink()
+    choose(image)
+    assert bpy.ops.infinidepth.reconstruct_image() == {"FINISHED"}
+    assert "street" in bpy.data.collections
+    assert not list(Path(bpy.app.tempdir).glob("infinidepth-*"))
+
+
+def test_the_same_photo_replaces_its_bundle_and_another_of_that_name_does_not(
+    engine: bpy.types.AddonPreferences, photo: Path, tmp_path: Path
+) -> None:
+    other = write_photo(tmp_path / "elsewhere" / "street.png", 64, 96)
+    bpy.context.scene.infinidepth.make = {"points"}
+    for path in (photo, photo, other):
+        assert bpy.ops.infinidepth.reconstruct_file(filepath=str(path)) == {"FINISHED"}
+    assert sorted(folder.name for folder in (tmp_path / "results").iterdir()) == ["street", "street.001"]
+
+
+def test_a_bad_photo_is_reported_and_the_others_are_made(
+    engine: bpy.types.AddonPreferences, photo: Path, tmp_path: Path
+) -> None:
+    bad = photo.with_name("notes.jpg")
+    bad.write_text("not a photo")
+    bpy.context.scene.infinidepth.make = {"mesh"}
+    with pytest.raises(RuntimeError, match=r"notes"):
+        bpy.ops.infinidepth.reconstruct_file(
+            directory=str(photo.parent), files=[{"name": bad.name}, {"name": photo.name}]
+        )
+    assert [collection.name for collection in bpy.data.collections] == ["street"]
+    assert [folder.name for folder in (tmp_path / "results").iterdir()] == ["street"]
+    assert len(session.problems) == 1
+    assert session.problems[0].kind == "photo"
+
+
+def test_errors_leave_the_scene_untouched(engine: bpy.types.AddonPreferences, photo: Path, tmp_path: Path) -> None:
+    before = data_names()
+    truncated = photo.with_name("half.png")
+    truncated.write_bytes(photo.read_bytes()[: photo.stat().st_size // 2])
+    for filepath, message in ((truncated, "half"), (photo.with_name("nothing.jpg"), "no file")):
+        with pytest.raises(RuntimeError, match=message):
+            bpy.ops.infinidepth.reconstruct_file(filepath=str(filepath))
+    assert data_names() == before
+    assert not (tmp_path / "results").exists() or not list((tmp_path / "results").iterdir())
+
+
+def test_a_missing_engine_says_how_to_mend_it(addon: bpy.types.AddonPreferences, photo: Path, tmp_path: Path) -> None:
+    addon.engine_python = str(tmp_path / "no" / "python")
+    with pytest.raises(RuntimeError, match=r"cannot be used.*Install the engine"):
+        bpy.ops.infinidepth.reconstruct_file(filepath=str(photo))
+    assert [problem.kind for problem in session.problems] == ["runtime_missing"]
+    assert session.job is None
+
+
+def test_wrong_settings_are_refused_before_anything_starts(engine: bpy.types.AddonPreferences, photo: Path) -> None:
+    bpy.context.scene.infinidepth.make = set()
+    with pytest.raises(RuntimeError, match="Switch on Mesh"):
+        bpy.ops.infinidepth.reconstruct_file(filepath=str(photo))
+    assert session.job is None
+    assert [problem.kind for problem in session.problems] == ["options"]
+
+
+def test_a_result_can_be_opened_again(engine: bpy.types.AddonPreferences, photo: Path, tmp_path: Path) -> None:
+    bpy.context.scene.infinidepth.make = {"mesh"}
+    bpy.ops.infinidepth.reconstruct_file(filepath=str(photo))
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    assert not bpy.data.collections
+    json_path = tmp_path / "results" / "street" / "reconstruction.json"
+    assert bpy.ops.infinidepth.open_bundle(filepath=str(json_path)) == {"FINISHED"}
+    assert "street Mesh" in bpy.data.objects
+    with pytest.raises(RuntimeError, match="no finished reconstruction"):
+        bpy.ops.infinidepth.open_bundle(filepath=str(tmp_path))
+
+
+def test_splats_are_imported_and_bad_files_refused(
+    engine: bpy.types.AddonPreferences, photo: Path, tmp_path: Path
+) -> None:
+    bpy.context.scene.infinidepth.make = {"splats"}
+    bpy.ops.infinidepth.reconstruct_file(filepath=str(photo))
+    path = tmp_path / "results" / "street" / "splats.ply"
+    assert bpy.ops.infinidepth.import_splats(filepath=str(path)) == {"FINISHED"}
+    assert bpy.context.active_object.name == "splats"
+    assert len(bpy.context.active_object.data.vertices) == 500
+    before = data_names()
+    broken = tmp_path / "broken.ply"
+    broken.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(RuntimeError, match=r"broken\.ply"):
+        bpy.ops.infinidepth.import_splats(filepath=str(broken))
+    assert data_names() == before
+
+
+def test_a_cancelled_job_ends_soon_and_keeps_nothing(
+    engine: bpy.types.AddonPreferences, engine_python: Path, tiny_model: Path, photo: Path, tmp_path: Path
+) -> None:
+    options = ReconstructOptions(model=str(tiny_model), points=3_000_000, depth_size="6000x4000", device="cpu")
+    folder = tmp_path / "results" / "street"
+    with EngineClient(engine_python) as client:
+        job = PhotoJob(client, [PhotoRequest(photo, "street", folder), PhotoRequest(photo, "b", folder)], options)
+        while job.fraction == 0.0:
+            job.tick()
+            time.sleep(0.02)
+        assert job.active
+        job.cancel()
+        assert job.stage_text == "Cancelling"
+        while job.active:
+            job.tick()
+            time.sleep(0.02)
+    assert not job.results
+    assert not job.failures
+    assert not folder.exists()
+    assert not folder.with_name(folder.name + STAGING_SUFFIX).exists()
+
+
+def test_disabling_the_addon_ends_the_engine(engine: bpy.types.AddonPreferences, photo: Path) -> None:
+    import addon_utils
+
+    bpy.context.scene.infinidepth.make = {"points"}
+    bpy.ops.infinidepth.reconstruct_file(filepath=str(photo))
+    client = session.client
+    assert client is not None
+    assert client.running
+    addon_utils.disable("infinidepth_blender", default_set=True)
+    assert not client.running
+    assert session.client is None
+    addon_utils.enable("infinidepth_blender", default_set=True)
