@@ -19,13 +19,13 @@ Spacing = Literal["surface", "image"]
 """Where neighbouring samples are equally far apart in all directions: on the surface
 (area-weighted queries: circles) or in the photo (pixel grids: ellipses that project to circles)."""
 
-SPREAD = 0.6
+SPREAD = 0.65
 """Standard deviation of a disc in units of the sample spacing, the square root of the area."""
 
 THICKNESS = 0.1
 """Standard deviation along the normal in units of the disc's smaller one."""
 
-OPACITY = 0.98
+OPACITY = 0.99
 
 MAX_STRETCH = 8.0
 """Longest axis of a disc against its shortest: a sliver seen edge-on must not become a needle

@@ -9,8 +9,7 @@ intrinsic (K, row by row), extrinsic (4x4 camera-to-world, row by row) and color
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -113,7 +112,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         try:
             with partial.open("wb") as stream:
                 yield stream
-            os.replace(partial, path)
+            partial.replace(path)
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
@@ -227,6 +226,12 @@ def open_ply(path: Path) -> PlyData:
         raise SplatFileError(f"{path} is damaged: it is shorter than its header says.", remedy) from error
 
 
+def is_splat_layout(properties: Iterable[str]) -> bool:
+    """Whether a file whose vertices have these properties holds splats that `read_splats` reads."""
+    names = set(properties)
+    return "scale_0" in names and bool({"f_dc_0", "red"} & names)
+
+
 class _Table:
     """Columns of a structured array by name, as float32 blocks."""
 
@@ -322,7 +327,7 @@ def _unit_quaternions(q: NDArray[Any]) -> NDArray[np.float32]:
     length = np.sqrt(np.einsum("ni,ni->n", q, q))
     unit = q / np.where(length == 0, 1, length)[:, None]
     unit[length == 0] = (1, 0, 0, 0)
-    return unit
+    return unit.astype(np.float32, copy=False)
 
 
 def _finite_rows(gaussians: Gaussians) -> NDArray[np.bool_] | None:

@@ -1,0 +1,136 @@
+"""Frames to disk: a folder of PNG images or a video file. Needs OpenCV: the engine imports this module."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import OptionsError, OutputError
+from ..reconstruction import STAGING_SUFFIX, output_error
+
+VIDEO_CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".webm": "VP80"}
+"""What OpenCV's own wheels encode on every system: no other software is needed."""
+
+FRAME_NAME = "frame_{:04d}.png"
+_FRAME_PATTERN = re.compile(r"frame_\d{4,}\.png")
+
+WriteFrame = Callable[[NDArray[np.uint8]], None]
+
+
+def is_video(output: Path) -> bool:
+    """Whether this output is a video file, going by its name; anything without an extension is a folder.
+
+    Raises:
+        OptionsError: it is a file of a kind that cannot be written.
+    """
+    suffix = output.suffix.lower()
+    if suffix in VIDEO_CODECS:
+        return True
+    if suffix and not output.is_dir() and re.fullmatch(r"\.[a-z0-9]{2,4}", suffix):
+        raise OptionsError(
+            f"'{suffix}' is no kind of video that can be written.",
+            f"Use {', '.join(VIDEO_CODECS)}, or a name without extension for a folder of PNG images.",
+        )
+    return False
+
+
+@contextlib.contextmanager
+def frame_writer(output: Path, width_px: int, height_px: int, fps: float) -> Iterator[WriteFrame]:
+    """Takes (h, w, 3) uint8 sRGB frames and makes `output` of them, all or nothing.
+
+    In a folder that exists, only earlier frames are replaced.
+
+    Args:
+        output: A folder for PNG images, or a video file.
+        width_px, height_px: Size of every frame; even for a video.
+        fps: Frames per second of a video.
+
+    Raises:
+        OutputError: it cannot be written; what was there before stays.
+    """
+    make = _video_writer(output, width_px, height_px, fps) if is_video(output) else _image_writer(output)
+    try:
+        with make as write:
+            yield write
+    except OSError as error:
+        raise output_error(error, output) from error
+
+
+@contextlib.contextmanager
+def _image_writer(folder: Path) -> Iterator[WriteFrame]:
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file, not a folder for images.", "Choose another output.")
+    staging = folder.with_name(folder.name + STAGING_SUFFIX)
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    count = 0
+
+    def write(frame: NDArray[np.uint8]) -> None:
+        nonlocal count
+        count += 1
+        ok, data = cv2.imencode(".png", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        if not ok:
+            raise OutputError(f"Frame {count} could not be encoded as PNG.")
+        (staging / FRAME_NAME.format(count)).write_bytes(data.tobytes())
+
+    try:
+        yield write
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.iterdir():
+            if _FRAME_PATTERN.fullmatch(old.name):
+                old.unlink()
+        for frame in sorted(staging.iterdir()):
+            frame.replace(folder / frame.name)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _video_writer(path: Path, width_px: int, height_px: int, fps: float) -> Iterator[WriteFrame]:
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder, not a video file.", "Choose another output.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # OpenCV tells the container by the extension, so the mark of the unfinished file stands before it.
+    partial = path.with_name(path.stem + STAGING_SUFFIX + path.suffix)
+    partial.open("wb").close()  # permissions and space are found wanting here, with a reason
+    codec = cv2.VideoWriter.fourcc(*VIDEO_CODECS[path.suffix.lower()])
+    writer = cv2.VideoWriter(str(partial), codec, float(fps), (width_px, height_px))
+    count = 0
+
+    def write(frame: NDArray[np.uint8]) -> None:
+        nonlocal count
+        count += 1
+        writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+
+    try:
+        if not writer.isOpened():
+            raise OutputError(
+                f"{path} cannot be encoded on this machine.", "Write a folder of PNG images instead of a video."
+            )
+        yield write
+        writer.release()
+        if _frames_in(partial) < count:
+            raise OutputError(
+                f"{path} could not be written completely.", "Free some space or write PNG images instead."
+            )
+        partial.replace(path)
+    finally:
+        writer.release()
+        partial.unlink(missing_ok=True)
+
+
+def _frames_in(path: Path) -> int:
+    """Frames that the container counts; OpenCV says nothing when a disk is full."""
+    reader: Any = cv2.VideoCapture(str(path))
+    try:
+        return int(reader.get(cv2.CAP_PROP_FRAME_COUNT)) if reader.isOpened() else 0
+    finally:
+        reader.release()
