@@ -9,12 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .parallel import map_on_cores
 from .protocol import FieldScale, pixel_centres_yx
 
 SURFACE_STEP = 0.04
 """Relative step between the depths of neighbouring samples from which they belong to two surfaces."""
 
-_ROWS_PER_STRIP_PIXELS = 1 << 18
+_CHUNK = 1 << 14
+"""Coordinates evaluated at a time: what fits into a processor's cache."""
 
 
 class GridField:
@@ -74,7 +76,13 @@ class GridField:
 
     def disparity_and_gradient(self, coords_yx: Tensor) -> tuple[Tensor, Tensor]:
         """(N,) disparity and its (N, 2) derivative by (y, x)."""
-        coords = coords_yx.detach().to("cpu", torch.float64).clamp(-1, 1)
+        parts = map_on_cores(self._evaluate, coords_yx.detach().cpu().split(_CHUNK))
+        answer = torch.cat(parts).to(coords_yx)
+        return answer[:, 0].contiguous(), answer[:, 1:].contiguous()
+
+    def _evaluate(self, coords_yx: Tensor) -> Tensor:
+        """(N, 3) float64: disparity and its derivative by y and x."""
+        coords = coords_yx.double().clamp(-1, 1)
         y, x = _nearest(coords[:, 0], self._height), _nearest(coords[:, 1], self._width)
         nearest = self._at(y.nearest, x.nearest)
         beside, below = self._at(y.nearest, x.towards), self._at(y.towards, x.nearest)
@@ -102,14 +110,13 @@ class GridField:
         value = nearest + along_x * x_slope + along_y * y_slope + along_x * along_y * twist
         by_y = (y_slope + along_x * twist) * y.sign * (self._height / 2)
         by_x = (x_slope + along_y * twist) * x.sign * (self._width / 2)
-        gradient = torch.stack([by_y, by_x], dim=1)
-        return value.to(coords_yx), gradient.to(coords_yx)
+        return torch.stack([value, by_y, by_x], dim=1)
 
     def disparity_grid(self, height: int, width: int) -> Tensor:
         """(height, width) disparity at the pixel centres."""
-        rows = max(1, _ROWS_PER_STRIP_PIXELS // width)
-        coords = pixel_centres_yx(height, width)
-        return torch.cat([self.disparity(part) for part in coords.split(rows * width)]).view(height, width)
+        if (height, width) == (self._height, self._width):
+            return self._disparity.view(height, width).clone()
+        return self.disparity(pixel_centres_yx(height, width)).view(height, width)
 
     def sky_grid(self, height: int, width: int) -> Tensor:
         """(height, width) 1 where the nearest sample is sky, else 0."""

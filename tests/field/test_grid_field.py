@@ -37,8 +37,10 @@ def test_any_grid_of_a_plane_is_exact() -> None:
 
 def test_the_samples_themselves_come_back() -> None:
     depth = np.random.default_rng(0).uniform(1, 9, (12, 17)).astype(np.float32)
-    grid = GridField(depth).disparity_grid(12, 17)
-    np.testing.assert_allclose(1 / grid.numpy(), depth, rtol=1e-5)
+    field = GridField(depth)
+    np.testing.assert_allclose(1 / field.disparity_grid(12, 17).numpy(), depth, rtol=1e-5)
+    points = field.disparity(pixel_centres_yx(12, 17)).view(12, 17)
+    np.testing.assert_allclose(1 / points.numpy(), depth, rtol=1e-5)
 
 
 def test_no_point_floats_between_two_surfaces() -> None:
@@ -91,6 +93,11 @@ def test_maps_of_one_row_or_column(shape: tuple[int, int]) -> None:
     value, gradient = GridField(np.full(shape, 2.0)).disparity_and_gradient(torch.rand(50, 2) * 2 - 1)
     torch.testing.assert_close(value, torch.full((50,), 0.5))
     assert torch.equal(gradient, torch.zeros(50, 2))
+
+
+def test_no_coordinates_give_no_answers() -> None:
+    value, gradient = GridField(np.ones((3, 4))).disparity_and_gradient(torch.zeros(0, 2))
+    assert (value.shape, gradient.shape) == ((0,), (0, 2))
 
 
 def test_wrong_shapes_are_refused() -> None:

@@ -239,3 +239,9 @@ def test_memory_errors_are_recognised() -> None:
     assert is_out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"))
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA"))
     assert not is_out_of_memory(RuntimeError("shape mismatch"))
+
+
+def test_no_coordinates_give_no_answers(field: NetworkField) -> None:
+    assert field.disparity(torch.zeros(0, 2)).shape == (0,)
+    value, gradient = field.disparity_and_gradient(torch.zeros(0, 2))
+    assert (value.shape, gradient.shape) == ((0,), (0, 2))
