@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +17,6 @@ from .camera import depth_range, make_camera, rig_rotation
 from .materials import PhotoMode, photo_material
 from .mesh import mesh_from_arrays
 from .pointcloud import make_points
-from .saved import remember
 from .saved import remember
 from .splats import make_splats
 
@@ -239,7 +239,8 @@ def _set_hidden(obj: bpy.types.Object, hidden: bool) -> None:
     obj.hide_render = hidden
     for scene in obj.users_scene:
         for layer in scene.view_layers:
-            if layer.objects.get(obj.name) is not None:
+            # Asking the layer first would not do: it does not know objects that were just linked.
+            with contextlib.suppress(RuntimeError):  # a layer that leaves the photo's collection out
                 obj.hide_set(hidden, view_layer=layer)
 
 

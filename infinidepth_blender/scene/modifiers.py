@@ -14,8 +14,21 @@ def add_nodes_modifier(
     modifier = obj.modifiers.new(name, "NODES")
     modifier.node_group = group
     for key, value in (inputs or {}).items():
-        modifier[input_identifier(group, key)] = value
+        set_modifier_input(modifier, key, value)
     return modifier
+
+
+def set_modifier_input(modifier: bpy.types.NodesModifier, name: str, value: Any) -> None:
+    """Sets an input of a geometry-nodes modifier by its visible name.
+
+    Raises:
+        KeyError: the modifier has no input of that name.
+    """
+    identifier = input_identifier(modifier.node_group, name)
+    if hasattr(modifier, "properties"):  # from Blender 5.2
+        getattr(modifier.properties.inputs, identifier).value = value
+    else:
+        modifier[identifier] = value
 
 
 def input_identifier(group: bpy.types.NodeTree, name: str) -> str:

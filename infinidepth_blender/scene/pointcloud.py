@@ -10,7 +10,7 @@ from ..camera import cam_to_blender
 from ..reconstruction import PointArrays
 from .attributes import flat_float, set_attribute, srgb_to_scene_linear
 from .materials import COLOR_ATTRIBUTE, points_material
-from .modifiers import add_nodes_modifier, input_identifier
+from .modifiers import add_nodes_modifier, set_modifier_input
 from .nodes import NodeTree, new_group
 
 RADIUS_ATTRIBUTE = "radius"
@@ -127,6 +127,5 @@ def _size_group() -> bpy.types.NodeTree:
 
 def set_point_size(points: bpy.types.Object, size: float) -> None:
     """Sets the factor on the drawn radius of a point cloud made by `make_points`."""
-    modifier = points.modifiers["Point Size"]
-    modifier[input_identifier(modifier.node_group, SIZE_INPUT)] = size
+    set_modifier_input(points.modifiers["Point Size"], SIZE_INPUT, size)
     points.update_tag()
