@@ -98,9 +98,11 @@ def decode_with_pillow(path: Path) -> DecodedPhoto:
             notes = _check_frames(path, image)
             try:
                 image.load()
+                return _convert(path, image, notes)
+            except UnknownFormatError:
+                raise
             except (OSError, SyntaxError, ValueError, struct.error, EOFError, IndexError, KeyError) as error:
                 raise _damaged(path, error) from error
-            return _convert(path, image, notes)
 
 
 def _formats(path: Path) -> list[str]:
