@@ -93,7 +93,8 @@ def sharpen(
 
     Returns:
         disparity: (h, w) float32, changed only at `Edges.adrift` of the input.
-        edges: The single links that separate the surfaces afterwards; nothing is adrift.
+        edges: The single links that separate the surfaces afterwards, and the vertices
+            that were adrift before.
     """
     found = find_edges(disparity, valid, edge_step)
     result = np.array(disparity, dtype=np.float32)
@@ -105,7 +106,7 @@ def sharpen(
         result[at] = planes.nearest_side(result[at])
     right = _torn_links(result, valid, edge_step, SPANS[:1])
     down = np.ascontiguousarray(_torn_links(result.T, valid.T, edge_step, SPANS[:1]).T)
-    return result, Edges(right, down, np.zeros(valid.shape, bool))
+    return result, Edges(right, down, found.adrift)
 
 
 def side_planes_at(

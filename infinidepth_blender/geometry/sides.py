@@ -12,10 +12,13 @@ _NEAR_RADIUS = 3
 _RAY_STEPS = (5, 7, 9)
 _RAYS = ((0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1))
 _OFFSETS_YX = np.array(
-    [(y, x) for y in range(-_NEAR_RADIUS, _NEAR_RADIUS + 1) for x in range(-_NEAR_RADIUS, _NEAR_RADIUS + 1)]
-    + [(y * step, x * step) for step in _RAY_STEPS for y, x in _RAYS]
+    sorted(
+        [(y, x) for y in range(-_NEAR_RADIUS, _NEAR_RADIUS + 1) for x in range(-_NEAR_RADIUS, _NEAR_RADIUS + 1)]
+        + [(y * step, x * step) for step in _RAY_STEPS for y, x in _RAYS],
+        key=lambda offset: offset[0] ** 2 + offset[1] ** 2,
+    )
 )
-_REACH = int(_OFFSETS_YX.max())
+"""(n, 2) the neighbourhood of a pixel, the closest first."""
 _DISTANCE = np.abs(_OFFSETS_YX).max(axis=1)
 _RINGS = tuple(np.flatnonzero(distance >= _DISTANCE) for distance in (3, 2, 1))
 _SLOPE_RIDGE = 0.05
@@ -78,10 +81,16 @@ def fit_side_planes(
     with np.errstate(invalid="ignore"):
         is_near = trusted & (values >= split) & ~(values > split + 2 * half)
     is_far = trusted & (values < split) & (values >= split - 2 * half)
-    near = _fit_planes(values, is_near)
+    near = _fit_planes(values, _one_surface(values, is_near, edge_step))
     far = near.copy()
-    far[two] = _fit_planes(values[two], is_far[two])
+    far[two] = _fit_planes(values[two], _one_surface(values[two], is_far[two], edge_step))
     return SidePlanes(near, far)
+
+
+def _one_surface(values: NDArray[np.float32], chosen: NDArray[np.bool_], edge_step: float) -> NDArray[np.bool_]:
+    """Of the chosen pixels those that one surface through the closest of them can reach."""
+    closest = np.take_along_axis(values, chosen.argmax(axis=1)[:, None], axis=1)
+    return chosen & (np.abs(values - closest) <= edge_step * (1 + _DISTANCE) * closest)
 
 
 def _range(values: NDArray[np.float32], chosen: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

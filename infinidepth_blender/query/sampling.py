@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from ..camera import Camera
 from ..field.protocol import DepthField
-from ..geometry.edges import disparity_of, sharpen, side_planes_at
+from ..geometry.edges import Edges, disparity_of, sharpen, side_planes_at
 from ..geometry.mesh import plane_normals, surface_gradient
 from ..geometry.sides import SidePlanes
 from ..reconstruction import FLAG_VALID
@@ -123,11 +123,11 @@ def sample_surface(
         chunk = slice(start, start + len(drawn.cell))
         coords = drawn.coords_yx
         disparity, normals = _ask(field, coords, camera)
-        cells.put_on_surface(drawn, disparity, normals)
+        seen_share = cells.put_on_surface(drawn, disparity, normals)
         result.coords_yx[chunk] = coords
         result.depth_m[chunk] = 1 / disparity
         result.normals_cam[chunk] = normals
-        result.area_m2[chunk] = cells.area_share[drawn.cell] * (cells.total / n)
+        result.area_m2[chunk] = seen_share * cells.area_share[drawn.cell] * (cells.total / n)
         result.confidence[chunk] = grid.confidence.ravel()[drawn.cell]
         if progress:
             progress(chunk.stop / n)
@@ -198,7 +198,7 @@ class SurfaceCells:
         valid = (grid.flags & FLAG_VALID) > 0
         disparity, edges = sharpen(disparity_of(grid.depth_m, valid), valid, edge_step)
         slope_x, slope_y = surface_gradient(disparity, valid, edges)
-        zone = _edge_zone(edges.right, edges.down, valid)
+        zone = _edge_zone(edges, valid)
         sides = side_planes_at(disparity, valid, edges, zone, edge_step)
         edge_row = np.full(height * width, -1, np.int32)
         edge_row[zone.ravel()] = np.arange(len(sides.near))
@@ -235,17 +235,24 @@ class SurfaceCells:
         coords = np.stack([(row + 0.5 + dy) / height * 2 - 1, (col + 0.5 + dx) / width * 2 - 1], axis=1)
         return Drawn(cell, dx, dy, coords.astype(np.float32))
 
-    def put_on_surface(self, drawn: Drawn, disparity: NDArray[np.float32], normals: NDArray[np.float32]) -> None:
+    def put_on_surface(
+        self, drawn: Drawn, disparity: NDArray[np.float32], normals: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
         """Moves samples at edges onto the nearer of the two surfaces there, in place.
 
         What the field says decides which surface that is, and stays as it is where it
         lies on that surface within the tolerance; the normal is always the surface's.
+
+        Returns:
+            (K,) area that each sample stands for over what its pixel says. It is 1 but
+            where a sample lies on the other of the two surfaces than its pixel's centre.
         """
+        share = np.ones(len(drawn.cell), np.float32)
         row = self.edge_row[drawn.cell]
         lost = ~(np.isfinite(disparity) & (disparity > 0))
         at_edge = np.flatnonzero((row >= 0) | lost)
         if not len(at_edge):
-            return
+            return share
         row, cell = row[at_edge], drawn.cell[at_edge]
         offsets = np.stack([np.ones(len(at_edge)), drawn.dx[at_edge], drawn.dy[at_edge]], axis=1)
         own = np.stack([a.ravel()[cell] for a in (self.disparity, self.slope_x, self.slope_y)], axis=1)
@@ -262,10 +269,25 @@ class SurfaceCells:
         target = on_plane[side, k]
         keep = ~lost[at_edge] & (np.abs(asked - target) <= self.tolerance * target)
         disparity[at_edge] = np.where(keep, asked, target)
-        x_px = (drawn.coords_yx[at_edge, 1] + 1) / 2 * self.camera.width_px
-        y_px = (drawn.coords_yx[at_edge, 0] + 1) / 2 * self.camera.height_px
+        # In float64, as the camera's centre may be far outside a crop.
+        x_px = (drawn.coords_yx[at_edge, 1].astype(np.float64) + 1) / 2 * self.camera.width_px
+        y_px = (drawn.coords_yx[at_edge, 0].astype(np.float64) + 1) / 2 * self.camera.height_px
         chosen = planes[side, k]
         normals[at_edge] = plane_normals(target, chosen[:, 1], chosen[:, 2], x_px, y_px, self.camera)
+        other = np.abs(target - own[:, 0]) > 2 * self.tolerance * own[:, 0]
+        # The pixel was weighted by its own surface's area; the two go with the cube of the distance
+        # and the length of the area vector, which is the disparity over the cosine.
+        lengths = [
+            np.sqrt(
+                (self.camera.fx_px * p[:, 1]) ** 2
+                + (self.camera.fy_px * p[:, 2]) ** 2
+                + (p[:, 0] - (x_px - self.camera.cx_px) * p[:, 1] - (y_px - self.camera.cy_px) * p[:, 2]) ** 2
+            )
+            for p in (chosen, own)
+        ]
+        ratio = lengths[0] / lengths[1] * (own[:, 0] / target) ** 3
+        share[at_edge] = np.where(other, ratio, 1)
+        return share
 
 
 def _weights(
@@ -308,22 +330,25 @@ def _inverse_density(q: NDArray[np.float64], slope: NDArray[np.float64]) -> NDAr
     return np.where(flat, q - 0.5, s)
 
 
-def _edge_zone(right: NDArray[np.bool_], down: NDArray[np.bool_], valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(h, w) valid pixels with a torn link, or a missing pixel, in one of the squares of four around them."""
-    torn = np.zeros(valid.shape, bool)
-    gap_right = right | (valid[:, 1:] != valid[:, :-1])
-    gap_down = down | (valid[1:] != valid[:-1])
-    patch = gap_right[1:] | gap_right[:-1] | gap_down[:, 1:] | gap_down[:, :-1]
-    torn[1:, 1:] |= patch
-    torn[1:, :-1] |= patch
-    torn[:-1, 1:] |= patch
-    torn[:-1, :-1] |= patch
-    if min(valid.shape) == 1:
-        torn[:, 1:] |= gap_right
-        torn[:, :-1] |= gap_right
-        torn[1:] |= gap_down
-        torn[:-1] |= gap_down
-    return torn & valid
+def _edge_zone(edges: Edges, valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(h, w) valid pixels around which the field may lie between two surfaces.
+
+    These are the pixels adrift and those around them, and the corners of every square of
+    four pixels with a torn link or a missing pixel.
+    """
+    gap_right = edges.right | (valid[:, 1:] != valid[:, :-1])
+    gap_down = edges.down | (valid[1:] != valid[:-1])
+    beside = Edges(gap_right, gap_down, edges.adrift).touched()
+    square = gap_right[1:] | gap_right[:-1] | gap_down[:, 1:] | gap_down[:, :-1]
+    for rows in (slice(1, None), slice(None, -1)):
+        for cols in (slice(1, None), slice(None, -1)):
+            beside[rows, cols] |= square
+    around = np.pad(edges.adrift, 1)
+    height, width = valid.shape
+    for dy in range(3):
+        for dx in range(3):
+            beside |= around[dy : dy + height, dx : dx + width]
+    return beside & valid
 
 
 def _ask(

@@ -1,0 +1,100 @@
+"""Depth steps are found; steep floors, creases and outliers are none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from infinidepth_blender.geometry.edges import disparity_of, edge_mask, find_edges, sharpen
+
+HEIGHT, WIDTH = 60, 80
+ALL = np.ones((HEIGHT, WIDTH), bool)
+
+
+def floor_to_the_horizon() -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Disparity grows linearly below row 20; the last rows before it step by factors."""
+    rows = np.arange(HEIGHT)[:, None] - 20.3
+    disparity = np.where(rows > 0, rows * 0.01, 0) * np.ones(WIDTH)
+    return disparity.astype(np.float32), disparity > 0
+
+
+def step_edge(ratio: float, ramp_px: int = 1) -> NDArray[np.float32]:
+    """Depth 2 on the left, 2 * ratio on the right, `ramp_px` links in between."""
+    along = np.clip((np.arange(WIDTH) - 40) / ramp_px, 0, 1)
+    disparity = 0.5 * (1 - along) + 0.5 / ratio * along
+    return np.broadcast_to(disparity, (HEIGHT, WIDTH)).astype(np.float32)
+
+
+def test_a_floor_stays_whole_up_to_the_horizon() -> None:
+    disparity, valid = floor_to_the_horizon()
+    edges = find_edges(disparity, valid, 0.04)
+    assert not edges.right.any()
+    assert not edges.down.any()
+    assert not edges.adrift.any()
+
+
+def test_a_box_on_that_floor_is_cut_out() -> None:
+    disparity, valid = floor_to_the_horizon()
+    disparity[10:50, 30:50] = 0.3
+    valid = disparity > 0
+    edges = find_edges(disparity, valid, 0.04)
+    # Its sides hide the floor behind; its foot at row 50 stands on it.
+    assert edges.right[25:45, [29, 49]].all()
+    assert not edges.right[25:45, 31:48].any()
+    assert not edges.down[49, 30:50].any()
+
+
+@pytest.mark.parametrize("ratio", [1.06, 1.2, 2.0, 20.0])
+def test_sharp_steps_are_cut_at_one_link(ratio: float) -> None:
+    edges = find_edges(step_edge(ratio), ALL, 0.04)
+    assert edges.right[:, 40].all()
+    assert edges.right.sum() == HEIGHT
+    assert not edges.down.any()
+
+
+@pytest.mark.parametrize(("ratio", "ramp_px"), [(1.2, 2), (1.5, 4), (1.5, 8), (3.0, 10)])
+def test_ramps_become_steps(ratio: float, ramp_px: int) -> None:
+    sharp, edges = sharpen(step_edge(ratio, ramp_px), ALL, 0.04)
+    off = np.minimum(np.abs(sharp / 0.5 - 1), np.abs(sharp / (0.5 / ratio) - 1))
+    assert off.max() < 0.01
+    assert np.all(edges.right.sum(axis=1) == 1)
+
+
+def test_scale_and_one_outlier_change_nothing_elsewhere() -> None:
+    depth = 1 / step_edge(1.5)
+    expected = edge_mask(depth, ALL, 0.04)
+    np.testing.assert_array_equal(edge_mask(depth * 1000, ALL, 0.04), expected)
+    depth[10, 10] = 1e6
+    mask = edge_mask(depth, ALL, 0.04)
+    mask[9:12, 9:12] = False
+    np.testing.assert_array_equal(mask, expected)
+
+
+def test_a_lone_outlier_returns_to_its_surface() -> None:
+    disparity = step_edge(1.5).copy()
+    disparity[30, 20] = 0.01
+    sharp, edges = sharpen(disparity, ALL, 0.04)
+    assert sharp[30, 20] == pytest.approx(0.5, rel=0.01)
+    assert not edges.right[:, :39].any()
+
+
+def test_a_thin_pole_is_no_ramp() -> None:
+    disparity = np.full((HEIGHT, WIDTH), 0.1, np.float32)
+    disparity[:, 40] = 0.5
+    sharp, edges = sharpen(disparity, ALL, 0.04)
+    np.testing.assert_array_equal(sharp, disparity)
+    assert edges.right[:, [39, 40]].all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1), (2, 2), (3, 40)])
+def test_small_grids(shape: tuple[int, int]) -> None:
+    valid = np.ones(shape, bool)
+    sharp, edges = sharpen(np.full(shape, 0.5, np.float32), valid, 0.04)
+    assert sharp.shape == shape
+    assert not edges.touched().any()
+
+
+def test_disparity_is_zero_without_depth() -> None:
+    depth = np.array([[2.0, 1e10]], np.float32)
+    np.testing.assert_array_equal(disparity_of(depth, np.array([[True, False]])), [[0.5, 0]])
