@@ -81,9 +81,9 @@ def find_edges(disparity: NDArray[np.float32], valid: NDArray[np.bool_], edge_st
         edge_step: Relative depth step that counts; over k links, `edge_step * sqrt(k)`.
     """
     disparity = np.asarray(disparity, dtype=np.float32)
-    right = _torn_links(disparity, valid, edge_step, SPANS)
-    down = _torn_links(disparity.T, valid.T, edge_step, SPANS).T
-    return Edges(right, np.ascontiguousarray(down), _adrift(disparity, valid, right, down))
+    right = _tears(disparity, valid, edge_step, SPANS)
+    down = _tears(disparity.T, valid.T, edge_step, SPANS).T
+    return Edges(right != 0, np.ascontiguousarray(down != 0), _adrift(valid, right, down))
 
 
 def sharpen(
@@ -104,8 +104,8 @@ def sharpen(
         at = rows[start : start + CHUNK], cols[start : start + CHUNK]
         planes = fit_side_planes(disparity, solid, *at, edge_step)
         result[at] = planes.nearest_side(result[at])
-    right = _torn_links(result, valid, edge_step, SPANS[:1])
-    down = np.ascontiguousarray(_torn_links(result.T, valid.T, edge_step, SPANS[:1]).T)
+    right = _tears(result, valid, edge_step, SPANS[:1]) != 0
+    down = np.ascontiguousarray(_tears(result.T, valid.T, edge_step, SPANS[:1]).T != 0)
     return result, Edges(right, down, found.adrift)
 
 
@@ -122,12 +122,12 @@ def side_planes_at(
     return SidePlanes(np.concatenate([p.near for p in parts]), np.concatenate([p.far for p in parts]))
 
 
-def _torn_links(
+def _tears(
     disparity: NDArray[np.float32], valid: NDArray[np.bool_], edge_step: float, spans: tuple[int, ...]
-) -> NDArray[np.bool_]:
-    """(h, w - 1): the links along rows that are part of a step."""
+) -> NDArray[np.int8]:
+    """(h, w - 1): 1 or -1 at links along rows that belong to a step towards or away from the camera, else 0."""
     height, width = disparity.shape
-    torn = np.zeros((height, max(width - 1, 0)), bool)
+    torn = np.zeros((height, max(width - 1, 0)), np.int8)
     if width < 2:
         return torn
     there = valid[:, 1:] & valid[:, :-1]
@@ -137,7 +137,7 @@ def _torn_links(
         if width - 1 < span:
             break
         # What shorter spans have explained already must not be found again.
-        left_over = np.where(torn, 0, step) if span > 1 else step
+        left_over = np.where(torn != 0, 0, step) if span > 1 else step
         n = width - span
         change = left_over[:, :n].copy()
         for k in range(1, span):
@@ -148,9 +148,12 @@ def _torn_links(
         found = whole & (excess > edge_step * np.sqrt(span) * smaller)
         if not found.any():
             continue
+        # The ramp runs from the first to the last of the span's steep links.
+        steep = np.stack([left_over[:, k : k + n] * change >= 0.5 / span * change * change for k in range(span)])
+        ramp = np.logical_or.accumulate(steep) & np.logical_or.accumulate(steep[::-1])[::-1] & found
+        sign = np.sign(change).astype(np.int8)
         for k in range(span):
-            link = left_over[:, k : k + n]
-            torn[:, k : k + n] |= found & (link * change >= 0.5 / span * change * change)
+            np.copyto(torn[:, k : k + n], sign, where=ramp[k])
     return torn
 
 
@@ -202,19 +205,13 @@ def _running_median(
     return median, whole
 
 
-def _adrift(
-    disparity: NDArray[np.float32], valid: NDArray[np.bool_], right: NDArray[np.bool_], down: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
+def _adrift(valid: NDArray[np.bool_], right: NDArray[np.int8], down: NDArray[np.int8]) -> NDArray[np.bool_]:
     """Vertices inside a ramp (torn on both sides, in the same direction) and lone outliers."""
-    adrift = np.zeros(valid.shape, bool)
-    rising = np.diff(disparity, axis=1) > 0
-    same = right[:, 1:] & right[:, :-1] & (rising[:, 1:] == rising[:, :-1])
-    adrift[:, 1:-1] |= same
-    rising = np.diff(disparity, axis=0) > 0
-    same = down[1:] & down[:-1] & (rising[1:] == rising[:-1])
-    adrift[1:-1] |= same
-    alone = np.zeros((valid.shape[0] + 2, valid.shape[1] + 2), bool)
-    torn_right = np.pad(right, ((0, 0), (1, 1)), constant_values=True)
-    torn_down = np.pad(down, ((1, 1), (0, 0)), constant_values=True)
+    inside = np.zeros(valid.shape, bool)
+    inside[:, 1:-1] |= (right[:, 1:] != 0) & (right[:, 1:] == right[:, :-1])
+    inside[1:-1] |= (down[1:] != 0) & (down[1:] == down[:-1])
+    # Links beyond the border count as torn, but a vertex without any link is no outlier.
+    torn_right = np.pad(right != 0, ((0, 0), (1, 1)), constant_values=True)
+    torn_down = np.pad(down != 0, ((1, 1), (0, 0)), constant_values=True)
     alone = torn_right[:, 1:] & torn_right[:, :-1] & torn_down[1:] & torn_down[:-1]
-    return (adrift | alone) & valid
+    return (inside | (alone & (valid.size > 1))) & valid

@@ -36,7 +36,7 @@ from .hilbert import codes_of_grid, positions_along
 from .surface import surface_normals
 
 GRID_SIDE_PX = 1024
-"""Longer side of the grid that the areas are measured on, where none is given."""
+"""Most pixels along the longer side of the grid that the areas are measured on, where none is given."""
 MAX_GRID_PIXELS = 4 << 20
 CHUNK = 1 << 18
 """Samples at a time."""
@@ -96,7 +96,7 @@ def sample_surface(
         seed: The same seed gives the same samples.
         edge_step: Relative depth step between pixels that separates two surfaces.
         grid: A depth map of the same field; None, or one too large to be worth it: a map
-            of `GRID_SIDE_PX` is made.
+            of at most `GRID_SIDE_PX` is made.
         grazing_cap_deg: Surfaces seen at a flatter angle get no more samples per pixel
             than at this one, so that a sliver does not eat the budget; None: no limit.
         far_cap: Likewise for pixels further away than this many median depths; None: no limit.
@@ -106,7 +106,7 @@ def sample_surface(
         N samples; none if there is no surface at all.
     """
     if grid is None or grid.depth_m.size > MAX_GRID_PIXELS:
-        factor = GRID_SIDE_PX / max(camera.width_px, camera.height_px)
+        factor = min(1.0, GRID_SIDE_PX / max(camera.width_px, camera.height_px))
         size = (max(1, round(side * factor)) for side in (camera.width_px, camera.height_px))
         grid = depth_grid(field, camera, *size, edge_step=edge_step)
     cells = SurfaceCells.from_depth(grid, camera, edge_step, grazing_cap_deg, far_cap)
