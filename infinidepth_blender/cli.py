@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 from .commands import info, models, reconstruct
 from .commands.context import Context
-from .errors import Cancelled, DepthFileError, InfiniDepthError, ModelError, OptionsError
+from .errors import Cancelled, InfiniDepthError, OptionsError
 from .options import DEFAULT_PARTS, Device, MeshKind, Part, ReconstructOptions
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None, *, context: Context | None = None) -
     try:
         with _stop_signals():
             return arguments.run(arguments, context or Context())
-    except (OptionsError, ModelError, DepthFileError) as error:
+    except OptionsError as error:
         return _complain(error, EXIT_USAGE)
     except Cancelled:
         return _complain("Stopped.", EXIT_INTERRUPTED)

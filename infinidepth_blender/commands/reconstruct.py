@@ -13,7 +13,7 @@ from ..batch import BatchItem, plan_batch
 from ..engine.blend import blend_command, write_blend_file
 from ..engine.client import EngineClient, error_of
 from ..engine.protocol import Done, Failed, Progress, Stopped, Warned
-from ..errors import Cancelled, DepthFileError, InfiniDepthError, OptionsError, RuntimeMissingError
+from ..errors import Cancelled, InfiniDepthError, ModelError, OptionsError, RuntimeMissingError
 from ..options import DEFAULT_PARTS, Part, ReconstructOptions
 from ..reconstruction import output_error
 from .context import Context
@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     """Runs the command; 0: all photos are done, 1: some failed.
 
     Raises:
-        OptionsError, ModelError, DepthFileError: the arguments make no sense; nothing was done.
+        OptionsError: the arguments make no sense; nothing was done.
         OutputError: the output folder cannot be made.
         RuntimeMissingError: `blend` was asked and there is no Blender.
     """
@@ -62,17 +62,19 @@ def options_of(arguments: argparse.Namespace) -> ReconstructOptions:
     """The options that the arguments say, with all files absolute.
 
     Raises:
-        OptionsError: a value is out of range, or two contradict each other.
-        ModelError: there is no such model.
-        DepthFileError: the depth file does not exist.
+        OptionsError: a value is out of range, two contradict each other, or a file does not exist.
     """
     prompt = arguments.depth_prompt.expanduser().absolute() if arguments.depth_prompt else None
     if prompt and not prompt.is_file():
-        raise DepthFileError(f"The depth file {prompt} does not exist.", "Check the spelling.")
+        raise OptionsError(f"The depth file {prompt} does not exist.", "Check the spelling.")
     parts: list[Part] = [part.strip() for part in arguments.make.split(",") if part.strip()]  # type: ignore[misc]
+    try:
+        model = resolve_model(arguments.model)
+    except ModelError as error:
+        raise OptionsError(error.message, error.remedy) from error
     return ReconstructOptions(
         make=tuple(dict.fromkeys(parts)),
-        model=resolve_model(arguments.model),
+        model=model,
         depth_size=arguments.depth_size,
         points=arguments.points,
         mesh_size=arguments.mesh_size,

@@ -102,7 +102,7 @@ class JsonReporter:
     def failed(self, path: Path, error: InfiniDepthError) -> None:
         """See `Reporter`."""
         self._print("failed", photo=str(path), error=error.to_json())
-        print(f"{path}: {error}", file=sys.stderr, flush=True)
+        print(_reason(path, error), file=sys.stderr, flush=True)
 
     def end(self, counts: dict[str, int]) -> None:
         """See `Reporter`."""
@@ -162,7 +162,7 @@ class TextReporter:
 
     def failed(self, path: Path, error: InfiniDepthError) -> None:
         """See `Reporter`."""
-        self._line(f"{path}: {error}")
+        self._line(_reason(path, error))
 
     def end(self, counts: dict[str, int]) -> None:
         """See `Reporter`."""
@@ -179,3 +179,8 @@ class TextReporter:
         print(text, file=sys.stderr, flush=True)
         if self._bar is not None:
             self._bar.refresh()
+
+
+def _reason(path: Path, error: InfiniDepthError) -> str:
+    text = str(error)
+    return text if str(path) in text else f"{path}: {text}"

@@ -309,7 +309,7 @@ class _Worker:
             ) from error
         worker = cls(process, events)
         for target in (worker._read_errors, worker._read_events):
-            thread = threading.Thread(target=target, name="infinidepth-engine", daemon=True)
+            thread = threading.Thread(target=target, name=f"infinidepth-engine-{process.pid}", daemon=True)
             worker.threads.append(thread)
             thread.start()
         return worker
