@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any, cast
 
 import cv2
@@ -84,6 +85,38 @@ def linear_to_srgb(linear: NDArray[Any]) -> NDArray[np.uint8]:
         encoded = np.where(strip <= 0.0031308, 12.92 * strip, 1.055 * np.power(strip, 1 / 2.4) - 0.055)
         out[top : top + rows] = np.rint(encoded * 255)
     return out
+
+
+REC709_XY = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
+"""CIE xy of the red, green and blue primaries and the white of sRGB."""
+_BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+
+
+def to_rec709(chromaticities: Sequence[float]) -> NDArray[np.float64] | None:
+    """The (3, 3) matrix from linear RGB of other primaries, such as ACES, to that of sRGB.
+
+    Args:
+        chromaticities: CIE x and y of red, green, blue and white, as OpenEXR stores them.
+
+    Returns:
+        The matrix, white adapted by Bradford's method; None if there is nothing to convert.
+    """
+    if len(chromaticities) != 8 or np.allclose(chromaticities, REC709_XY, atol=2e-3):
+        return None
+    source, source_white = _rgb_to_xyz(chromaticities)
+    target, target_white = _rgb_to_xyz(REC709_XY)
+    gain = (_BRADFORD @ target_white) / (_BRADFORD @ source_white)
+    adapt = np.linalg.solve(_BRADFORD, gain[:, None] * _BRADFORD)
+    return np.linalg.solve(target, adapt @ source)
+
+
+def _rgb_to_xyz(chromaticities: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(3, 3) matrix from linear RGB to CIE XYZ, and the XYZ of white with Y = 1."""
+    xy = np.asarray(chromaticities, dtype=np.float64).reshape(4, 2)
+    xyz = np.column_stack([xy, 1 - xy.sum(axis=1)])
+    white = xyz[3] / xyz[3, 1]
+    primaries = xyz[:3].T
+    return primaries * np.linalg.solve(primaries, white), white
 
 
 def fill_transparent(pixels: NDArray[np.uint8], opaque: NDArray[np.bool_]) -> None:

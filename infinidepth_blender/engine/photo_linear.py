@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import PhotoError
-from .photo_color import linear_to_srgb
+from .photo_color import REC709_XY, linear_to_srgb, to_rec709
 from .photo_pillow import DecodedPhoto, check_size
 
 _MAX_LINEAR_PIXELS = 1 << 28
@@ -25,7 +25,8 @@ def decode_exr(path: Path) -> DecodedPhoto:
     """Reads an OpenEXR picture: RGB, RGBA or Y, half or float, scan lines or tiles, layers or parts.
 
     Of several layers the one named Combined, Beauty or the like is used, else the first.
-    Alpha in OpenEXR is multiplied into the colour; it is divided out again.
+    Alpha in OpenEXR is multiplied into the colour; it is divided out again. Other primaries
+    than those of sRGB (ACES, say) are converted where the file names them.
 
     Raises:
         PhotoError: it is damaged, deep, has no colour, or the engine has no OpenEXR.
@@ -44,7 +45,11 @@ def decode_exr(path: Path) -> DecodedPhoto:
         if pixels.shape != (data[3] - data[1] + 1, data[2] - data[0] + 1):
             raise PhotoError(f"{path.name} has subsampled channels, which are not read.", "Save it as RGB.")
         planes.append(_to_display(pixels, data, display))
-    return _finish(planes[:3] if len(planes) >= 3 else planes[:1], planes[-1] if len(planes) in (2, 4) else None)
+    alpha = planes.pop() if len(planes) in (2, 4) else None
+    matrix = to_rec709(header.get("chromaticities", REC709_XY)) if len(planes) == 3 else None
+    if matrix is not None:
+        planes = [sum(np.float32(m) * plane for m, plane in zip(row, planes, strict=True)) for row in matrix]
+    return _finish(planes, alpha)
 
 
 def decode_float_image(path: Path) -> DecodedPhoto:

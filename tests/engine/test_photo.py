@@ -372,6 +372,21 @@ def test_exr_alpha_and_windows(tmp_path: Path, picture: np.ndarray) -> None:
     assert worst(photo.pixels_srgb[5:HEIGHT], picture[5:]) <= 1
 
 
+def test_exr_in_aces_primaries(tmp_path: Path) -> None:
+    """ACEScg: white stays white, and (0.18, 0.36, 0.09) becomes what the published AP1 to sRGB matrix says."""
+    acescg = (0.713, 0.293, 0.165, 0.830, 0.128, 0.044, 0.32168, 0.33767)
+    color = np.full((HEIGHT, WIDTH, 3), 1, np.float32)
+    color[:, 24:] = (0.18, 0.36, 0.09)
+    channels = {name: np.ascontiguousarray(color[..., i]) for i, name in enumerate("RGB")}
+    write_exr(tmp_path / "a.exr", channels, chromaticities=acescg)
+    pixels = open_photo(tmp_path / "a.exr").pixels_srgb
+    ap1_to_srgb = [[1.70505, -0.62179, -0.08326], [-0.13026, 1.14080, -0.01055], [-0.02400, -0.12897, 1.15297]]
+    linear = np.array(ap1_to_srgb) @ (0.18, 0.36, 0.09)
+    expected = 255 * (1.055 * linear ** (1 / 2.4) - 0.055)
+    assert (pixels[3, 3] == 255).all()
+    assert np.abs(pixels[3, 40] - expected).max() <= 1
+
+
 def test_exr_without_colour(tmp_path: Path) -> None:
     write_exr(tmp_path / "z.exr", {"Z": np.ones((HEIGHT, WIDTH), np.float32)})
     with pytest.raises(PhotoError, match=r"z\.exr has no colour channels .*Z"):
