@@ -19,8 +19,12 @@ Spacing = Literal["surface", "image"]
 """Where neighbouring samples are equally far apart in all directions: on the surface
 (area-weighted queries: circles) or in the photo (pixel grids: ellipses that project to circles)."""
 
-SPREAD = 0.65
-"""Standard deviation of a disc in units of the sample spacing, the square root of the area."""
+SPREADS: dict[Spacing, float] = {"surface": 0.75, "image": 0.65}
+"""Standard deviation of a disc in units of the sample spacing, the square root of the area.
+
+Measured: the smallest with which 99.9 % of a closed surface come out at least 90 % opaque without
+any low-pass; the places of area-weighted samples are less even than a grid and need more.
+"""
 
 THICKNESS = 0.1
 """Standard deviation along the normal in units of the disc's smaller one."""
@@ -39,7 +43,7 @@ def gaussians_on_surface(
     area_m2: NDArray[Any],
     *,
     spacing: Spacing = "surface",
-    spread: float = SPREAD,
+    spread: float | None = None,
     opacity: float = OPACITY,
 ) -> Gaussians:
     """Places one disc on each sample, in the plane of the surface.
@@ -48,7 +52,7 @@ def gaussians_on_surface(
         points: N samples with normals and the photo's colour.
         area_m2: (N,) surface area that each sample stands for, square metres.
         spacing: Where the samples' spacing is the same in all directions.
-        spread: Standard deviation of a disc in units of the sample spacing.
+        spread: Standard deviation of a disc in units of the sample spacing; None: `SPREADS`.
         opacity: Peak opacity of every disc, 0 to 1.
 
     Returns:
@@ -63,7 +67,7 @@ def gaussians_on_surface(
         raise ValueError(f"area_m2 has shape {area.shape}, expected ({len(points.positions_cam)},)")
     normals = _unit_normals(points.normals_cam, points.positions_cam)
     frame = quaternions_from_normals(normals)
-    side = np.float32(spread) * np.sqrt(np.maximum(area, _TINY))
+    side = np.float32(SPREADS[spacing] if spread is None else spread) * np.sqrt(np.maximum(area, _TINY))
     scales = np.empty((len(side), 3), dtype=np.float32)
     if spacing == "surface":
         scales[:, 0] = scales[:, 1] = side
@@ -90,8 +94,8 @@ def gaussians_on_grid(
     camera: Camera,
     colors_srgb: NDArray[np.uint8],
     *,
-    sky_distance_m: float | None = None,
-    spread: float = SPREAD,
+    sky_depth_m: float | None = None,
+    spread: float | None = None,
     opacity: float = OPACITY,
 ) -> Gaussians:
     """Places one disc on each pixel of a depth grid.
@@ -105,8 +109,8 @@ def gaussians_on_grid(
         flags: (h, w) bits `FLAG_VALID` and `FLAG_SKY`.
         camera: Camera for an image of any size with the grid's aspect.
         colors_srgb: (h, w, 3) uint8 photo at the grid's size.
-        sky_distance_m: Distance of discs for the sky; None leaves the sky empty.
-        spread: Standard deviation of a disc in units of the grid spacing.
+        sky_depth_m: Depth of a plane of discs for the sky; None leaves the sky empty.
+        spread: Standard deviation of a disc in units of the grid spacing; None: `SPREADS`.
         opacity: Peak opacity of every disc, 0 to 1.
 
     Returns:
@@ -115,9 +119,11 @@ def gaussians_on_grid(
     height, width = depth_m.shape
     grid_camera = camera.resized(width, height)
     parts = [_grid_part(np.nonzero((flags & FLAG_VALID) != 0), depth_m, normals_cam, grid_camera, colors_srgb)]
-    if sky_distance_m is not None:
+    if sky_depth_m is not None:
         sky = np.nonzero((flags & FLAG_SKY) != 0)
-        parts.append(_grid_part(sky, float(sky_distance_m), None, grid_camera, colors_srgb))
+        plane = np.full(depth_m.shape, sky_depth_m, np.float32)
+        facing = np.broadcast_to(np.float32([0, 0, -1]), (*depth_m.shape, 3))
+        parts.append(_grid_part(sky, plane, facing, grid_camera, colors_srgb))
     placed = [
         gaussians_on_surface(points, area, spacing="image", spread=spread, opacity=opacity) for points, area in parts
     ]
@@ -169,28 +175,20 @@ def rotation_matrices(quaternions: NDArray[Any]) -> NDArray[Any]:
 
 def _grid_part(
     rows_columns: tuple[NDArray[np.intp], ...],
-    depth_m: NDArray[Any] | float,
-    normals_cam: NDArray[Any] | None,
+    depth_m: NDArray[Any],
+    normals_cam: NDArray[Any],
     camera: Camera,
     colors_srgb: NDArray[np.uint8],
 ) -> tuple[PointArrays, NDArray[np.float32]]:
-    """Samples at chosen pixels, and the area of a pixel on the surface at each.
-
-    Without normals the surface is a sphere of radius `depth_m` around the camera.
-    """
+    """Samples at chosen pixels, and the area of a pixel on the surface at each."""
     rows, columns = rows_columns
     x_px, y_px = columns + 0.5, rows + 0.5
     rays = camera.unproject(x_px, y_px, np.ones(len(rows), dtype=np.float32))
     length = np.linalg.norm(rays, axis=-1)
-    if normals_cam is None:
-        z = np.float32(depth_m) / length
-        normals = -rays / length[:, None]
-    else:
-        z = np.asarray(depth_m, dtype=np.float32)[rows, columns]
-        normals = np.asarray(normals_cam, dtype=np.float32)[rows, columns]
+    z = np.asarray(depth_m[rows, columns], dtype=np.float32)
     positions = rays * z[:, None]
-    normals = _unit_normals(normals, positions)
-    # Area of a pixel on the surface: z^2 / (fx fy |n . r|), see DepthField conventions; the
+    normals = _unit_normals(normals_cam[rows, columns], positions)
+    # Area of a pixel on the surface: z^2 / (fx fy |n . r|), r not normalised; the
     # floor keeps a pixel seen edge-on from standing for an unbounded area.
     slant = np.maximum(np.abs(np.einsum("ni,ni->n", normals, rays)), length / MAX_STRETCH)
     area = (z * z / np.float32(camera.fx_px * camera.fy_px) / slant).astype(np.float32)

@@ -9,7 +9,7 @@ from infinidepth_blender.camera import Camera
 from infinidepth_blender.reconstruction import FLAG_SKY, FLAG_VALID, Gaussians, PointArrays
 from infinidepth_blender.splats.placed import (
     MAX_STRETCH,
-    SPREAD,
+    SPREADS,
     concatenate,
     gaussians_on_grid,
     gaussians_on_surface,
@@ -71,7 +71,7 @@ def test_a_disc_lies_in_the_plane_and_has_the_samples_area(spacing):
     points = random_points()
     area = np.random.default_rng(0).uniform(1e-6, 1e-2, len(points.positions_cam)).astype(np.float32)
     g = gaussians_on_surface(points, area, spacing=spacing)
-    np.testing.assert_allclose(g.scales[:, 0] * g.scales[:, 1], SPREAD**2 * area, rtol=1e-4)
+    np.testing.assert_allclose(g.scales[:, 0] * g.scales[:, 1], SPREADS[spacing] ** 2 * area, rtol=1e-4)
     assert (g.scales[:, 2] < 0.2 * g.scales[:, 1]).all()
     thin = np.einsum("ni,nij,nj->n", points.normals_cam, covariances(g), points.normals_cam)
     np.testing.assert_allclose(np.sqrt(thin), g.scales[:, 2], rtol=1e-3)
@@ -97,8 +97,8 @@ def test_grid_discs_project_to_circles_of_the_grid_spacing(normal):
     slant = np.abs((unit(means) * unit(np.array(normal))).sum(1))
     plain = slant > 2 / MAX_STRETCH
     assert plain.sum() > 100
-    np.testing.assert_allclose(eigen[plain], SPREAD, rtol=0.06)
-    assert eigen.max() < 1.1 * SPREAD, "no disc is larger in the photo than the grid asks for"
+    np.testing.assert_allclose(eigen[plain], SPREADS["image"], rtol=0.06)
+    assert eigen.max() < 1.1 * SPREADS["image"], "no disc is larger in the photo than the grid asks for"
     assert (g.scales[:, 0] / g.scales[:, 1]).max() < MAX_STRETCH * 1.01
 
 
@@ -106,10 +106,10 @@ def test_sky_gets_discs_only_when_a_distance_is_given():
     depth, normals, flags = plane_grid((0, -1, 0), 1.5)
     colors = np.full((*depth.shape, 3), 200, np.uint8)
     without = gaussians_on_grid(depth, normals, flags, CAMERA, colors)
-    with_sky = gaussians_on_grid(depth, normals, flags, CAMERA, colors, sky_distance_m=500)
+    with_sky = gaussians_on_grid(depth, normals, flags, CAMERA, colors, sky_depth_m=500)
     assert len(with_sky) == flags.size
     sky = with_sky.means[len(without) :]
-    np.testing.assert_allclose(np.linalg.norm(sky, axis=1), 500, rtol=1e-5)
+    np.testing.assert_allclose(sky[:, 2], 500, rtol=1e-5)
 
 
 def test_missing_normals_face_the_camera_and_nothing_is_random():

@@ -54,7 +54,9 @@ def reference(g: Gaussians, camera: Camera, cam_to_world: np.ndarray, background
         if z <= 0.01 or g.opacities[i] < MIN_ALPHA:
             continue
         jx, jy = np.clip(means[i, :2] / z, low, high)
-        jacobian = np.array([[camera.fx_px / z, 0, -camera.fx_px * jx / z], [0, camera.fy_px / z, -camera.fy_px * jy / z]])
+        jacobian = np.array(
+            [[camera.fx_px / z, 0, -camera.fx_px * jx / z], [0, camera.fy_px / z, -camera.fy_px * jy / z]]
+        )
         half_covariance = jacobian @ axes[i]
         inverse = np.linalg.inv(half_covariance @ half_covariance.T + low_pass * np.eye(2))
         dx = x - (means[i, 0] / z * camera.fx_px + camera.cx_px)
