@@ -22,7 +22,7 @@ from ..options import ReconstructOptions
 from ..query.grids import DepthSamples, depth_grid, mesh_grid
 from ..query.sampling import sample_surface
 from ..reconstruction import FLAG_VALID, Gaussians, MeshArrays, PhotoInfo, PointArrays, Reconstruction
-from ..splats.placed import gaussians_on_surface
+from ..splats.of_photo import splat_grid_size, splats_of_photo
 from ..splats.ply import write_splats
 from . import exports
 from .depth_files import DepthPrompt, read_depth_file
@@ -33,6 +33,9 @@ from .models import ModelCache
 from .photo import Photo, file_sha256, open_photo, write_texture
 from .progress import Progress
 from .scale import scale_to_metres
+
+SKY_SPLATS_DEPTH = 0.99
+"""Depth of the sky's splats over that of the backdrop: seen together, neither flickers through the other."""
 
 _FIELD_SHARE = 0.7
 """Share of the depth stage in which `depth_grid` waits for the field."""
@@ -129,7 +132,8 @@ def reconstruct_photo(
         with stages.stage("depth", "Depth map") as report:
             depth = depth_grid(surface.field, camera, *size, edge_step=options.edge_step, progress=report)
         mesh, backdrop = _mesh_and_backdrop(surface, stages)
-        points, splats = _points_and_splats(surface, depth, stages)
+        points = _points(surface, depth, stages)
+        splats = _splats(surface, backdrop, stages)
         with stages.stage("write", "Writing the results") as report:
             texture = write_texture(opened, staging)
             report(0.2)
@@ -143,7 +147,7 @@ def reconstruct_photo(
                 confidence=depth.confidence,
                 mesh=mesh,
                 backdrop=backdrop,
-                points=points if "points" in options.make else None,
+                points=points,
                 splats=splats,
                 scale_known=scaled.scale_known,
                 model=model | scaled.details | _prompt_record(prompt),
@@ -200,13 +204,11 @@ def _mesh_and_backdrop(surface: _Surface, stages: _Stages) -> tuple[MeshArrays |
         return mesh, None if backdrop is None else without_transparent(backdrop, camera, opaque)
 
 
-def _points_and_splats(
-    surface: _Surface, depth: DepthSamples, stages: _Stages
-) -> tuple[PointArrays | None, Gaussians | None]:
-    """Points spread evenly over the surface, and a Gaussian on each."""
+def _points(surface: _Surface, depth: DepthSamples, stages: _Stages) -> PointArrays | None:
+    """Points spread evenly over the surface."""
     options, camera = surface.options, surface.camera
-    if not {"points", "splats"} & set(options.make):
-        return None, None
+    if "points" not in options.make:
+        return None
     with stages.stage("points", "Points") as report:
         samples = sample_surface(
             surface.field,
@@ -217,7 +219,7 @@ def _points_and_splats(
             grid=depth,
             progress=lambda fraction: report(0.9 * fraction),
         )
-        points = build_points(
+        return build_points(
             samples.coords_yx,
             samples.depth_m,
             samples.normals_cam,
@@ -226,10 +228,28 @@ def _points_and_splats(
             camera,
             surface.photo.pixels_srgb,
         )
+
+
+def _splats(surface: _Surface, backdrop: MeshArrays | None, stages: _Stages) -> Gaussians | None:
+    """Gaussians on a grid of their own, the sky's just in front of the backdrop."""
+    options, camera = surface.options, surface.camera
     if "splats" not in options.make:
-        return points, None
-    with stages.stage("splats", "Gaussian splats"):
-        return points, gaussians_on_surface(points, samples.area_m2)
+        return None
+    with stages.stage("splats", "Gaussian splats") as report:
+        size = splat_grid_size(options.points, camera)
+        grid = depth_grid(
+            surface.field, camera, *size, edge_step=options.edge_step, progress=lambda fraction: report(0.4 * fraction)
+        )
+        sky_depth_m = None if backdrop is None else SKY_SPLATS_DEPTH * float(backdrop.vertices_cam[:, 2].min())
+        return splats_of_photo(
+            grid.depth_m,
+            grid.flags,
+            camera,
+            surface.photo.pixels_srgb,
+            edge_step=options.edge_step,
+            sky_depth_m=sky_depth_m,
+            progress=lambda fraction: report(0.4 + 0.6 * fraction),
+        )
 
 
 def _write_exports(

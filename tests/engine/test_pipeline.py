@@ -65,7 +65,7 @@ def test_the_bundle_is_complete_and_loads(photo: Path, tmp_path: Path) -> None:
     assert loaded.scale_known and loaded.camera.source == "given"
     assert loaded.depth_m.shape == loaded.flags.shape == loaded.confidence.shape == (60, 80)
     assert loaded.points is not None and len(loaded.points.positions_cam) == 2000
-    assert loaded.splats is not None and len(loaded.splats) == 2000
+    assert loaded.splats is not None and 1900 < len(loaded.splats) <= 2000
     assert loaded.mesh is not None and loaded.backdrop is None
 
 
@@ -76,7 +76,7 @@ def test_everything_lies_on_the_plane(photo: Path, tmp_path: Path) -> None:
     y, x = np.mgrid[0:60, 0:80] + 0.5
     assert np.allclose(made.depth_m, 1 / plane_disparity(field, x, y, camera), rtol=1e-5)
     assert made.mesh is not None and made.points is not None and made.splats is not None
-    for places in (made.mesh.vertices_cam, made.points.positions_cam, made.splats.means):
+    for places in (made.mesh.vertices_cam, made.splats.means, made.points.positions_cam):
         px = camera.project(places)
         assert np.allclose(places[:, 2], 1 / plane_disparity(field, px[:, 0], px[:, 1], camera), rtol=1e-4)
     corners = camera.project(made.mesh.vertices_cam)
