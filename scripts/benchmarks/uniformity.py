@@ -79,7 +79,7 @@ def counts_per_cell(scene: Scene, samples: SurfaceSamples) -> NDArray[np.float64
     px = coords_to_px(samples.coords_yx, camera.width_px, camera.height_px)
     points = camera.unproject(px[:, 0], px[:, 1], samples.depth_m).astype(np.float64)
     place, there = scene.cells(points)
-    counts, *_ = np.histogram2d(place[there, 0], place[there, 1], bins=list(scene.edges))
+    counts, _ = np.histogramdd(place[there], bins=scene.edges)
     return counts.ravel()
 
 
