@@ -1,0 +1,219 @@
+"""Novel views: pictures and videos that play back, or nothing at all."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba", reason="numba is part of the engine's environment only")
+pytest.importorskip("cv2", reason="OpenCV is part of the engine's environment only")
+
+import cv2
+
+from infinidepth_blender import reconstruction as bundle
+from infinidepth_blender.camera import Camera
+from infinidepth_blender.errors import (
+    BundleError,
+    Cancelled,
+    InfiniDepthError,
+    OptionsError,
+    OutputError,
+    SplatFileError,
+)
+from infinidepth_blender.reconstruction import FLAG_VALID, Gaussians, PhotoInfo, Reconstruction
+from infinidepth_blender.splats.of_photo import splat_grid_size, splats_of_photo
+from infinidepth_blender.splats.ply import write_splats
+from infinidepth_blender.splats.raster import rasterise
+from infinidepth_blender.splats.views import open_source, render_views, typical_depth_m, view_camera
+
+CAMERA = Camera(96, 64, 90.0, 90.0, 50.0, 31.0)
+
+
+def photo() -> np.ndarray:
+    y, x = np.mgrid[:64, :96]
+    return np.stack([x * 2 + 30, y * 3 + 20, 128 + 80 * np.sin(x / 7) * np.cos(y / 9)], -1).astype(np.uint8)
+
+
+def wall(depth_m: float = 5.0) -> Gaussians:
+    depth = np.full((64, 96), depth_m, np.float32)
+    return splats_of_photo(depth, np.full((64, 96), FLAG_VALID, np.uint8), CAMERA, photo(), edge_step=0.04)
+
+
+@pytest.fixture(scope="module")
+def splats_file(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("splats") / "wall.ply"
+    write_splats(path, wall(), CAMERA)
+    return path
+
+
+def psnr(image: np.ndarray, target: np.ndarray) -> float:
+    difference = (image.astype(float) - target)[3:-3, 3:-3] / 255
+    return float(-10 * np.log10(np.mean(difference**2)))
+
+
+def test_the_still_view_is_the_photo(splats_file, tmp_path):
+    result = render_views(splats_file, tmp_path / "out", path_kind="still", frames=1)
+    assert (result.frames, result.width_px, result.height_px, result.warnings) == (1, 96, 64, ())
+    frame = cv2.cvtColor(cv2.imread(str(tmp_path / "out" / "frame_0001.png")), cv2.COLOR_BGR2RGB)
+    assert psnr(frame, photo()) > 38
+
+
+def test_a_bundle_renders_like_its_splat_file(splats_file, tmp_path):
+    grid = np.full((4, 6), 5, np.float32)
+    rec = Reconstruction(
+        name="wall",
+        photo=PhotoInfo("", "photo.png", 96, 64),
+        camera=CAMERA,
+        depth_m=grid,
+        flags=np.full(grid.shape, FLAG_VALID, np.uint8),
+        normals_cam=np.zeros((4, 6, 3), np.float32),
+        confidence=np.ones_like(grid),
+        splats=open_source(splats_file).gaussians,
+    )
+    bundle.save(rec, tmp_path / "bundle")
+    for source, name in ((tmp_path / "bundle", "a"), (splats_file, "b")):
+        render_views(source, tmp_path / name, frames=2, size_px=(48, 32))
+    for number in (1, 2):
+        a, b = (cv2.imread(str(tmp_path / n / f"frame_{number:04d}.png")) for n in "ab")
+        assert np.abs(a.astype(int) - b).max() <= 1
+    rec.splats = None
+    bundle.save(rec, tmp_path / "empty")
+    with pytest.raises(BundleError, match="no splats"):
+        render_views(tmp_path / "empty", tmp_path / "c")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".avi", ".webm"])
+def test_videos_play_back(splats_file, tmp_path, suffix):
+    path = tmp_path / f"clip{suffix}"
+    result = render_views(splats_file, path, path_kind="swing", frames=5, size_px=(97, 65), fps=12)
+    assert (result.width_px, result.height_px) == (96, 64)
+    clip = cv2.VideoCapture(str(path))
+    frames = []
+    while (read := clip.read())[0]:
+        frames.append(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB))
+    assert len(frames) == 5
+    assert clip.get(cv2.CAP_PROP_FPS) == pytest.approx(12, rel=0.01)
+    assert psnr(frames[0], photo()) > 24
+    assert np.abs(frames[1].astype(int) - frames[0]).mean() > 1, "the camera moves"
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_images_replace_only_earlier_images(splats_file, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    render_views(splats_file, tmp_path, frames=3, size_px=(24, 16))
+    render_views(splats_file, tmp_path, frames=2, size_px=(24, 16))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["frame_0001.png", "frame_0002.png", "notes.txt"]
+
+
+@pytest.mark.parametrize("name", ["frames", "clip.mp4"])
+def test_a_cancel_leaves_nothing(splats_file, tmp_path, name):
+    def stop(stage: str, fraction: float, message: str) -> None:
+        if stage == "render" and fraction > 0.4:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        render_views(splats_file, tmp_path / name, frames=4, size_px=(24, 16), progress=stop)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"path_kind": "zoom"}, OptionsError),
+        ({"frames": 0}, OptionsError),
+        ({"size_px": (0, 10)}, OptionsError),
+        ({"size_px": (99999, 10)}, OptionsError),
+        ({"fov_deg": 200}, OptionsError),
+        ({"fps": 0}, OptionsError),
+        ({"output": "clip.gif"}, OptionsError),
+        ({"output": "a_file"}, OutputError),
+        ({"output": "a_file/frames"}, OutputError),
+        ({"output": "a_file/clip.mp4"}, OutputError),
+        ({"source": "none.ply"}, SplatFileError),
+        ({"source": "a_file"}, SplatFileError),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_leaves_nothing(splats_file, tmp_path, wrong, error):
+    (tmp_path / "a_file").write_text("no folder")
+    settings = {"frames": 2, "size_px": (24, 16)} | wrong
+    source = tmp_path / settings.pop("source") if "source" in wrong else splats_file
+    output = tmp_path / settings.pop("output", "out")
+    with pytest.raises(error) as caught:
+        render_views(source, output, **settings)
+    assert isinstance(caught.value, InfiniDepthError) and caught.value.message.endswith(".")
+    assert [p.name for p in tmp_path.iterdir()] == ["a_file"]
+
+
+def test_splats_behind_the_camera_are_named_as_such(tmp_path):
+    behind = wall()
+    behind.means[:, 2] *= -1
+    write_splats(tmp_path / "behind.ply", behind, CAMERA)
+    with pytest.raises(SplatFileError, match="in front of"):
+        render_views(tmp_path / "behind.ply", tmp_path / "out", frames=1)
+
+
+def test_a_file_without_camera_uses_the_field_of_view(splats_file, tmp_path):
+    write_splats(tmp_path / "bare.ply", open_source(splats_file).gaussians)
+    result = render_views(tmp_path / "bare.ply", tmp_path / "out", frames=1, size_px=(48, 32))
+    assert "no camera" in result.warnings[0]
+    given = render_views(tmp_path / "bare.ply", tmp_path / "out", frames=1, size_px=(48, 32), fov_deg=50)
+    assert given.warnings == ()
+
+
+def test_linear_colours_come_out_encoded(splats_file, tmp_path):
+    g = open_source(splats_file).gaussians
+    g.sh[:] = (0.2140 - 0.5) / 0.28209479  # linear 0.214 is sRGB 0.5
+    write_splats(tmp_path / "linear.ply", g, CAMERA, color_space="linear")
+    render_views(tmp_path / "linear.ply", tmp_path / "out", frames=1)
+    frame = cv2.imread(str(tmp_path / "out" / "frame_0001.png"))
+    assert frame[20:40, 30:60].mean() == pytest.approx(127.5, abs=2)
+
+
+def test_another_aspect_shows_less_but_distorts_nothing():
+    square = view_camera(CAMERA, (50, 50), None)
+    assert square.fx_px == square.fy_px == pytest.approx(90 * 50 / 64)
+    assert square.cx_px == pytest.approx(25 + 2 * 50 / 64)
+    assert view_camera(None, None, 90).fov_x_rad == pytest.approx(math.pi / 2)
+    large = Camera.from_fov_x(1, 6000, 4001)
+    assert max(view_camera(large, None, None).width_px, 0) == 1280
+    assert view_camera(large, None, None, even=True).height_px % 2 == 0
+
+
+def test_the_typical_depth_hardly_hears_the_sky(splats_file):
+    source = open_source(splats_file)
+    assert typical_depth_m(source, CAMERA, splats_file) == pytest.approx(5, rel=0.01)
+    source.gaussians.means[: 96 * 32] *= 100
+    source.gaussians.scales[: 96 * 32] *= 100
+    assert typical_depth_m(source, CAMERA, splats_file) < 12
+
+
+@pytest.mark.parametrize(
+    ("count", "size"), [(1, (4000, 3000)), (7, (5, 5)), (500_000, (4000, 3000)), (1000, (9000, 10))]
+)
+def test_the_grid_has_at_most_the_splats_asked_for(count, size):
+    width, height = splat_grid_size(count, Camera.from_fov_x(1, *size))
+    assert 1 <= width * height <= count
+    if count == 500_000:
+        assert width * height > 0.99 * count
+        assert width / height == pytest.approx(4 / 3, rel=0.01)
+
+
+def test_splats_at_a_depth_step_lie_on_one_of_the_two_surfaces():
+    """A ramp of four pixels between a near and a far wall, as a network draws it."""
+    depth = np.full((64, 96), 6.0, np.float32)
+    depth[:, :46] = 2.0
+    depth[:, 46:50] = 1 / np.linspace(0.43, 0.24, 4)
+    g = splats_of_photo(depth, np.full(depth.shape, FLAG_VALID, np.uint8), CAMERA, photo(), edge_step=0.04)
+    between = (g.means[:, 2] > 2.2) & (g.means[:, 2] < 5.4)
+    assert between.mean() < 0.002
+    assert g.scales.max() < 0.2
+    assert rasterise(g, CAMERA, low_pass_px2=0.0).alpha[2:-2, 2:-2].min() > 0.9
+
+
+def test_results_can_go_through_json(splats_file, tmp_path):
+    result = render_views(splats_file, tmp_path / "o", frames=1, size_px=(24, 16))
+    json.dumps({"frames": result.frames, "seconds": result.seconds, "warnings": result.warnings})
