@@ -15,7 +15,7 @@ STAGES: dict[str, tuple[str, float]] = {
 }
 _SERVES: dict[str, set[str]] = {
     "mesh": {"mesh", "points", "splats"},  # with the sky that stands behind all three
-    "points": {"points", "splats"},
+    "points": {"points"},
     "splats": {"splats"},
 }
 """Parts that a stage is run for; the other stages always run."""
