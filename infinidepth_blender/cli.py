@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, get_args
 
-from .commands import info, models, reconstruct
+from .commands import info, models, reconstruct, render
 from .commands.context import Context
 from .errors import Cancelled, InfiniDepthError, OptionsError
 from .options import DEFAULT_PARTS, Device, MeshKind, Part, ReconstructOptions
@@ -83,6 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_reconstruct(commands)
     _add_models(commands)
+    _add_render(commands)
     _add_info(commands)
     return parser
 
@@ -177,6 +178,12 @@ def _add_models(commands: Any) -> None:
     verify.add_argument("--device", choices=get_args(Device), default="auto", help="default %(default)s")
     for action in (listing, verify):
         action.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_render(commands: Any) -> None:
+    parser = _parser(commands, "render", "new views of splats as pictures or a video")
+    parser.set_defaults(run=render.run)
+    render.add_arguments(parser)
 
 
 def _add_info(commands: Any) -> None:

@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         summary = summary_of_bundle(path)
         lines = bundle_lines(summary)
     elif path.suffix.lower() == ".ply":
-        from ..splats.info import ply_info
+        from ..splats.info import ply_info, ply_lines
 
         summary = ply_info(path)
         lines = ply_lines(path, summary)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
@@ -36,5 +38,28 @@ def verify_model(arguments: dict[str, Any], *, models: ModelCache, progress: Pro
     return {key: value for key, value in model.info.items() if isinstance(value, str | int | float)}
 
 
-COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {"verify_model": verify_model}
+def render(arguments: dict[str, Any], *, models: ModelCache, progress: Progress) -> dict[str, Any]:
+    """Renders splats along a camera path.
+
+    Args:
+        arguments: `source`, `output` and the other settings of `splats.views.render_views`.
+        models: Not needed.
+        progress: Reports and hears of a cancel.
+
+    Returns:
+        The fields of `RenderedViews`.
+
+    Raises:
+        BundleError, SplatFileError, OptionsError, OutputError: see `render_views`.
+    """
+    from ..splats.views import render_views
+
+    settings = dict(arguments)
+    source, output = Path(settings.pop("source")), Path(settings.pop("output"))
+    size_px = settings.pop("size_px", None)
+    views = render_views(source, output, size_px=tuple(size_px) if size_px else None, progress=progress, **settings)
+    return asdict(views) | {"output": str(views.output)}
+
+
+COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {"verify_model": verify_model, "render": render}
 """`command(arguments, models=..., progress=...) -> summary` by name."""

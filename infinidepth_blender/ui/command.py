@@ -10,8 +10,11 @@ _handles: list[Any] = []
 
 def _execute(argv: list[str]) -> int:
     from ..cli import main
+    from ..commands.context import Context
+    from . import addon, runtime_link
 
-    return main(argv)
+    context = Context(runtime_link.preferred_python(), addon.user_dir())
+    return main(argv, context=context)
 
 
 def register() -> None:

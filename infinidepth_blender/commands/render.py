@@ -1,0 +1,112 @@
+"""`render`: new views of splats, as pictures or a video; the engine does the work."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import get_args
+
+from ..engine.client import error_of
+from ..engine.protocol import Done, Failed, Progress, Stopped
+from ..errors import Cancelled, OptionsError
+from ..splats.paths import PathKind
+from .context import Context
+
+OUTPUT_NAME = "views"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describes the arguments of `render`."""
+    parser.add_argument("source", type=Path, metavar="BUNDLE|SPLATS.ply", help="folder of a result, or a splat file")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="DIR|FILE.mp4",
+        help="folder for frame_0001.png and on, or a video; default 'views' in the result or beside the file",
+    )
+    parser.add_argument(
+        "--path", choices=get_args(PathKind), default="orbit", help="how the camera moves, default %(default)s"
+    )
+    parser.add_argument("--frames", type=int, default=120, metavar="N", help="number of frames, default %(default)s")
+    parser.add_argument(
+        "--size", metavar="WxH", help="size of the frames; default the photo's, at most 1280 on the longer side"
+    )
+    parser.add_argument("--fov", type=float, metavar="DEG", help="horizontal field of view, default the photo's")
+    parser.add_argument(
+        "--amplitude", type=float, default=1.0, metavar="F", help="factor on the size of the move, default %(default)s"
+    )
+    parser.add_argument("--fps", type=float, default=30.0, metavar="N", help="of a video, default %(default)s")
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON event per line on stdout instead of a progress bar"
+    )
+
+
+def run(arguments: argparse.Namespace, context: Context) -> int:
+    """Runs the command.
+
+    Raises:
+        OptionsError: the size is not understood.
+        InfiniDepthError: of whatever kind the engine raises.
+    """
+    source: Path = arguments.source.expanduser().absolute()
+    beside = source if source.is_dir() else source.parent
+    output = arguments.output.expanduser().absolute() if arguments.output else beside / OUTPUT_NAME
+    settings = {
+        "source": str(source),
+        "output": str(output),
+        "path_kind": arguments.path,
+        "frames": arguments.frames,
+        "size_px": _size(arguments.size) if arguments.size else None,
+        "fov_deg": arguments.fov,
+        "amplitude": arguments.amplitude,
+        "fps": arguments.fps,
+    }
+    with context.engine() as engine:
+        job = engine.call("render", settings)
+        for event in engine.events(job):
+            if isinstance(event, Progress):
+                _show(event, arguments.json)
+            elif isinstance(event, Failed):
+                _clear(arguments.json)
+                raise error_of(event)
+            elif isinstance(event, Stopped):
+                raise Cancelled()
+            elif isinstance(event, Done):
+                _clear(arguments.json)
+                _finish(event, arguments.json)
+    return 0
+
+
+def _size(text: str) -> list[int]:
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    if not match:
+        raise OptionsError(f"The size '{text}' is not understood.", "Use a form like 1280x720.")
+    return [int(match[1]), int(match[2])]
+
+
+def _show(event: Progress, as_json: bool) -> None:
+    if as_json:
+        values = {"event": "progress", "stage": event.stage, "fraction": event.fraction, "message": event.message}
+        print(json.dumps(values), flush=True)
+    elif sys.stderr.isatty():
+        print(f"\r{100 * event.fraction:3.0f}%  {event.message:<40}", end="", file=sys.stderr, flush=True)
+
+
+def _clear(as_json: bool) -> None:
+    if not as_json and sys.stderr.isatty():
+        print("\r" + " " * 50 + "\r", end="", file=sys.stderr, flush=True)
+
+
+def _finish(event: Done, as_json: bool) -> None:
+    views = event.summary
+    if as_json:
+        print(json.dumps({"event": "done"} | views), flush=True)
+        return
+    for warning in views["warnings"]:
+        print(f"note: {warning}", file=sys.stderr)
+    size = f"{views['width_px']} x {views['height_px']}"
+    print(f"{views['frames']} frames of {size} in {views['seconds']:.1f} s -> {views['output']}", file=sys.stderr)

@@ -1,0 +1,256 @@
+"""The command line: names of outputs, exit codes, what is on stdout and what is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+from engine_support import ENVIRONMENT, QUICK_ARGUMENTS, wait_until, write_photo, write_tiny_model
+
+from infinidepth_blender import cli
+from infinidepth_blender.batch import plan_batch
+from infinidepth_blender.reconstruction import is_complete
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.safetensors")
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "infinidepth_blender", *map(str, arguments)]
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), cwd=ROOT, env=os.environ | ENVIRONMENT, capture_output=True, text=True, timeout=300
+    )
+
+
+# -- which photo goes where ------------------------------------------------------------
+
+
+def planned(named: list[Path], output: Path | None) -> dict[str, str]:
+    items, refused = plan_batch(named, output)
+    assert not refused
+    base = output or named[0]
+    return {item.photo.name: item.folder.relative_to(base).as_posix() for item in items}
+
+
+def touch(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def test_folders_are_mirrored(tmp_path: Path) -> None:
+    photos = touch(tmp_path / "in", "b10.jpg", "b9.JPG", "sub/c.png", ".hidden.jpg", "notes.txt", ".git/d.png")
+    found = planned([photos], tmp_path / "out")
+    assert found == {"b9.JPG": "b9", "b10.jpg": "b10", "c.png": "sub/c"}
+    assert list(found)[:2] == ["b9.JPG", "b10.jpg"]
+
+
+def test_without_output_bundles_lie_beside_the_photos(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "sub/c.png")
+    assert planned([tmp_path], None) == {"a.jpg": "a_infinidepth", "c.png": "sub/c_infinidepth"}
+
+
+def test_stems_that_meet_get_their_extension(tmp_path: Path) -> None:
+    photos = touch(tmp_path / "in", "a.jpg", "A.png", "b.jpg", "sub.jpg", "sub/c.png")
+    assert planned([photos], tmp_path / "out") == {
+        "a.jpg": "a_jpg",
+        "A.png": "A_png",
+        "b.jpg": "b",
+        "sub.jpg": "sub_jpg",
+        "c.png": "sub/c",
+    }
+
+
+def test_same_name_in_two_folders_and_same_file_twice(tmp_path: Path) -> None:
+    one, two = touch(tmp_path / "one", "a.jpg"), touch(tmp_path / "two", "a.jpg")
+    items, _ = plan_batch([one, two, one / "a.jpg"], tmp_path / "out")
+    assert [item.folder.name for item in items] == ["a_jpg", "a_jpg_2"]
+
+
+def test_own_outputs_are_no_photos(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "a_infinidepth/photo.jpg", "out/a/photo.jpg", "out/a/reconstruction.json")
+    touch(tmp_path, "b.partial/photo.jpg", "broken/photo.jpg", "broken/camera.json", "broken/arrays/depth.npy")
+    assert list(planned([tmp_path], None)) == ["a.jpg"]
+
+
+# -- usage -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["reconstruct"],
+        ["reconstruct", "a.jpg", "--points", "many"],
+        ["reconstruct", "a.jpg", "--points", "0"],
+        ["reconstruct", "a.jpg", "--make", "soup"],
+        ["reconstruct", "a.jpg", "--make", ""],
+        ["reconstruct", "a.jpg", "--depth-size", "huge"],
+        ["reconstruct", "a.jpg", "--fov", "60", "--focal-px", "900"],
+        ["reconstruct", "a.jpg", "--model", "no-such-model"],
+        ["reconstruct", "a.jpg", "--model", "infinidepth"],
+        ["reconstruct", "a.jpg", "--depth-prompt", "/no/such/depth.npy"],
+        ["reconstruct", "a.jpg", "--mesh", "round"],
+        ["nonsense"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_exit_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.strip()
+    assert "Traceback" not in captured.err
+
+
+def test_one_depth_file_for_two_photos_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg", "depth.npy")
+    assert cli.main(["reconstruct", str(tmp_path), "--depth-prompt", str(tmp_path / "depth.npy")]) == 2
+    assert "single photo" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["", "reconstruct", "models", "render", "info"])
+def test_help_teaches(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*([name] if name else []), "--help"]) == 0
+    assert "usage: infinidepth" in capsys.readouterr().out
+
+
+def test_empty_folder_and_missing_photo_are_one_sentence_each(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    out = tmp_path / "out"
+    assert cli.main(["reconstruct", str(tmp_path / "empty"), str(tmp_path / "none.jpg"), "-o", str(out)]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert "is a folder without images" in lines[0] and "none.jpg does not exist" in lines[1]
+    failures = json.loads((out / "failures.json").read_text())
+    assert [failure["kind"] for failure in failures] == ["photo", "photo"]
+
+
+def test_output_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = write_photo(tmp_path / "a.png")
+    (tmp_path / "file").touch()
+    assert cli.main(["reconstruct", str(photo), "-o", str(tmp_path / "file" / "out")]) == 1
+    error = capsys.readouterr().err
+    assert "could not be written" in error and "Traceback" not in error
+
+
+def test_engine_that_is_missing_fails_every_photo_with_one_reason(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("INFINIDEPTH_PYTHON", str(tmp_path / "no-python"))
+    photos = [str(write_photo(tmp_path / name)) for name in ("a.png", "b.png")]
+    assert cli.main(["reconstruct", *photos, "-o", str(tmp_path / "out"), "--model", str(model)]) == 1
+    assert "no-python cannot be used" in capsys.readouterr().err
+    kinds = [failure["kind"] for failure in json.loads((tmp_path / "out" / "failures.json").read_text())]
+    assert kinds == ["runtime_missing", "runtime_missing"]
+
+
+def test_models_list_is_honest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["models", "list", "--json"]) == 0
+    models = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert models["infinidepth"]["status"] == "not supported yet"
+    assert set(models) == {"bundled", "infinidepth", "infinidepth-depthsensor"}
+    assert cli.main(["models", "download", "infinidepth"]) == 1
+    assert "nothing was downloaded" in capsys.readouterr().err
+
+
+def test_info_of_what_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (tmp_path / "none", tmp_path, write_photo(tmp_path / "a.png")):
+        assert cli.main(["info", str(path)]) == 1
+        assert str(path) in capsys.readouterr().err
+
+
+# -- the real thing ---------------------------------------------------------------------
+
+
+def test_batch_resume_info_and_render(tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photos, out = tmp_path / "in", tmp_path / "out"
+    write_photo(photos / "a.png")
+    write_photo(photos / "a.jpg", 64, 96)
+    write_photo(photos / "sub" / "c.png")
+    (photos / "bad.jpg").write_text("this is text")
+    arguments = ["reconstruct", photos, "-o", out, "--model", model, *QUICK_ARGUMENTS]
+
+    first = run(*arguments, "--json")
+    assert first.returncode == 1, first.stderr
+    events = [json.loads(line) for line in first.stdout.splitlines()]
+    assert events[0] == {"event": "begin", "total": 4}
+    assert events[-1] == {"event": "end", "done": 3, "skipped": 0, "failed": 1}
+    assert sum(event["event"] == "done" for event in events) == 3
+    assert any(event["event"] == "progress" and event["stage"] == "depth" for event in events)
+    assert "bad.jpg" in first.stderr and "Traceback" not in first.stderr
+    for folder in ("a_png", "a_jpg", "sub/c"):
+        assert is_complete(out / folder)
+    failures = json.loads((out / "failures.json").read_text())
+    assert [Path(failure["photo"]).name for failure in failures] == ["bad.jpg"]
+    assert sorted(path.name for path in out.iterdir()) == ["a_jpg", "a_png", "failures.json", "sub"]
+
+    (photos / "bad.jpg").unlink()
+    before = (out / "a_png" / "reconstruction.json").stat().st_mtime_ns
+    write_photo(photos / "sub" / "c.png", 80, 80)
+    second = run(*arguments, "--resume", "--json")
+    assert second.returncode == 0, second.stderr
+    assert json.loads(second.stdout.splitlines()[-1]) == {"event": "end", "done": 1, "skipped": 2, "failed": 0}
+    assert (out / "a_png" / "reconstruction.json").stat().st_mtime_ns == before
+    assert not (out / "failures.json").exists()
+
+    assert cli.main(["info", str(out / "a_png"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["parts"]["points"] == {"points": 500}
+    assert cli.main(["info", str(out / "a_png")]) == 0
+    assert "96 x 64 pixels" in capsys.readouterr().out
+    assert cli.main(["info", str(out / "a_png" / "splats.ply"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["kind"] == "splats"
+    other = [str(argument) for argument in arguments] + ["--resume", "--seed", "1", "--make", "depth"]
+    assert cli.main([*other[:1], str(photos / "sub"), *other[2:]]) == 0  # other options: made again
+    assert not (out / "c" / "mesh.ply").exists() and (out / "c" / "depth.exr").exists()
+
+    views = run("render", out / "a_png", "-o", tmp_path / "views", "--frames", "2", "--size", "48x32", "--json")
+    assert views.returncode == 0, views.stderr
+    assert json.loads(views.stdout.splitlines()[-1])["frames"] == 2
+    assert len(list((tmp_path / "views").glob("*.png"))) == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C cannot be sent to one process on Windows")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupt_leaves_nothing(tmp_path: Path, model: Path, number: int, code: int) -> None:
+    photo, out = write_photo(tmp_path / "a.png"), tmp_path / "out"
+    arguments = [
+        "reconstruct",
+        photo,
+        "-o",
+        out,
+        "--model",
+        model,
+        "--points",
+        3_000_000,
+        "--mesh-size",
+        2000,
+        "--json",
+    ]
+    with subprocess.Popen(
+        command(*arguments), cwd=ROOT, env=os.environ | ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        while json.loads(process.stdout.readline()).get("stage") != "mesh":
+            pass
+        assert (out / "a.partial").is_dir()
+        process.send_signal(number)
+        assert wait_until(lambda: process.poll() is not None, 30)
+        assert b"nothing half-written" in process.stderr.read()
+    assert process.returncode == code
+    assert list(out.iterdir()) == []
