@@ -69,4 +69,4 @@ def _summary(rec: Reconstruction, seconds: float) -> str:
     text = ", ".join(parts) or "Camera only"
     if seconds:
         text += f" in {seconds:.0f} s" if seconds >= 1 else " in under a second"
-    return text if rec.scale_known else f"{text}. Its scale is estimated"
+    return text

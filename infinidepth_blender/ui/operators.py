@@ -16,6 +16,7 @@ from .delivery import put_into_scene
 from .photo_jobs import PhotoRequest
 from .properties import options_of
 from .reports import refuse
+from .text import in_panel_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +56,7 @@ class _Reconstruct:
             return {"FINISHED"}
         problems = session.run_to_end()
         for problem in problems:
-            self.report({"ERROR"}, str(problem))  # pyright: ignore[reportAttributeAccessIssue]
+            self.report({"ERROR"}, in_panel_words(str(problem)))  # pyright: ignore[reportAttributeAccessIssue]
         return {"CANCELLED"} if len(problems) == len(requests) else {"FINISHED"}
 
 

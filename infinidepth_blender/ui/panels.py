@@ -10,7 +10,7 @@ from . import runtime_link
 from .active_image import find_active_image
 from .properties import PHOTO_MODES, SHOWN
 from .session import session
-from .text import paragraph
+from .text import in_panel_words, paragraph
 
 _TAB = "InfiniDepth"
 
@@ -117,10 +117,15 @@ def _draw_welcome(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
     layout.separator(factor=0.5)
     column = layout.column()
     column.scale_y = 1.5
-    column.operator("infinidepth.install_runtime", icon="IMPORT")
+    if bpy.app.online_access:
+        column.operator("infinidepth.install_runtime", icon="IMPORT")
+    else:
+        column.operator("extensions.userpref_allow_online", text="Allow Online Access", icon="INTERNET")
     column = layout.column(align=True)
     column.active = False
-    paragraph(column, runtime_link.state.size_note, context)
+    if not bpy.app.online_access:
+        paragraph(column, "Blender is offline. Installing the engine needs the network once.", context)
+    paragraph(column, runtime_link.state.short_size_note, context)
     layout.operator("infinidepth.open_preferences", text="Use My Own Python", icon="PREFERENCES")
     layout.separator(factor=0.5)
     layout.operator("infinidepth.open_bundle", icon="FILE_FOLDER")
@@ -160,9 +165,8 @@ def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         row.scale_y = 1.5
         row.operator("infinidepth.reconstruct_image", text="Reconstruct", icon="OUTLINER_OB_CAMERA")
         row = layout.row(align=True)
-        row.operator("infinidepth.reconstruct_file", text="Files", icon="FILE_IMAGE")
-        row.operator("infinidepth.open_bundle", text="Open", icon="FILE_FOLDER")
-        row.operator("infinidepth.import_splats", text="Splats", icon="IMPORT")
+        row.operator("infinidepth.reconstruct_file", text="Files...", icon="FILE_IMAGE")
+        row.operator("infinidepth.open_bundle", text="Open Result...", icon="FILE_FOLDER")
     else:
         _draw_progress(layout)
 
@@ -195,10 +199,10 @@ def _draw_problem(layout: bpy.types.UILayout, problem: InfiniDepthError, context
     row = box.row()
     text = row.column(align=True)
     text.alert = True
-    paragraph(text, problem.message, context, icon="ERROR")
+    paragraph(text, in_panel_words(problem.message), context, icon="ERROR")
     row.operator("infinidepth.dismiss", text="", icon="X", emboss=False)
     if problem.remedy:
-        paragraph(box.column(align=True), problem.remedy, context)
+        paragraph(box.column(align=True), in_panel_words(problem.remedy), context)
     button = _REMEDY_BUTTONS.get(problem.kind)
     if (
         button is not None
@@ -221,7 +225,7 @@ def _draw_delivered(layout: bpy.types.UILayout, context: bpy.types.Context) -> N
     column.active = False
     paragraph(column, delivered.summary, context)
     for warning in delivered.warnings:
-        paragraph(box.column(align=True), warning, context, icon="INFO")
+        paragraph(box.column(align=True), in_panel_words(warning), context, icon="INFO")
 
 
 def _draw_scene(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

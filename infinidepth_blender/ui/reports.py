@@ -6,13 +6,14 @@ import bpy
 from ..errors import InfiniDepthError
 from . import addon
 from .session import report_problem
+from .text import in_panel_words
 
 
 def refuse(operator: bpy.types.Operator, error: InfiniDepthError) -> set[str]:
     """Shows an error with its remedy and returns what the operator's `execute` returns."""
     report_problem(error)
     addon.redraw()
-    operator.report({"ERROR"}, str(error))
+    operator.report({"ERROR"}, in_panel_words(str(error)))
     return {"CANCELLED"}
 
 

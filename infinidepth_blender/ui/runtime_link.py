@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
-import plyfile
 
 from ..engine import runtime
 from ..errors import Cancelled, InfiniDepthError, RuntimeMissingError
@@ -27,7 +26,7 @@ class RuntimeState:
     Attributes:
         found: The environment, once one was found.
         problem: Why there is none; None while nobody has looked.
-        size_note: What an install will download and take, in words.
+        size_note, short_size_note: What an install will download and take, in words.
         installing: Whether an install or a removal is going on.
         install_fraction, install_text: Its progress.
     """
@@ -35,6 +34,7 @@ class RuntimeState:
     found: runtime.Runtime | None = None
     problem: InfiniDepthError | None = None
     size_note: str = ""
+    short_size_note: str = ""
     installing: bool = False
     install_fraction: float = 0.0
     install_text: str = ""
@@ -63,11 +63,6 @@ state = RuntimeState()
 _thread: threading.Thread | None = None
 _cancel = threading.Event()
 _look_again = False
-
-
-def wheels_dir() -> Path:
-    """The folder of the extension's wheels, which the engine may use for what it lacks."""
-    return Path(plyfile.__file__).parent
 
 
 def preferred_python() -> Path | None:
@@ -146,13 +141,18 @@ def installed(user_dir: Path) -> bool:
 
 def _look(preferred: Path | None, user_dir: Path) -> None:
     try:
-        state.found, state.problem = runtime.find_runtime(preferred, user_dir, wheels_dir()), None
+        state.found, state.problem = runtime.find_runtime(preferred, user_dir), None
     except InfiniDepthError as error:
         state.found, state.problem = None, error
         try:
-            state.size_note = runtime.plan_install(user_dir).text
+            plan = runtime.plan_install(user_dir)
+            state.size_note = plan.text
+            state.short_size_note = (
+                f"{plan.download_mb / 1000:.1f} GB to download, {plan.disk_mb / 1000:.1f} GB on disk, "
+                f"about {plan.minutes} minutes"
+            )
         except InfiniDepthError as plan_error:
-            state.size_note = str(plan_error)
+            state.size_note = state.short_size_note = str(plan_error)
 
 
 def _install(preferred: Path | None, user_dir: Path) -> None:

@@ -178,13 +178,20 @@ CLASSES = (
 )
 
 
+def _draw_import_menu(menu: bpy.types.Menu, _context: bpy.types.Context) -> None:
+    menu.layout.operator("infinidepth.import_splats", text="Gaussian Splats (.ply)")
+    menu.layout.operator("infinidepth.open_bundle", text="InfiniDepth Reconstruction")
+
+
 def register() -> None:
-    """Adds the operators."""
+    """Adds the operators, and the importers to File > Import."""
     for cls in CLASSES:
         bpy.utils.register_class(cls)
+    bpy.types.TOPBAR_MT_file_import.append(_draw_import_menu)
 
 
 def unregister() -> None:
     """Takes them away again."""
+    bpy.types.TOPBAR_MT_file_import.remove(_draw_import_menu)
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

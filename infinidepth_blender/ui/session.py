@@ -211,7 +211,7 @@ def _client() -> EngineClient:
     if session.client is not None and session.client.python != python:
         session.client.close()
         session.client = None
-    return session.client or EngineClient(python, site=runtime_link.wheels_dir())
+    return session.client or EngineClient(python)
 
 
 def close_engine() -> None:

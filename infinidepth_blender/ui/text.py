@@ -11,6 +11,29 @@ _NARROWEST = 16
 """Characters that a line has in any case."""
 
 
+_PANEL_WORDS = {
+    "--fov or --focal-px": "the field of view or the focal length under Camera",
+    "--fov": "the field of view under Camera",
+    "--focal-px": "the focal length under Camera",
+    "--depth-prompt": "a depth hint under Advanced",
+    "--depth-size": "the size of the depth map under Quality",
+    "--edge-step": "the edge step under Advanced",
+    "--mesh-size": "the mesh size under Quality",
+    "--points": "the number of points under Quality",
+    "--device": "the device in the preferences",
+    " with --output": " in the preferences",
+    "--model": "the model under Advanced",
+}
+"""Where the panels have what the command line calls by these names."""
+
+
+def in_panel_words(text: str) -> str:
+    """The engine's sentences name options of the command line: says where the panels have them."""
+    for option, words in _PANEL_WORDS.items():
+        text = text.replace(option, words)
+    return text
+
+
 def paragraph(layout: bpy.types.UILayout, text: str, context: bpy.types.Context, icon: str = "NONE") -> None:
     """Labels do not wrap: breaks the text at the width of the region.
 

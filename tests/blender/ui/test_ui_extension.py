@@ -18,7 +18,8 @@ import build_extension  # noqa: E402
 import fetch_wheels  # noqa: E402
 
 INSTALL = """
-import atexit, json, sys
+import json, sys
+from pathlib import Path
 import bpy
 import addon_utils
 name = "bl_ext.user_default.infinidepth_blender"
@@ -26,16 +27,14 @@ bpy.ops.extensions.package_install_files(
     filepath=sys.argv[1], repo="user_default", enable_on_install=True, overwrite=True
 )
 import plyfile, tqdm
-module = sys.modules[name]
 first = {
     "enabled": name in bpy.context.preferences.addons,
     "operators": sorted(n for n in dir(bpy.ops.infinidepth)),
-    "plyfile": plyfile.__file__,
+    "wheels": sorted(str(p) for p in Path(sys.argv[2]).rglob("plyfile.py")),
     "user_dir": str(__import__(name + ".ui.addon", fromlist=["x"]).user_dir()),
     "settings": hasattr(bpy.types.Scene, "infinidepth"),
     "heavy": sorted({"torch", "cv2", "scipy", "numba", "PIL"} & set(sys.modules)),
 }
-before = set(module.__path__)
 addon_utils.disable(name, default_set=True)
 first["left"] = sorted(n for n in dir(bpy.types) if "infinidepth" in n.lower())
 print("RESULT" + json.dumps(first))
@@ -53,7 +52,7 @@ def extension(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_zip_installs_enables_and_leaves_cleanly(extension: Path, tmp_path: Path) -> None:
     environment = os.environ | {"BLENDER_USER_RESOURCES": str(tmp_path)}
     result = subprocess.run(
-        [sys.executable, "-I", "-c", INSTALL, str(extension)],
+        [sys.executable, "-I", "-c", INSTALL, str(extension), str(tmp_path)],
         capture_output=True,
         text=True,
         check=False,
@@ -65,7 +64,7 @@ def test_the_zip_installs_enables_and_leaves_cleanly(extension: Path, tmp_path: 
     assert found["enabled"]
     assert found["settings"]
     assert "reconstruct_image" in found["operators"]
-    assert Path(found["plyfile"]).is_relative_to(tmp_path)
+    assert len(found["wheels"]) == 1
     assert Path(found["user_dir"]).is_relative_to(tmp_path)
     assert found["heavy"] == []
     assert found["left"] == []

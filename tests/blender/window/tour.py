@@ -1,0 +1,235 @@
+"""Runs inside a Blender with a window (see run.sh): installs the extension, uses the panels, takes pictures, checks.
+
+Every `yield` lets Blender go round its event loop; a wait for a condition is a loop of them.
+"""
+
+import os
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import bpy
+
+HERE = Path(__file__).parent
+NAME = "bl_ext.user_default.infinidepth_blender"
+ENGINE_PYTHON = os.environ["ENGINE_PYTHON"]
+
+bpy.context.preferences.view.show_splash = False
+
+
+def window() -> bpy.types.Window:
+    return bpy.context.window_manager.windows[0]
+
+
+def area(kind: str) -> bpy.types.Area:
+    return next(a for a in window().screen.areas if a.type == kind)
+
+
+def picture(name: str) -> None:
+    subprocess.run(["import", "-window", "root", str(HERE / f"{name}.png")], check=True)
+
+
+def until(condition: Callable[[], object], seconds: float = 240.0) -> Iterator[None]:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds:.0f} s in vain")
+        yield
+
+
+def pause(ticks: int) -> Iterator[None]:
+    for _ in range(ticks):
+        yield
+
+
+def show_tab(kind: str) -> Iterator[None]:
+    target = area(kind)
+    target.spaces.active.show_region_ui = True
+    yield
+    sidebar = next(r for r in target.regions if r.type == "UI")
+    sidebar.active_panel_category = "InfiniDepth"
+    target.tag_redraw()
+    yield from pause(3)
+
+
+def click(kind: str, x: float, from_top: float) -> Iterator[None]:
+    """Clicks into the sidebar of an editor: x as a part of its width, y in pixels from its top."""
+    sidebar = next(r for r in area(kind).regions if r.type == "UI")
+    at = {"x": int(sidebar.x + x * sidebar.width), "y": int(sidebar.y + sidebar.height - from_top)}
+    for event, value in (("MOUSEMOVE", "NOTHING"), ("LEFTMOUSE", "PRESS"), ("LEFTMOUSE", "RELEASE")):
+        window().event_simulate(type=event, value=value, **at)
+        yield
+
+
+RECONSTRUCT_BUTTON = (0.45, 110.0)
+"""Where the button is while nothing is below the tab's first rows."""
+
+
+def run(operator: object, **arguments: object) -> object:
+    view = area("VIEW_3D")
+    region = next(r for r in view.regions if r.type == "WINDOW")
+    with bpy.context.temp_override(window=window(), area=view, region=region):
+        return operator("INVOKE_DEFAULT", **arguments)  # pyright: ignore[reportCallIssue]
+
+
+def undo() -> None:
+    with bpy.context.temp_override(window=window()):
+        bpy.ops.ed.undo()
+
+
+def redo() -> None:
+    with bpy.context.temp_override(window=window()):
+        bpy.ops.ed.redo()
+
+
+def names() -> set[str]:
+    return {obj.name for obj in bpy.data.objects}
+
+
+def script() -> Iterator[None]:
+    bpy.ops.extensions.package_install_files(
+        filepath=str(HERE / "extension.zip"), repo="user_default", enable_on_install=True, overwrite=True
+    )
+    assert NAME in bpy.context.preferences.addons, "the extension is not enabled"
+    session_module = sys.modules[f"{NAME}.ui.session"]
+    session = session_module.session
+    runtime = sys.modules[f"{NAME}.ui.runtime_link"].state
+
+    # 1. A new user: no engine.
+    yield from until(lambda: runtime.problem is not None, 60)
+    yield from show_tab("VIEW_3D")
+    picture("1-welcome")
+
+    # 2. An engine, and a photo.
+    preferences = bpy.context.preferences.addons[NAME].preferences
+    preferences.engine_python = ENGINE_PYTHON
+    yield from until(lambda: runtime.found is not None, 60)
+    preferences.device = "cpu"
+    settings = bpy.context.scene.infinidepth
+    settings.points, settings.mesh_size, settings.depth_size = 20_000, 256, "HALF"
+    if (HERE / "model.safetensors").exists():
+        settings.model, settings.model_file = "FILE", str(HERE / "model.safetensors")
+    settings.photo = bpy.data.images.load(str(HERE / "photo.png"))
+    window().scene.objects["Cube"].hide_set(True)
+    yield from pause(3)
+    picture("2-ready")
+
+    # 3. Reconstruct; the event loop goes on meanwhile, and progress moves.
+    before = names()
+    with bpy.context.temp_override(window=window()):
+        bpy.ops.ed.undo_push(message="Before the photo")
+    yield from click("VIEW_3D", *RECONSTRUCT_BUTTON)
+    yield from until(lambda: session.job is not None, 10)
+    yield from until(lambda: session.job is None or session.job.fraction > 0.2)
+    picture("3-progress")
+    yield from until(lambda: session.job is None)
+    assert not session.problems, session.problems
+    made = names() - before
+    assert {"photo Mesh", "photo Camera", "photo Points", "photo Splats"} <= made, made
+    view = area("VIEW_3D")
+    with bpy.context.temp_override(
+        window=window(), area=view, region=next(r for r in view.regions if r.type == "WINDOW")
+    ):
+        bpy.ops.view3d.view_selected()
+    view.spaces.active.shading.color_type = "TEXTURE"  # Material Preview compiles for minutes without a graphics card
+    yield from pause(12)
+    picture("4-result")
+
+    # 4. One undo step.
+    undo()
+    yield from pause(2)
+    assert names() == before, names() ^ before
+    redo()
+    yield from pause(2)
+    assert names() == before | made
+
+    # 5. Match, through the photo's camera.
+    assert run(bpy.ops.infinidepth.match_scene) == {"FINISHED"}
+    area("VIEW_3D").spaces.active.region_3d.view_perspective = "CAMERA"
+    yield from pause(12)
+    picture("5-matched")
+
+    # 6. Cancel: soon, and without a trace.
+    settings = window().scene.infinidepth
+    settings.points = 3_000_000
+    known = names()
+    run(bpy.ops.infinidepth.reconstruct_image)
+    yield from until(lambda: session.job is None or session.job.fraction > 0.1)
+    run(bpy.ops.infinidepth.cancel)
+    yield from until(lambda: session.job is None, 30)
+    assert names() == known
+    assert not session.problems
+    settings.points = 20_000
+
+    # 7. In Edit Mode the result waits.
+    mesh = bpy.data.objects["Cube"]
+    mesh.hide_set(False)
+    window().view_layer.objects.active = mesh
+    with bpy.context.temp_override(window=window(), area=view, active_object=mesh, object=mesh):
+        bpy.ops.object.mode_set(mode="EDIT")
+    run(bpy.ops.infinidepth.reconstruct_image)
+    yield from until(lambda: session.job is None or session.waiting_for)
+    assert session.waiting_for, session.problems
+    yield from pause(3)
+    picture("6-waits")
+    with bpy.context.temp_override(window=window(), area=view, active_object=mesh, object=mesh):
+        bpy.ops.object.mode_set(mode="OBJECT")
+    yield from until(lambda: session.job is None)
+    assert len(names()) > len(known)
+
+    # 8. Errors with their remedy.
+    (HERE / "broken.png").write_bytes(b"this is no picture")
+    run_file = bpy.ops.infinidepth.reconstruct_file
+    with bpy.context.temp_override(window=window()):
+        run_file("EXEC_DEFAULT", filepath=str(HERE / "broken.png"))
+    yield from until(lambda: session.job is None)
+    assert [problem.kind for problem in session.problems] == ["photo"]
+    yield from pause(3)
+    picture("7-problem")
+
+    # 9. The Image Editor and the preferences.
+    area("PROPERTIES").type = "IMAGE_EDITOR"  # the tallest of the others
+    editor = area("IMAGE_EDITOR")
+    editor.spaces.active.image = bpy.data.images["photo.png"]
+    run(bpy.ops.infinidepth.dismiss)
+    yield from show_tab("IMAGE_EDITOR")
+    picture("8-image-editor")
+    with bpy.context.temp_override(window=window()):
+        bpy.ops.screen.userpref_show()
+        bpy.ops.infinidepth.open_preferences()
+    yield from pause(6)
+    picture("9-preferences")
+
+    # 10. Another file while a job runs: the job ends quietly, the engine stays usable.
+    with bpy.context.temp_override(window=window()):
+        run_file("EXEC_DEFAULT", filepath=str(HERE / "photo.png"))
+        yield from pause(4)
+        bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=False)
+    yield from until(lambda: session.job is None, 60)
+    assert not [name for name in names() if name.startswith("photo")]
+    assert not session.problems
+    assert not list(Path(bpy.app.tempdir).glob("infinidepth-*"))
+
+
+steps = script()
+
+
+def tick() -> float | None:
+    try:
+        next(steps)
+    except StopIteration:
+        print("TOUR PASSED", flush=True)
+        bpy.ops.wm.quit_blender()
+        return None
+    except BaseException:
+        traceback.print_exc()
+        picture("failed")
+        sys.stdout.flush()
+        os._exit(3)
+    return 0.25
+
+
+bpy.app.timers.register(tick, first_interval=1.5, persistent=True)
