@@ -17,7 +17,11 @@ _BISECTIONS = 100
 
 
 def fit_affine_lad(
-    source: NDArray[Any], target: NDArray[Any], weight: NDArray[Any] | None = None, seed: int = 0
+    source: NDArray[Any],
+    target: NDArray[Any],
+    weight: NDArray[Any] | None = None,
+    seed: int = 0,
+    max_samples: int = _MAX_SAMPLES,
 ) -> tuple[float, float]:
     """Least absolute deviations: factor a and offset b that minimise the weighted sum of |target - (a source + b)|.
 
@@ -27,7 +31,8 @@ def fit_affine_lad(
     Args:
         source, target: Arrays of one shape; pairs with a value that is not finite are ignored.
         weight: Array of the same shape, not negative; None: all 1.
-        seed: For the choice of at most 20,000 pairs out of more.
+        seed: For the choice of at most `max_samples` pairs out of more.
+        max_samples: More take longer and give a steadier answer.
 
     Returns:
         (a, b). Where `source` does not vary, b is 0 and a maps one median to the other.
@@ -35,7 +40,7 @@ def fit_affine_lad(
     Raises:
         ValueError: no pair is usable.
     """
-    s, t, w = _usable(source, target, weight, seed)
+    s, t, w = _usable(source, target, weight, seed, max_samples)
     middle = weighted_median(s, w)
     spread = float(np.abs(s - middle).max())
     if spread <= 1e-9 * max(abs(middle), 1e-300):
@@ -79,7 +84,11 @@ def weighted_median(values: NDArray[Any], weight: NDArray[Any]) -> float:
 
 
 def _usable(
-    source: NDArray[Any], target: NDArray[Any], weight: NDArray[Any] | None, seed: int
+    source: NDArray[Any],
+    target: NDArray[Any],
+    weight: NDArray[Any] | None,
+    seed: int,
+    max_samples: int = _MAX_SAMPLES,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     s, t = (np.asarray(values, dtype=np.float64).ravel() for values in (source, target))
     w = np.ones_like(s) if weight is None else np.asarray(weight, dtype=np.float64).ravel()
@@ -89,8 +98,8 @@ def _usable(
     s, t, w = s[good], t[good], w[good]
     if s.size == 0:
         raise ValueError("there is no pair of finite values to align")
-    if s.size > _MAX_SAMPLES:
-        chosen = np.random.default_rng(seed).choice(s.size, _MAX_SAMPLES, replace=False)
+    if s.size > max_samples:
+        chosen = np.random.default_rng(seed).choice(s.size, max_samples, replace=False)
         s, t, w = s[chosen], t[chosen], w[chosen]
     return s, t, w
 

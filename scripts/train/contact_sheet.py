@@ -51,7 +51,9 @@ def main() -> None:
     print(f"{(time.perf_counter() - start) / len(cells):.3f} s per image")
     sheet = np.concatenate(
         [
-            np.concatenate([np.concatenate(cell, axis=1) for cell in cells[r * args.columns : (r + 1) * args.columns]], axis=1)
+            np.concatenate(
+                [np.concatenate(cell, axis=1) for cell in cells[r * args.columns : (r + 1) * args.columns]], axis=1
+            )
             for r in range(args.rows)
         ],
         axis=0,

@@ -93,7 +93,15 @@ class PoolReader:
         return result
 
 
-def make_batch(reader: PoolReader, rng: np.random.Generator, count: int, queries: int, tokens: int, patch_px: int = 16, augment: bool = True) -> Batch:
+def make_batch(
+    reader: PoolReader,
+    rng: np.random.Generator,
+    count: int,
+    queries: int,
+    tokens: int,
+    patch_px: int = 16,
+    augment: bool = True,
+) -> Batch:
     """Draws and augments one batch."""
     drawn = reader.draw(count)
     height, width = drawn[0][0].shape[:2]
@@ -116,7 +124,9 @@ def _prepare(image, codes, labels, rng: np.random.Generator, size: tuple[int, in
     # Mostly near the middle: a principal point far off the centre is rare in photographs.
     top = int(np.clip(slack_y * (0.5 + rng.normal(0, 0.2)), 0, slack_y)) if augment else slack_y // 2
     left = int(np.clip(slack_x * (0.5 + rng.normal(0, 0.2)), 0, slack_x)) if augment else slack_x // 2
-    small = cv2.resize(np.ascontiguousarray(image[top : top + crop_h, left : left + crop_w]), size[::-1], interpolation=cv2.INTER_AREA)
+    small = cv2.resize(
+        np.ascontiguousarray(image[top : top + crop_h, left : left + crop_w]), size[::-1], interpolation=cv2.INTER_AREA
+    )
     truth = decode_log_depth(codes[2 * top : 2 * (top + crop_h), 2 * left : 2 * (left + crop_w)])
 
     centre_x, centre_y = left + crop_w / 2 - width / 2, top + crop_h / 2 - height / 2

@@ -10,7 +10,16 @@ from infinidepth_blender.field.network import Decoded, Globals
 
 from .data import Batch
 
-WEIGHTS = {"depth": 1.0, "aligned": 0.5, "pairs": 0.5, "sky": 0.25, "focal": 0.4, "range": 0.25, "pitch": 0.8, "roll": 0.8}
+WEIGHTS = {
+    "depth": 1.0,
+    "aligned": 0.5,
+    "pairs": 0.5,
+    "sky": 0.25,
+    "focal": 0.4,
+    "range": 0.25,
+    "pitch": 0.8,
+    "roll": 0.8,
+}
 
 
 def compute_losses(decoded: Decoded, estimates: Globals, batch: Batch) -> dict[str, Tensor]:

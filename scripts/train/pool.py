@@ -121,7 +121,15 @@ def shard_folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("shard_*") if path.is_dir())
 
 
-def fill(folder: Path, seed: int, stop_time: float, limit_bytes: float, count: int = 48, device: str = "cpu", shards: int | None = None) -> None:
+def fill(
+    folder: Path,
+    seed: int,
+    stop_time: float,
+    limit_bytes: float,
+    count: int = 48,
+    device: str = "cpu",
+    shards: int | None = None,
+) -> None:
     """Writes shards until a moment (seconds since the epoch) or a number is reached, deleting the oldest beyond the limit."""
     folder.mkdir(parents=True, exist_ok=True)
     present = shard_folders(folder)

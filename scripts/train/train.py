@@ -122,13 +122,18 @@ class Trainer:
             self._average_in()
         self.scaler.update()
         self.step += 1
-        return {"loss": float(loss.detach()), "rate": rate, "norm": float(norm), **{k: float(v.detach()) for k, v in losses.items()}}
+        return {
+            "loss": float(loss.detach()),
+            "rate": rate,
+            "norm": float(norm),
+            **{k: float(v.detach()) for k, v in losses.items()},
+        }
 
     @torch.no_grad()
     def _average_in(self) -> None:
         keep = min(self.preset.ema, (1 + self.step) / (10 + self.step))
-        mine, theirs = list(self.average.parameters()), [p.detach() for p in self.network.parameters()]
-        torch._foreach_lerp_(mine, theirs, 1 - keep)
+        for mine, theirs in zip(self.average.parameters(), self.network.parameters(), strict=True):
+            mine.lerp_(theirs.detach(), 1 - keep)
 
     # -- on disk ---------------------------------------------------------------------
 
@@ -221,7 +226,9 @@ class Log:
             writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})
 
 
-def train(run: Path, pool: Path, preset: Preset, device: str, steps: int | None, until: float | None, validation: Path | None) -> Trainer:
+def train(
+    run: Path, pool: Path, preset: Preset, device: str, steps: int | None, until: float | None, validation: Path | None
+) -> Trainer:
     """Trains until a number of steps or a moment; goes on where the run stopped before."""
     torch.set_num_threads(preset.threads)
     run.mkdir(parents=True, exist_ok=True)
@@ -247,8 +254,14 @@ def train(run: Path, pool: Path, preset: Preset, device: str, steps: int | None,
         for name, value in values.items():
             sums[name] = sums.get(name, 0.0) + value
         if counted >= 50 or (steps and trainer.step >= steps):
-            row = {"step": trainer.step, "progress": progress, **{name: value / counted for name, value in sums.items()}}
-            log.add({**row, "images_per_s": counted * preset.batch / (time.time() - since), "shards": len(reader.shards)})
+            row = {
+                "step": trainer.step,
+                "progress": progress,
+                **{name: value / counted for name, value in sums.items()},
+            }
+            log.add(
+                {**row, "images_per_s": counted * preset.batch / (time.time() - since), "shards": len(reader.shards)}
+            )
             sums, counted, since = {}, 0, time.time()
         if time.time() - saved > preset.save_s:
             trainer.save()
@@ -281,7 +294,11 @@ def export(run: Path, path: Path, notes: dict) -> None:
     network = InfiniDepthNetwork(NetworkConfig.from_json(preset["network"]))
     network.load_state_dict(tensors)
     images = int(info["step"]) * int(preset["batch"])
-    save_weights(network.eval(), path, {"steps": info["step"], "images_seen": images, "hours": round(info["trained_s"] / 3600, 2), **notes})
+    save_weights(
+        network.eval(),
+        path,
+        {"steps": info["step"], "images_seen": images, "hours": round(info["trained_s"] / 3600, 2), **notes},
+    )
 
 
 def supervise(arguments: list[str], run: Path, attempts: int = 50) -> None:

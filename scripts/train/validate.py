@@ -14,7 +14,9 @@ from .data import PoolReader, make_batch
 
 
 @torch.no_grad()
-def validate(network: InfiniDepthNetwork, pool: Path, device: str = "cpu", images: int = 96, queries: int = 1024) -> dict[str, float]:
+def validate(
+    network: InfiniDepthNetwork, pool: Path, device: str = "cpu", images: int = 96, queries: int = 1024
+) -> dict[str, float]:
     """Mean scores of a network over a pool, always on the same images and queries.
 
     Returns:
@@ -24,7 +26,9 @@ def validate(network: InfiniDepthNetwork, pool: Path, device: str = "cpu", image
     network.eval()
     reader = PoolReader(pool, seed=0)
     rng = np.random.default_rng(0)
-    scores: dict[str, list[float]] = {name: [] for name in ("delta_1", "abs_rel", "sky", "fov_deg", "pitch_deg", "roll_deg")}
+    scores: dict[str, list[float]] = {
+        name: [] for name in ("delta_1", "abs_rel", "sky", "fov_deg", "pitch_deg", "roll_deg")
+    }
     for _ in range(images // 8):
         batch = make_batch(reader, rng, 8, queries, network.config.tokens, augment=False).to(device)
         features = network.encode(batch.image)
@@ -37,7 +41,9 @@ def validate(network: InfiniDepthNetwork, pool: Path, device: str = "cpu", image
         scores["roll_deg"] += (found.roll_rad - batch.roll_rad).abs().rad2deg().tolist()
         disparity = torch.exp(-found.log_depth_range[:, None] * decoded.t)
         truth = torch.exp(-batch.log_range.exp()[:, None] * batch.t)
-        for guess, true, ground in zip(disparity.cpu().numpy(), truth.cpu().numpy(), (batch.sky < 0.5).cpu().numpy(), strict=True):
+        for guess, true, ground in zip(
+            disparity.cpu().numpy(), truth.cpu().numpy(), (batch.sky < 0.5).cpu().numpy(), strict=True
+        ):
             if ground.sum() < 32:
                 continue
             true = true[ground]

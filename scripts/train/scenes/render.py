@@ -14,7 +14,7 @@ from infinidepth_blender.camera import Camera
 
 from . import layouts, shading
 from .layouts import Place
-from .objects import Looks
+from .looks import Looks
 from .sensor import expose
 from .solids import RayGrid, Solids, cast_grid, cast_rays
 from .textures import TextureBank
@@ -112,7 +112,7 @@ def _aim(rng: np.random.Generator, place: Place, kind: str, height: int, width: 
     large = np.asarray([max(half) > 100 for half in items.halves])
     kept = items.keep((distance > margin) | large)
     if large.any() and distance[large].min() < 0.05:
-        position = position + [0, 0, 0.3]
+        position = position + np.array([0, 0, 0.3])
     return Shot(Solids.from_list(kept), place, camera, position, rotation, kind)
 
 
@@ -125,7 +125,9 @@ def render(rng: np.random.Generator, bank: TextureBank, height: int, width: int,
     return Sample(expose(rng, linear).permute(1, 2, 0).contiguous(), depth.log(), shot.camera, shot.kind)
 
 
-def _shade(rng: np.random.Generator, bank: TextureBank, shot: Shot, rays: RayGrid, depth: Tensor, index: Tensor) -> Tensor:
+def _shade(
+    rng: np.random.Generator, bank: TextureBank, shot: Shot, rays: RayGrid, depth: Tensor, index: Tensor
+) -> Tensor:
     """(3, rows, columns) linear light along the rays."""
     device = depth.device
     rows, columns = depth.shape
@@ -185,7 +187,9 @@ def _sunlight(rng: np.random.Generator, shot: Shot, hits: shading.Hits, sun: np.
     return (facing * shadow.light(hits.points + hits.normals * 0.02, rng))[:, None]
 
 
-def _indoor_light(rng, shot: Shot, hits: shading.Hits, open_share: Tensor, sun: np.ndarray, sun_colour: Tensor) -> Tensor:
+def _indoor_light(
+    rng, shot: Shot, hits: shading.Hits, open_share: Tensor, sun: np.ndarray, sun_colour: Tensor
+) -> Tensor:
     n = hits.points
     light = float(rng.uniform(0.15, 0.5)) * (0.8 + 0.2 * hits.normals[:, 2:3]) * open_share.expand(-1, 3)
     lamps = [np.asarray(lamp) for lamp in shot.place.lamps]
@@ -199,7 +203,9 @@ def _indoor_light(rng, shot: Shot, hits: shading.Hits, open_share: Tensor, sun: 
         scale = float(lamp[2] ** 2 + 1.0)
         strength = facing * scale / (square + 0.15 * scale)
         if k < 2:
-            strength = strength * shading.ShadowMap.lamp(shot.solids, lamp, 144, float(rng.uniform(0.5, 4))).light(n + hits.normals * 0.02, rng)
+            strength = strength * shading.ShadowMap.lamp(shot.solids, lamp, 144, float(rng.uniform(0.5, 4))).light(
+                n + hits.normals * 0.02, rng
+            )
         light = light + float(rng.uniform(0.4, 1.3)) * strength[:, None] * tone
     if rng.random() < 0.5 or not lit:
         light = light + float(rng.uniform(1, 5)) * sun_colour * _sunlight(rng, shot, hits, sun, 12.0)

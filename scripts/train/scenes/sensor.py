@@ -71,15 +71,20 @@ def expose(rng: np.random.Generator, linear: Tensor) -> Tensor:
     white = float(rng.uniform(2.0, 8.0))
     image = image * (1 + image / (white * white)) / (1 + 0.6 * image)
     noise = float(rng.choice([0.0, 0.004, rng.uniform(0.005, 0.03)], p=[0.3, 0.4, 0.3]))
-    image = image + torch.from_numpy(rng.standard_normal(tuple(image.shape), dtype=np.float32)).to(image) * noise * (
-        image.clamp(0, 1) + 0.02
-    ).sqrt()
+    image = (
+        image
+        + torch.from_numpy(rng.standard_normal(tuple(image.shape), dtype=np.float32)).to(image)
+        * noise
+        * (image.clamp(0, 1) + 0.02).sqrt()
+    )
     image = image.clamp(0, 1) ** float(1 / rng.uniform(1.9, 2.5))
     if rng.random() < 0.5:
         contrast = float(rng.uniform(-0.15, 0.35))
         image = image + contrast * (image - 0.5) * 4 * image * (1 - image)
     grey = image.mean(dim=0, keepdim=True)
-    image = (grey + (image - grey) * float(rng.choice([1.0, rng.uniform(0.3, 1.4), 0.0], p=[0.3, 0.67, 0.03]))).clamp(0, 1)
+    image = (grey + (image - grey) * float(rng.choice([1.0, rng.uniform(0.3, 1.4), 0.0], p=[0.3, 0.67, 0.03]))).clamp(
+        0, 1
+    )
     if rng.random() < 0.25:  # sharpening as phones do
         image = (image + float(rng.uniform(0.2, 0.8)) * (image - gaussian_blur(image, 1.0))).clamp(0, 1)
     if rng.random() < 0.5:

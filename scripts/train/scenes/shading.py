@@ -28,7 +28,9 @@ class Hits:
     """(n, 3) unit."""
 
 
-def surface(solids: Solids, bank: TextureBank, index: Tensor, points: Tensor, eye: Tensor, distance: Tensor, pixel_rad: float) -> Hits:
+def surface(
+    solids: Solids, bank: TextureBank, index: Tensor, points: Tensor, eye: Tensor, distance: Tensor, pixel_rad: float
+) -> Hits:
     """Normals and materials at hit points.
 
     Args:
@@ -40,7 +42,9 @@ def surface(solids: Solids, bank: TextureBank, index: Tensor, points: Tensor, ey
         pixel_rad: Angle that a pixel covers.
     """
     f32 = {"dtype": torch.float32, "device": points.device}
-    table = torch.tensor(np.concatenate([solids.rotations.reshape(-1, 9), solids.centres, solids.halves], axis=1), **f32)
+    table = torch.tensor(
+        np.concatenate([solids.rotations.reshape(-1, 9), solids.centres, solids.halves], axis=1), **f32
+    )
     looks = torch.tensor([[m.tile_m, *m.offset, *m.tint, m.specular, m.emission] for m in solids.materials], **f32)
     textures = torch.tensor([m.texture for m in solids.materials], device=points.device)
     kinds = torch.tensor(solids.kinds, device=points.device)[index]
@@ -92,7 +96,9 @@ class ShadowMap:
     softness: float
 
     @classmethod
-    def sun(cls, solids: Solids, direction: np.ndarray, centre: np.ndarray, extent: float, size: int, softness: float) -> ShadowMap:
+    def sun(
+        cls, solids: Solids, direction: np.ndarray, centre: np.ndarray, extent: float, size: int, softness: float
+    ) -> ShadowMap:
         """A map of parallel light that travels against `direction`, over a square around `centre`."""
         x = np.cross(direction, [0.0, 0.0, 1.0] if abs(direction[2]) < 0.95 else [1.0, 0.0, 0.0])
         x /= np.linalg.norm(x)
@@ -114,7 +120,9 @@ class ShadowMap:
     def light(self, points: Tensor, rng: np.random.Generator) -> Tensor:
         """(n,) share of the light that arrives; full outside of the map."""
         relative = points - points.new_tensor(self.rays.origin)
-        px, py, depth = (relative @ points.new_tensor(np.stack([self.rays.axis_x, self.rays.axis_y, self.rays.forward], axis=1))).unbind(1)
+        px, py, depth = (
+            relative @ points.new_tensor(np.stack([self.rays.axis_x, self.rays.axis_y, self.rays.forward], axis=1))
+        ).unbind(1)
         if not self.rays.parallel:
             px, py = px / depth.clamp_min(0.05), py / depth.clamp_min(0.05)
         size, reach = len(self.rays.x), float(self.rays.x[-1])
@@ -148,7 +156,15 @@ def occlusion(depth: Tensor, points: Tensor, normals: Tensor) -> Tensor:
     return (1 - total * (2.2 / len(offsets))).clamp(0.15, 1)
 
 
-def sky_colour(rng: np.random.Generator, bank: TextureBank, directions: Tensor, sun: np.ndarray, horizon: Tensor, zenith: Tensor, cover: float) -> Tensor:
+def sky_colour(
+    rng: np.random.Generator,
+    bank: TextureBank,
+    directions: Tensor,
+    sun: np.ndarray,
+    horizon: Tensor,
+    zenith: Tensor,
+    cover: float,
+) -> Tensor:
     """(n, 3) colour of the sky in given unit directions."""
     up = directions[:, 2].clamp_min(0.0)
     colour = horizon + (zenith - horizon) * (1 - (1 - up) ** 3)[:, None]

@@ -164,7 +164,12 @@ class RayGrid:
         c1 = np.searchsorted(xs, px.max(axis=1)) + 1
         r0 = np.maximum(np.searchsorted(ys, py.min(axis=1)) - 1, 0)
         r1 = np.searchsorted(ys, py.max(axis=1)) + 1
-        inside = (px.max(axis=1) >= xs[0]) & (px.min(axis=1) <= xs[-1]) & (py.max(axis=1) >= ys[0]) & (py.min(axis=1) <= ys[-1])
+        inside = (
+            (px.max(axis=1) >= xs[0])
+            & (px.min(axis=1) <= xs[-1])
+            & (py.max(axis=1) >= ys[0])
+            & (py.min(axis=1) <= ys[-1])
+        )
         full = (slice(0, len(xs)), slice(0, len(ys)))
         return [
             None
@@ -266,9 +271,7 @@ def cast_rays(solids: Solids, origin: np.ndarray, directions: Tensor, near: floa
         matrix = directions.new_tensor(solids.rotations[i])
         local = directions @ matrix.T
         start = solids.rotations[i] @ (origin - solids.centres[i])
-        t = intersect(
-            int(solids.kinds[i]), solids.halves[i], [float(v) for v in start], list(local.unbind(1)), near
-        )
+        t = intersect(int(solids.kinds[i]), solids.halves[i], [float(v) for v in start], list(local.unbind(1)), near)
         closer = t < depth
         depth = torch.where(closer, t, depth)
         index.masked_fill_(closer, i)

@@ -171,7 +171,7 @@ def draw_wood(rng):
     image = ramp(0.6 * grain + 0.4 * rings, [base * 0.65, base, np.clip(base * 1.25, 0, 1)])
     planks = rng.integers(0, 9)
     if planks:
-        y, x = grid()
+        _, x = grid()
         which = np.floor(x * planks).astype(int)
         tone = rng.uniform(0.75, 1.15, planks)[which]
         gap = (x * planks) % 1 < rng.uniform(0.01, 0.06)
@@ -211,7 +211,11 @@ def draw_text(rng):
 
 
 def draw_poster(rng):
-    image = ramp(noise(rng), [colour(rng) for _ in range(3)]) if rng.random() < 0.6 else np.tile(colour(rng), (SIZE, SIZE, 1))
+    image = (
+        ramp(noise(rng), [colour(rng) for _ in range(3)])
+        if rng.random() < 0.6
+        else np.tile(colour(rng), (SIZE, SIZE, 1))
+    )
     y, x = grid()
     for _ in range(rng.integers(2, 14)):
         cy, cx, h, w = rng.uniform(0, 1), rng.uniform(0, 1), rng.uniform(0.03, 0.4), rng.uniform(0.03, 0.4)

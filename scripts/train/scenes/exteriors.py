@@ -1,0 +1,272 @@
+"""Streets, courtyards and landscapes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from . import outdoor
+from .looks import Looks, Placer, along, choose
+from .places import NATURE_FREE, OUTDOOR_FREE, Place, floating, scatter
+from .solids import BOX, CYLINDER, ELLIPSOID, SolidList
+
+
+def _building(items: SolidList, looks: Looks, x, y, half_w, half_d, height, yaw) -> None:
+    rng = looks.rng
+    p = Placer(items, x, y, 0.0, yaw)
+    m = looks.make("facade", "facade", "facade", "bricks", "plaster", tile_m=rng.uniform(9, 24))
+    p.box(-half_w, half_w, -half_d, half_d, 0, height, m)
+    if rng.random() < 0.5:
+        p.box(
+            -half_w - 0.2,
+            half_w + 0.2,
+            -half_d - 0.2,
+            half_d + 0.2,
+            height,
+            height + 0.4,
+            looks.make("plaster", "plain", tile_m=3),
+        )
+    if rng.random() < 0.5:
+        base = looks.make("plaster", "stones", "tiles", "poster", "panels", tile_m=4)
+        p.box(-half_w - 0.05, half_w + 0.05, -half_d - 0.05, half_d + 0.05, 0, rng.uniform(2.5, 4.5), base)
+    for side in (-1, 1):
+        for _ in range(rng.integers(0, 3)):  # awnings, balconies, signs
+            along_y, z, out = (
+                rng.uniform(-0.9, 0.9) * half_d,
+                rng.uniform(2.5, max(3.0, height * 0.8)),
+                rng.uniform(0.3, 1.4),
+            )
+            p.box(
+                side * half_w - out,
+                side * half_w + out,
+                along_y - 1.2,
+                along_y + 1.2,
+                z,
+                z + rng.uniform(0.1, 0.9),
+                looks.any(2),
+            )
+    if rng.random() < 0.3 and height < 14:  # a pitched roof
+        for side in (-1, 1):
+            slope = np.array([[0.8, 0, 0.6 * side], [0, 1, 0], [-0.6 * side, 0, 0.8]])
+            p.put(
+                BOX,
+                (side * half_w * 0.5, 0, height + half_w * 0.36),
+                (half_w * 0.68, half_d, 0.12),
+                looks.make("tiles", "bricks", "plain", tile_m=2),
+                tilt=slope,
+            )
+
+
+def street(looks: Looks) -> Place:
+    """A road with kerbs, markings, buildings, vehicles, trees and people; often seen by a driver."""
+    rng = looks.rng
+    items = SolidList()
+    lanes = rng.uniform(3, 11)
+    pavement = rng.uniform(1.2, 5)
+    ground = looks.make("grass", "asphalt", "tiles", "noise", tile_m=4)
+    items.add(BOX, (0, 0, -0.62), (3000, 3000, 0.5), ground)
+    items.add(
+        BOX,
+        (0, 250, -0.56),
+        (lanes, 500, 0.56),
+        looks.make("asphalt", "asphalt", "asphalt", "stones", tile_m=5, specular=float(rng.choice([0, 0, 0.3]))),
+    )
+    walk = looks.make("tiles", "asphalt", "stones", "plaster", tile_m=2.5)
+    for s in (-1, 1):
+        items.add(BOX, (s * (lanes + pavement / 2), 250, -0.42), (pavement / 2, 500, 0.55), walk)
+    paint = looks.make("plaster", "plain")
+    paint.tint = (1.3, 1.3, float(rng.choice([1.25, 0.5])))
+    if rng.random() < 0.75:
+        dash, pitch = rng.uniform(1, 4), rng.uniform(4, 10)
+        for x in rng.choice([0, lanes / 2, -lanes / 2], size=rng.integers(1, 4), replace=False):
+            if rng.random() < 0.3:
+                items.add(BOX, (x, 200, 0.003), (0.08, 400, 0.004), paint)
+            else:
+                for k in range(9):
+                    items.add(BOX, (x, k * pitch, 0.003), (0.08, dash / 2, 0.004), paint)
+        if rng.random() < 0.4:
+            y = rng.uniform(5, 25)
+            for k in range(int(lanes)):
+                items.add(BOX, (-lanes + 1 + 2 * k, y, 0.003), (0.35, 1.6, 0.004), paint)
+    edge = lanes + pavement
+    kind = rng.random()
+    for s in (-1, 1):
+        y, setback = rng.uniform(-15, 0), rng.choice([0.1, rng.uniform(0, 15)])
+        while y < 160 and kind < 0.85:
+            depth = rng.uniform(3, 14)
+            width, height = rng.uniform(3, 12), float(rng.choice([rng.uniform(3, 9), rng.uniform(8, 40)]))
+            back = setback + rng.uniform(0, 3)
+            _building(items, looks, s * (edge + back + width), y + depth, width, depth, height, rng.normal(0, 0.03))
+            y += 2 * depth + float(rng.choice([0, 0.5, rng.uniform(2, 20)], p=[0.45, 0.15, 0.4]))
+    if rng.random() < 0.55:
+        _building(
+            items, looks, rng.normal(0, 10), rng.uniform(50, 250), rng.uniform(10, 40), 8, rng.uniform(5, 35), 0.0
+        )
+    for _ in range(rng.integers(0, 5)):
+        _hill(items, looks, rng.uniform(-400, 400), rng.uniform(200, 700), 150)
+    for s in (-1, 1):  # parked and moving cars, pavement furniture
+        y = rng.uniform(-2, 6)
+        busy = rng.random()
+        while y < 70:
+            if rng.random() < busy:
+                outdoor.car(
+                    Placer(items, s * (lanes - 1.15), y, 0, (math.pi if s > 0 else 0) + rng.normal(0, 0.04)), looks
+                )
+            y += rng.uniform(5, 9)
+        for _ in range(rng.integers(3, 12)):
+            thing = choose(rng, OUTDOOR_FREE)
+            yaw = (math.pi if s > 0 else 0.0) if thing is outdoor.street_pole else rng.uniform(0, 6.3)
+            thing(Placer(items, s * (lanes + rng.uniform(0.3, pavement)), rng.uniform(0, 60), 0.12, yaw), looks)
+        if rng.random() < 0.5:
+            for k in range(rng.integers(2, 9)):
+                outdoor.tree(Placer(items, s * (lanes + pavement * 0.5), 3 + k * rng.uniform(6, 9), 0.12), looks)
+    for _ in range(rng.integers(0, 5)):
+        s = int(rng.choice([-1, 1]))
+        outdoor.car(
+            Placer(items, s * lanes * rng.uniform(0.15, 0.55), rng.uniform(5, 60), 0, math.pi if s > 0 else 0.0), looks
+        )
+    if rng.random() < 0.25:
+        for _ in range(rng.integers(1, 4)):  # wires across the road
+            y, z = rng.uniform(5, 50), rng.uniform(5, 9)
+            items.add(
+                CYLINDER,
+                (0, y, z),
+                (0.03, 0.03, lanes + 4),
+                looks.metal(),
+                tilt=along([1, rng.normal(0, 0.2), 0]),
+            )
+    driving = rng.random() < 0.6
+    if driving:
+        return Place(
+            items,
+            False,
+            (lanes * rng.uniform(-0.5, 0.5), rng.uniform(-4, 2), rng.uniform(1.4, 2.3)),
+            (0.5, 1, 0.1),
+            0.0,
+            float(rng.choice([0.08, 0.7])),
+            0.0,
+            0.04,
+            (),
+            (40.0, 75.0),
+        )
+    return Place(
+        items,
+        False,
+        (rng.uniform(-edge, edge), 0.0, float(rng.choice([1.6, rng.uniform(0.4, 8)]))),
+        (1, 1, 0.2),
+        0.0,
+        0.5,
+        0.03,
+        0.13,
+        (),
+        (35.0, 95.0),
+    )
+
+
+def _hill(items: SolidList, looks: Looks, x, y, size: float) -> None:
+    rng = looks.rng
+    half = size * rng.uniform(0.4, 1.3, 3) * [1, 1, rng.uniform(0.08, 0.5)]
+    items.add(
+        ELLIPSOID,
+        (x, y, -half[2] * rng.uniform(0.1, 0.5)),
+        half,
+        looks.make("grass", "leaves", "noise", "asphalt", tile_m=size * 0.15),
+        yaw=rng.uniform(0, 6.3),
+    )
+
+
+def courtyard(looks: Looks) -> Place:
+    """A square between buildings: paving, arcades, stairs, trees, people."""
+    rng = looks.rng
+    items = SolidList()
+    size = rng.uniform(6, 30)
+    items.add(
+        BOX, (0, 0, -0.5), (2000, 2000, 0.5), looks.make("tiles", "stones", "asphalt", "bricks", "grass", tile_m=3)
+    )
+    sides = rng.permutation(4)[: rng.integers(1, 5)]
+    for k in sides:
+        a = k * math.pi / 2 + rng.normal(0, 0.12)
+        depth, length, height = rng.uniform(3, 8), rng.uniform(size * 0.5, size * 1.4), rng.uniform(4, 18)
+        x, y = (size + depth) * math.sin(a), size + (size + depth) * math.cos(a)
+        _building(items, looks, x, y, length, depth, height, -a)
+        if rng.random() < 0.5:  # an arcade in front
+            p = Placer(items, size * math.sin(a), size + size * math.cos(a), 0, -a)
+            r, h, gap = rng.uniform(0.15, 0.4), rng.uniform(2.6, 5), rng.uniform(1.8, 4)
+            m = looks.make("plaster", "stones", "bricks", tile_m=2)
+            for j in range(int(length // gap)):
+                for s in (-1, 1):
+                    p.post(s * (j + 0.5) * gap, -1.5, 0, h, r, m)
+            p.box(-length, length, -1.9, 1, h, h + rng.uniform(0.3, 1.2), m)
+    if rng.random() < 0.5:
+        p = Placer(items, rng.uniform(-size, size) * 0.6, size * rng.uniform(0.5, 1.5), 0, rng.uniform(0, 6.3))
+        m, steps = looks.make("plaster", "stones", "asphalt", tile_m=2), rng.integers(3, 12)
+        for j in range(steps):
+            p.box(-rng.uniform(1.9, 2), 2, j * 0.3, steps * 0.3 + 1.5, j * 0.16, (j + 1) * 0.16, m)
+    taken: list[tuple[float, float]] = []
+    scatter(items, looks, OUTDOOR_FREE, rng.integers(5, 20), (-size * 0.9, size * 0.9, 1.5, size * 1.9), taken, 1.0)
+    if rng.random() < 0.4:
+        floating(items, looks, rng.integers(2, 12), (-size * 0.6, size * 0.6, 2, size * 1.5), 0.3, 5, 1.0)
+    if rng.random() < 0.4:
+        outdoor.car(
+            Placer(items, rng.uniform(-size, size) * 0.5, rng.uniform(4, size + 4), 0, rng.uniform(0, 6.3)), looks
+        )
+    for _ in range(rng.integers(0, 4)):
+        _hill(items, looks, rng.uniform(-300, 300), rng.uniform(100, 500), 120)
+    return Place(
+        items,
+        False,
+        (0.0, 0.0, float(rng.choice([1.6, rng.uniform(0.3, 7)]))),
+        (size * 0.4, 0.5, 0.1),
+        0.0,
+        0.5,
+        0.02,
+        0.15,
+        (),
+        (30.0, 100.0),
+    )
+
+
+def landscape(looks: Looks) -> Place:
+    """Hills, trees, rocks, a path, at times a house."""
+    rng = looks.rng
+    items = SolidList()
+    items.add(
+        BOX, (0, 0, -0.5), (3000, 3000, 0.5), looks.make("grass", "grass", "noise", "asphalt", tile_m=rng.uniform(2, 8))
+    )
+    for _ in range(rng.integers(3, 14)):
+        _hill(items, looks, rng.uniform(-60, 60), rng.uniform(8, 120), rng.uniform(5, 40))
+    for _ in range(rng.integers(0, 7)):
+        _hill(items, looks, rng.uniform(-700, 700), rng.uniform(250, 1200), rng.uniform(100, 500))
+    if rng.random() < 0.5:
+        x = rng.normal(0, 2)
+        path = looks.make("asphalt", "noise", "stones", tile_m=3)
+        for k in range(16):
+            items.add(BOX, (x, 2 + 4 * k, 0.01), (rng.uniform(0.9, 1.3), 2.4, 0.02), path, yaw=rng.normal(0, 0.15))
+            x += rng.normal(0, 0.5)
+    taken: list[tuple[float, float]] = []
+    scatter(items, looks, NATURE_FREE, rng.integers(4, 14), (-10, 10, 2, 22), taken, 1.3)
+    scatter(items, looks, NATURE_FREE[:2], rng.integers(0, 14), (-60, 60, 20, 100), taken, 3)
+    if rng.random() < 0.35:
+        _building(
+            items,
+            looks,
+            rng.uniform(-20, 20),
+            rng.uniform(15, 60),
+            rng.uniform(3, 8),
+            rng.uniform(3, 8),
+            rng.uniform(3, 7),
+            rng.uniform(0, 6.3),
+        )
+    return Place(
+        items,
+        False,
+        (0.0, 0.0, float(rng.choice([1.6, rng.uniform(0.3, 8)]))),
+        (2, 0.5, 0.1),
+        0.0,
+        0.4,
+        -0.03,
+        0.13,
+        (),
+        (30.0, 95.0),
+    )

@@ -1,0 +1,156 @@
+"""Things that stand outdoors: vehicles, trees, rocks, poles. All from solids."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .looks import Looks, Placer, along, random_rotation
+from .solids import BOX, CYLINDER, ELLIPSOID
+
+
+def car(p: Placer, looks: Looks) -> None:
+    rng = looks.rng
+    paint = looks.make("plain", "gradient", "metal", tile_m=6, specular=0.7)
+    glass = looks.make("plain", "gradient", tile_m=4, specular=0.9)
+    glass.tint = (0.12, 0.13, 0.15)
+    dark = looks.make("plain")
+    dark.tint = (0.1, 0.1, 0.1)
+    style = rng.random()
+    length, w = rng.uniform(1.8, 2.5), rng.uniform(0.8, 0.98)
+    if style < 0.75:
+        bonnet = rng.uniform(0.7, 0.95)
+        p.box(-w, w, -length, length, 0.25, bonnet, paint)
+        roof = bonnet + rng.uniform(0.45, 0.75)
+        front, back = rng.uniform(-0.7, 0.1) * length, length * rng.uniform(0.5, 0.97)
+        p.box(-w * 0.9, w * 0.9, front, back, bonnet, roof, glass)
+        p.box(-w * 0.85, w * 0.85, front + 0.25, back - 0.15, roof, roof + 0.05, paint)
+        for sx in (-1, 1):
+            lean = np.array([[1, 0, 0], [0, 0.87, 0.5], [0, -0.5, 0.87]])
+            p.put(
+                BOX,
+                (sx * w * 0.88, front + 0.02, (bonnet + roof) / 2),
+                (0.04, 0.05, (roof - bonnet) * 0.6),
+                paint,
+                tilt=lean,
+            )
+    else:
+        length, w, top = rng.uniform(2.2, 5.5), rng.uniform(0.95, 1.25), rng.uniform(1.9, 3.6)
+        p.box(-w, w, -length + 1.4, length, 0.5, top, looks.any(5) if rng.random() < 0.6 else paint)
+        p.box(-w, w, -length, -length + 1.3, 0.4, min(top, 2.4), paint)
+        p.box(-w * 0.9, w * 0.9, -length - 0.02, -length + 0.6, 1.2, min(top, 2.4) * 0.9, glass)
+    r = rng.uniform(0.28, 0.4)
+    for sx in (-1, 1):
+        for sy in (-0.62, 0.62):
+            p.put(CYLINDER, (sx * (w - 0.08), sy * length, r), (r, r, 0.12), dark, tilt=along([1, 0, 0]))
+    for end in (-1, 1):
+        light = looks.make("plain", emission=float(rng.choice([0, 0.7])))
+        light.tint = (1.2, 0.15, 0.1) if end > 0 else (1.3, 1.3, 1.1)
+        for sx in (-1, 1):
+            p.put(BOX, (sx * w * 0.8, end * length, 0.65), (0.12, 0.02, 0.07), light)
+        p.put(BOX, (0, end * length, 0.45), (0.25, 0.02, 0.06), looks.make("text", tile_m=0))
+
+
+def tree(p: Placer, looks: Looks, scale: float = 1.0) -> None:
+    rng = looks.rng
+    h = rng.uniform(2.5, 10) * scale
+    r = h * rng.uniform(0.015, 0.035)
+    bark, leaf = looks.make("wood", "noise", tile_m=0.8), looks.make("leaves", tile_m=rng.uniform(1, 3))
+    style = rng.random()
+    p.post(0, 0, 0, h * 0.75, r, bark)
+    if style < 0.65:
+        for _ in range(rng.integers(4, 12)):
+            c = rng.normal(0, 1, 3) * [h * 0.16, h * 0.16, h * 0.14] + [0, 0, h * 0.72]
+            p.put(ELLIPSOID, c, rng.uniform(0.07, 0.2, 3) * h, leaf)
+    elif style < 0.85:
+        for k in range(5):
+            f = k / 5
+            p.put(
+                ELLIPSOID,
+                (0, 0, h * (0.25 + 0.75 * f)),
+                (h * 0.22 * (1 - f) + 0.1, h * 0.22 * (1 - f) + 0.1, h * 0.12),
+                leaf,
+            )
+    else:
+        for _ in range(rng.integers(5, 14)):
+            start = h * rng.uniform(0.35, 0.75)
+            d = np.array([rng.normal(), rng.normal(), rng.uniform(0.4, 1.5)])
+            d /= np.linalg.norm(d)
+            reach = h * rng.uniform(0.1, 0.25)
+            p.put(CYLINDER, d * reach + [0, 0, start], (r * 0.35, r * 0.35, reach), bark, tilt=along(d))
+
+
+def bush(p: Placer, looks: Looks) -> None:
+    rng = looks.rng
+    size, leaf = rng.uniform(0.3, 1.2), looks.make("leaves", tile_m=1.0)
+    for _ in range(rng.integers(2, 6)):
+        half = rng.uniform(0.4, 1, 3) * size
+        p.put(ELLIPSOID, (rng.normal(0, size * 0.5), rng.normal(0, size * 0.5), half[2] * 0.6), half, leaf)
+
+
+def rock(p: Placer, looks: Looks) -> None:
+    rng = looks.rng
+    size, m = rng.lognormal(-0.7, 0.7), looks.make("noise", "stones", "asphalt", tile_m=1.0)
+    for _ in range(rng.integers(1, 4)):
+        kind = ELLIPSOID if rng.random() < 0.7 else BOX
+        p.put(
+            kind,
+            (*rng.normal(0, size * 0.4, 2), size * 0.25),
+            rng.uniform(0.3, 1, 3) * size,
+            m,
+            tilt=random_rotation(rng),
+        )
+
+
+def street_pole(p: Placer, looks: Looks) -> None:
+    rng = looks.rng
+    h, m = rng.uniform(2.2, 9), looks.metal()
+    p.post(0, 0, 0, h, rng.uniform(0.03, 0.13), m)
+    style = rng.random()
+    if style < 0.4:
+        reach = rng.uniform(0.5, 3)
+        p.box(-reach, 0, -0.04, 0.04, h - 0.1, h, m)
+        p.box(-reach - 0.3, -reach + 0.2, -0.1, 0.1, h - 0.15, h, m)
+    elif style < 0.75:
+        size = rng.uniform(0.2, 0.5)
+        p.put(
+            BOX if rng.random() < 0.6 else ELLIPSOID,
+            (0, -0.1, h - size),
+            (size, 0.02, size * rng.uniform(0.6, 1.4)),
+            looks.make("poster", "text", "plain", tile_m=0),
+        )
+    else:
+        p.box(-0.16, 0.16, -0.3, -0.05, h - 1, h, looks.make("plain"))
+        for k, tint in enumerate(((1.4, 0.1, 0.1), (1.3, 0.9, 0.1), (0.1, 1.2, 0.4))):
+            light = looks.make("plain", emission=float(rng.choice([0.1, 1.2])))
+            light.tint = tint
+            p.put(CYLINDER, (0, -0.31, h - 0.2 - 0.3 * k), (0.1, 0.1, 0.02), light, tilt=along([0, 1, 0]))
+
+
+def bench(p: Placer, looks: Looks) -> None:
+    m = looks.make("wood", "metal", "plain")
+    p.box(-0.8, 0.8, -0.22, 0.22, 0.4, 0.46, m)
+    p.box(-0.8, 0.8, 0.2, 0.25, 0.5, 0.85, m)
+    for x in (-0.7, 0.7):
+        p.box(x - 0.04, x + 0.04, -0.2, 0.2, 0, 0.4, looks.metal())
+
+
+def fence(p: Placer, looks: Looks) -> None:
+    rng = looks.rng
+    length, h, m = rng.uniform(2, 6), rng.uniform(0.7, 1.8), looks.make("metal", "wood", "plain")
+    bars = rng.integers(5, 16)
+    for k in range(bars):
+        x = -length + 2 * length * k / (bars - 1)
+        p.box(x - 0.03, x + 0.03, -0.02, 0.02, 0, h, m)
+    for z in (0.15 * h, 0.9 * h):
+        p.box(-length, length, -0.02, 0.02, z - 0.03, z + 0.03, m)
+
+
+def bin_or_box(p: Placer, looks: Looks) -> None:
+    rng = looks.rng
+    r, h = rng.uniform(0.2, 0.5), rng.uniform(0.5, 1.3)
+    if rng.random() < 0.5:
+        p.post(0, 0, 0, h, r, looks.any(1))
+    else:
+        p.box(-r, r, -r, r, 0.05, h, looks.any(1))
+    if rng.random() < 0.4:
+        p.post(0, 0, h, h + 0.08, r * 1.05, looks.metal())

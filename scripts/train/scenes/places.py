@@ -1,0 +1,104 @@
+"""A place, and the things that are strewn over it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from . import furniture, outdoor
+from .looks import Looks, Placer, Thing, choose, random_rotation
+from .solids import BOX, CYLINDER, ELLIPSOID, SolidList
+
+INDOOR_WALL: list[tuple[Thing, float, float]] = [
+    (furniture.desk, 3, 0.5),
+    (furniture.shelf, 4, 0.22),
+    (furniture.cabinet, 3, 0.32),
+    (furniture.sofa, 1.5, 0.45),
+    (furniture.bed, 1, 1.05),
+]
+"""Things that stand against walls: (draw, weight, half depth)."""
+INDOOR_FREE: list[tuple[Thing, float]] = [
+    (furniture.desk, 2.5),
+    (furniture.chair, 5),
+    (furniture.lamp, 1),
+    (furniture.plant, 1.5),
+    (furniture.carton, 2),
+    (furniture.solid, 3),
+    (furniture.person, 1),
+    (furniture.sofa, 0.8),
+    (furniture.cabinet, 0.7),
+    (furniture.shelf, 0.5),
+    (outdoor.bin_or_box, 1),
+]
+OUTDOOR_FREE: list[tuple[Thing, float]] = [
+    (furniture.person, 3),
+    (outdoor.bench, 1.5),
+    (outdoor.street_pole, 2),
+    (outdoor.bush, 2),
+    (outdoor.tree, 2),
+    (outdoor.bin_or_box, 2),
+    (outdoor.rock, 1),
+    (furniture.solid, 2),
+    (outdoor.fence, 1),
+    (furniture.carton, 0.7),
+]
+NATURE_FREE: list[tuple[Thing, float]] = [
+    (outdoor.tree, 5),
+    (outdoor.bush, 4),
+    (outdoor.rock, 4),
+    (furniture.person, 0.6),
+    (outdoor.fence, 0.8),
+    (outdoor.bench, 0.3),
+    (furniture.solid, 0.7),
+]
+
+
+@dataclass
+class Place:
+    """A place without a photographer.
+
+    Attributes:
+        items: The solids.
+        indoor: Whether lamps rather than the sun make the light.
+        eye: (3,) where the camera may stand, and `spread` (3,) how far it may be moved.
+        yaw: Preferred heading in radians (0 looks along +Y), `yaw_spread` its deviation.
+        pitch: Preferred upward tilt in radians.
+        lamps: Positions of lamps.
+        fov: Range of the longer side's field of view in degrees.
+    """
+
+    items: SolidList
+    indoor: bool
+    eye: tuple[float, float, float]
+    spread: tuple[float, float, float]
+    yaw: float = 0.0
+    yaw_spread: float = 0.3
+    pitch: float = 0.0
+    pitch_spread: float = 0.12
+    lamps: tuple[tuple[float, float, float], ...] = ()
+    fov: tuple[float, float] = (30.0, 100.0)
+
+
+def scatter(
+    items: SolidList, looks: Looks, table, count: int, bounds, taken: list, gap: float = 0.5, z: float = 0.0
+) -> None:
+    """Places things at random where there is room."""
+    rng = looks.rng
+    x0, x1, y0, y1 = bounds
+    for _ in range(count):
+        for _ in range(6):
+            x, y = rng.uniform(x0, x1), rng.uniform(y0, y1)
+            if all((x - a) ** 2 + (y - b) ** 2 > gap * gap for a, b in taken):
+                taken.append((x, y))
+                choose(rng, table)(Placer(items, x, y, z, rng.uniform(0, 6.3)), looks)
+                break
+
+
+def floating(items: SolidList, looks: Looks, count: int, bounds, low: float, high: float, size: float) -> None:
+    """Solids in the air: what teaches occlusion without help from the ground."""
+    rng = looks.rng
+    for _ in range(count):
+        half = size * rng.uniform(0.1, 1.0, 3) * rng.uniform(0.3, 1.0)
+        if rng.random() < 0.25:
+            half[:2] *= 0.12
+        c = (rng.uniform(bounds[0], bounds[1]), rng.uniform(bounds[2], bounds[3]), rng.uniform(low, high))
+        items.add(int(rng.choice([BOX, ELLIPSOID, CYLINDER])), c, half, looks.any(size), tilt=random_rotation(rng))

@@ -1,0 +1,87 @@
+"""The pool on disk and the batches drawn from it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from train.data import PoolReader, make_batch
+from train.pool import Shard, decode_log_depth, encode_log_depth, fill, make_shard, shard_folders
+
+from infinidepth_blender.camera import Camera
+
+
+def test_log_depth_codes_are_fine_and_keep_the_sky():
+    log_depth = np.log(np.array([[0.05, 1.0, 3.21], [99.0, 4000.0, np.inf]], dtype=np.float32))
+    back = decode_log_depth(encode_log_depth(log_depth))
+    assert np.isinf(back[1, 2])
+    np.testing.assert_allclose(np.exp(back.ravel()[:5]), np.exp(log_depth.ravel()[:5]), rtol=2e-4)
+
+
+def test_a_shard_survives_the_disk(pool, bank):
+    made = make_shard(5, 0, 3, bank, shape=(60, 84))
+    read = Shard.open(pool / "shard_000000")
+    for name in ("image", "log_depth", "labels"):
+        np.testing.assert_array_equal(getattr(made, name), getattr(read, name))
+    assert read.image.shape == (3, 60, 84, 3)
+    assert read.log_depth.shape == (3, 120, 168)
+
+
+def test_filling_stops_at_its_limit_and_drops_the_oldest(tmp_path, monkeypatch, bank):
+    monkeypatch.setattr("train.pool.bank_for", lambda *_: bank)
+    monkeypatch.setattr("train.pool.SHAPES", {"small": (24, 32, 1.0)})
+    fill(tmp_path, 3, math.inf, limit_bytes=2.5 * (24 * 32 * 3 + 48 * 64 * 2), count=1, shards=4)
+    assert [path.name for path in shard_folders(tmp_path)] == ["shard_000002", "shard_000003"]
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_an_empty_pool_is_said_plainly(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no shards yet"):
+        make_batch(PoolReader(tmp_path, 0), np.random.default_rng(0), 2, 64, 12)
+
+
+def test_queries_without_augmentation_read_the_exact_truth(pool):
+    reader = PoolReader(pool, seed=4)
+    _, codes, labels = PoolReader(pool, seed=4).draw(1)[0]
+    batch = make_batch(reader, np.random.default_rng(0), 1, 300, 12, augment=False)
+    assert batch.coords_yx.shape == (1, 300, 2)
+    # The network's aspect ratio differs a little from the image's: the crop is centred.
+    rows, columns = batch.image.shape[2:]
+    crop_h, crop_w = int(min(60, 84 * rows / columns)), int(min(84, 60 * columns / rows))
+    top, left = (60 - crop_h) // 2, (84 - crop_w) // 2
+    y = np.round((batch.coords_yx[0, :, 0].numpy() + 1) / 2 * 2 * crop_h - 0.5).astype(int) + 2 * top
+    x = np.round((batch.coords_yx[0, :, 1].numpy() + 1) / 2 * 2 * crop_w - 0.5).astype(int) + 2 * left
+    truth = decode_log_depth(codes)[y, x]
+    ground = np.isfinite(truth)
+    np.testing.assert_array_equal(batch.sky[0].numpy() > 0.5, ~ground)
+    spread = math.exp(float(batch.log_range[0]))
+    shifts = truth[ground] - spread * batch.t[0].numpy()[ground]
+    np.testing.assert_allclose(shifts, shifts[0], atol=1e-3)
+    assert float(batch.log_focal[0]) == pytest.approx(math.log(labels[0] / math.hypot(crop_h, crop_w)), abs=1e-5)
+
+
+def test_pitch_of_a_batch_is_that_of_its_centre(pool):
+    labels = PoolReader(pool, seed=4).draw(1)[0][2]
+    batch = make_batch(PoolReader(pool, seed=4), np.random.default_rng(0), 1, 64, 12, augment=False)
+    camera = Camera(84, 60, labels[0], labels[0], 42, 30, "given", float(labels[1]), float(labels[2]))
+    assert float(batch.sin_pitch[0]) == pytest.approx(camera.world_rotation()[2, 2], abs=0.02)
+    assert float(batch.roll_rad[0]) == pytest.approx(float(labels[2]), abs=1e-6)
+
+
+def test_augmented_batches_stay_in_range_and_mirror_the_roll(pool):
+    rng = np.random.default_rng(1)
+    rolls = set()
+    labels = {
+        round(float(v), 5) for name in ("shard_000000", "shard_000001") for v in Shard.open(pool / name).labels[:, 2]
+    }
+    for _ in range(6):
+        batch = make_batch(PoolReader(pool, seed=int(rng.integers(99))), rng, 2, 64, 12)
+        assert float(batch.image.min()) >= 0
+        assert float(batch.image.max()) <= 1
+        assert bool(torch.isfinite(batch.t).all())
+        assert float(batch.coords_yx.abs().max()) < 1
+        rolls |= {round(float(v), 5) for v in batch.roll_rad}
+    assert rolls <= labels | {-v for v in labels}
+    assert rolls & {-v for v in labels}

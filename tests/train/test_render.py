@@ -1,0 +1,56 @@
+"""Rendered samples: truth, labels and determinism."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from train.scenes.layouts import LAYOUTS
+from train.scenes.render import render, take_shot
+from train.scenes.sensor import expose, jpeg_like
+from train.scenes.solids import cast_grid
+
+
+@pytest.mark.parametrize("kind", sorted(LAYOUTS))
+def test_every_layout_renders_a_photograph_with_depth(bank, kind):
+    sample = render(np.random.default_rng(1), bank, 48, 64, kind)
+    assert sample.image.shape == (48, 64, 3)
+    assert sample.image.dtype == torch.uint8
+    assert sample.log_depth.shape == (96, 128)
+    assert float(sample.image.float().std()) > 4
+    ground = torch.isfinite(sample.log_depth)
+    assert float(ground.float().mean()) > 0.2
+    assert not bool(torch.isnan(sample.log_depth).any())
+
+
+def test_depth_at_coordinates_equals_the_grid(bank):
+    shot = take_shot(np.random.default_rng(2), bank, 30, 40, "room")
+    depth, _ = cast_grid(shot.solids, shot.rays(2))
+    y = (torch.arange(60) + 0.5) / 60 * 2 - 1
+    x = (torch.arange(80) + 0.5) / 80 * 2 - 1
+    exact = shot.depth_at(torch.cartesian_prod(y, x)).reshape(60, 80)
+    same = torch.isclose(exact, depth, rtol=1e-3) | (torch.isinf(exact) & torch.isinf(depth))
+    # A ray that grazes an edge may fall on either side of it.
+    assert float(same.float().mean()) > 0.995
+
+
+def test_equal_seeds_give_equal_samples(bank):
+    first, second = (render(np.random.default_rng(11), bank, 36, 48) for _ in range(2))
+    assert torch.equal(first.image, second.image)
+    assert torch.equal(first.log_depth, second.log_depth)
+    assert first.camera == second.camera
+    other = render(np.random.default_rng(12), bank, 36, 48)
+    assert not torch.equal(first.image, other.image)
+
+
+def test_the_sensor_halves_the_size_and_keeps_brightness_order():
+    linear = torch.linspace(0.01, 1, 64)[None, None].expand(3, 48, 64).contiguous()
+    photo = expose(np.random.default_rng(0), linear).float().mean(dim=(0, 1))
+    assert photo.shape == (32,)
+    assert float(photo[24:].mean()) > float(photo[:8].mean()) + 20
+
+
+def test_jpeg_blocks_lose_little_when_weak_and_more_when_strong():
+    image = torch.rand(3, 21, 35, generator=torch.Generator().manual_seed(0))
+    weak, strong = ((jpeg_like(image, s) - image).abs().mean() for s in (0.2, 8.0))
+    assert float(weak) < 0.02 < float(strong)

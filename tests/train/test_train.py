@@ -1,0 +1,103 @@
+"""The whole recipe, tiny."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from train.data import PoolReader, make_batch
+from train.losses import compute_losses
+from train.train import PIECE_BYTES, PRESETS, Trainer, export, load_pieces, save_pieces, train
+from train.validate import validate
+
+from infinidepth_blender.field.load import load_field_model
+from infinidepth_blender.field.network import Decoded, Globals
+
+TINY = PRESETS["tiny"]
+
+
+def fixed_batch(pool):
+    return make_batch(PoolReader(pool, 0), np.random.default_rng(0), 4, 256, 12, augment=False)
+
+
+def test_the_loss_falls_on_a_fixed_batch(pool, tmp_path):
+    trainer = Trainer(tmp_path, TINY)
+    batch = fixed_batch(pool)
+    losses = [trainer.learn(batch, 0.0)["loss"] for _ in range(30)]
+    assert np.isfinite(losses).all()
+    assert np.mean(losses[-3:]) < 0.75 * np.mean(losses[:3])
+
+
+def test_the_truth_itself_has_no_loss(pool):
+    batch = fixed_batch(pool)
+    batch.t.clamp_(-0.4, 1.5)
+    perfect = Decoded(batch.t.clone(), (batch.sky * 2 - 1) * 40)
+    estimates = Globals(batch.log_focal, batch.log_range.exp(), batch.sin_pitch, batch.roll_rad)
+    assert all(
+        float(value) == pytest.approx(0, abs=1e-6) for value in compute_losses(perfect, estimates, batch).values()
+    )
+    stretched = Decoded(batch.t * 1.7 + 0.2, perfect.sky_logit)
+    losses = compute_losses(stretched, estimates, batch)
+    assert float(losses["aligned"]) == pytest.approx(0, abs=1e-4)
+    assert float(losses["depth"]) > 0.05
+
+
+def test_a_run_goes_on_where_it_stopped_and_exports_what_the_package_reads(pool, tmp_path):
+    run = tmp_path / "run"
+    train(run, pool, TINY, "cpu", steps=3, until=None, validation=None)
+    first = Trainer(run, TINY)
+    assert first.resume()
+    assert first.step == 3
+    train(run, pool, TINY, "cpu", steps=5, until=None, validation=pool)
+    assert (run / "log.csv").read_text().startswith("step,")
+    assert "delta_1" in (run / "validation.csv").read_text()
+    export(run, tmp_path / "tiny.safetensors", {})
+    model = load_field_model(str(tmp_path / "tiny.safetensors"), "cpu")
+    assert model.info["training"]["steps"] == 5
+    assert model.info["training"]["images_seen"] == 10
+    disparity = model.encode(np.zeros((40, 60, 3), np.uint8)).disparity_grid(20, 30)
+    assert disparity.shape == (20, 30)
+    assert bool(torch.isfinite(disparity).all())
+
+
+def test_without_its_state_a_run_goes_on_from_the_averaged_pieces(pool, tmp_path):
+    run = tmp_path / "run"
+    trained = train(run, pool, TINY, "cpu", steps=2, until=None, validation=None)
+    (run / "state.pt").unlink()
+    again = Trainer(run, TINY)
+    assert again.resume()
+    assert again.step == 2
+    for mine, theirs in zip(again.network.parameters(), trained.average.parameters(), strict=True):
+        assert torch.allclose(mine, theirs, atol=2e-3)
+
+
+def test_equal_seeds_train_alike(pool, tmp_path):
+    weights = [
+        train(
+            tmp_path / name, pool, TINY, "cpu", steps=3, until=None, validation=None
+        ).network.globals_out.weight.detach()
+        for name in ("a", "b")
+    ]
+    assert torch.equal(*weights)
+    other = train(tmp_path / "c", pool, replace(TINY, seed=7), "cpu", steps=3, until=None, validation=None)
+    assert not torch.equal(weights[0], other.network.globals_out.weight.detach())
+
+
+def test_pieces_are_small_and_complete(tmp_path):
+    tensors = {f"layer{k}": torch.full((3_000_000,), float(k)) for k in range(7)}
+    save_pieces(tensors, tmp_path, {"step": 1})
+    files = list(tmp_path.glob("average-*.safetensors"))
+    assert len(files) == 4
+    assert max(file.stat().st_size for file in files) <= PIECE_BYTES
+    loaded = load_pieces(tmp_path)
+    assert loaded is not None
+    assert {name: float(value[-1]) for name, value in loaded[0].items()} == {f"layer{k}": float(k) for k in range(7)}
+
+
+def test_validation_scores_are_shares_and_degrees(pool, tmp_path):
+    scores = validate(Trainer(tmp_path, TINY).average, pool, images=8, queries=128)
+    assert 0 <= scores["delta_1"] <= 1
+    assert 0 <= scores["sky"] <= 1
+    assert all(0 <= scores[name] < 180 for name in ("fov_deg", "pitch_deg", "roll_deg"))
