@@ -17,9 +17,11 @@ PathKind = Literal["orbit", "swing", "dolly", "rise", "still"]
 """orbit: round the photo's viewpoint, looking at the middle of the scene; swing: to either side and
 forward without turning; dolly: towards the scene; rise: up, looking down at it; still: no move."""
 
-ORBIT_RADIUS_M, ORBIT_VERTICAL_M, ORBIT_FORWARD_M = 0.5, 0.15, 0.6
-DOLLY_FORWARD_M = 1.2
-RISE_M = 0.6
+ORBIT_RADIUS_M, ORBIT_VERTICAL_M, ORBIT_FORWARD_M = 0.25, 0.075, 0.3
+"""Half of the official lengths: one photo does not show what lies behind its things."""
+
+DOLLY_FORWARD_M = 0.8
+RISE_M = 0.3
 TYPICAL_DEPTH_M = 5.0
 """Median depth of the scenes that the lengths above suit."""
 

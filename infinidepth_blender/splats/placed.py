@@ -122,7 +122,7 @@ def gaussians_on_grid(
     if sky_depth_m is not None:
         sky = np.nonzero((flags & FLAG_SKY) != 0)
         plane = np.full(depth_m.shape, sky_depth_m, np.float32)
-        facing = np.broadcast_to(np.float32([0, 0, -1]), (*depth_m.shape, 3))
+        facing = np.broadcast_to(np.array([0, 0, -1], np.float32), (*depth_m.shape, 3))
         parts.append(_grid_part(sky, plane, facing, grid_camera, colors_srgb))
     placed = [
         gaussians_on_surface(points, area, spacing="image", spread=spread, opacity=opacity) for points, area in parts

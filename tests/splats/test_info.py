@@ -19,7 +19,7 @@ def splats(count: int = 10) -> Gaussians:
     return Gaussians(
         means=np.linspace(0, 1, 3 * count, dtype=np.float32).reshape(count, 3),
         scales=np.full((count, 3), 0.01, np.float32),
-        rotations=np.tile(np.float32([1, 0, 0, 0]), (count, 1)),
+        rotations=np.tile(np.array([1, 0, 0, 0], np.float32), (count, 1)),
         opacities=np.full(count, 0.75, np.float32),
         sh=np.zeros((count, 4, 3), np.float32),
     )

@@ -57,7 +57,7 @@ def test_moves_grow_with_the_scene_and_with_the_amplitude(kind):
     def reach(depth_m: float, amplitude: float = 1.0) -> float:
         return float(np.abs(camera_path(kind, 60, depth_m, amplitude=amplitude)[:, :3, 3]).max())
 
-    assert 0.3 < reach(5.0) < 1.5
+    assert 0.2 < reach(5.0) < 1.0
     assert reach(50.0) == pytest.approx(10 * reach(5.0))
     assert reach(5.0, 0.5) == pytest.approx(0.5 * reach(5.0))
     assert reach(5.0, 0) == 0

@@ -136,7 +136,7 @@ def test_keeping_the_energy_makes_small_gaussians_faint_instead_of_large():
 def test_nothing_in_view_is_background_and_bad_values_are_no_crash():
     behind = one((0, 0, -3), (1, 1, 1))
     image = rasterise(behind, CAMERA, background=(0.1, 0.2, 0.3))
-    np.testing.assert_allclose(image.rgb, np.broadcast_to(np.float32([0.1, 0.2, 0.3]), image.rgb.shape))
+    np.testing.assert_allclose(image.rgb, np.broadcast_to(np.array([0.1, 0.2, 0.3], np.float32), image.rgb.shape))
     assert (image.alpha == 0).all()
     scene = random_scene(20)
     scene.means[3] = np.nan
