@@ -107,7 +107,7 @@ def working_space_matrix() -> NDArray[np.float32]:
 
 
 def srgb_to_scene_linear(encoded: NDArray[Any]) -> NDArray[np.float32]:
-    """sRGB colours in the linear working space of the open file.
+    """SRGB colours in the linear working space of the open file.
 
     Args:
         encoded: (N, 3) float values, 1 is white.

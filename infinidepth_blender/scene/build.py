@@ -189,7 +189,9 @@ def _build(rec: Reconstruction, options: SceneOptions, scene: bpy.types.Scene) -
 def _load_photo(rec: Reconstruction, name: str, pack: bool) -> bpy.types.Image:
     path = rec.photo_path
     if path is None or not path.is_file():
-        raise BundleError(f"The photo of '{rec.name}' is missing from its bundle ({path}).", "Reconstruct the photo again.")
+        raise BundleError(
+            f"The photo of '{rec.name}' is missing from its bundle ({path}).", "Reconstruct the photo again."
+        )
     try:
         image = bpy.data.images.load(str(path.resolve()), check_existing=False)
         image.name = f"{name} Photo"
@@ -209,9 +211,7 @@ def _load_photo(rec: Reconstruction, name: str, pack: bool) -> bpy.types.Image:
     return image
 
 
-def _mesh_object(
-    arrays: bundles.MeshArrays, name: str, image: bpy.types.Image, mode: PhotoMode
-) -> bpy.types.Object:
+def _mesh_object(arrays: bundles.MeshArrays, name: str, image: bpy.types.Image, mode: PhotoMode) -> bpy.types.Object:
     mesh = mesh_from_arrays(arrays, name)
     mesh.materials.append(photo_material(name, image, mode))
     return bpy.data.objects.new(name, mesh)

@@ -48,7 +48,12 @@ def photo_material(name: str, image: bpy.types.Image, mode: PhotoMode = "PHOTO")
         label="Photo",
     )
     color = texture.outputs["Color"]
-    nodes.add("ShaderNodeEmission", {"Color": color, "Strength": 1.0}, name="Photo")
+    # Two emissions, so that the light the photo casts can be turned down without changing what
+    # the camera sees. glTF knows this pair, and only this, as an unlit material.
+    seen = nodes.add("ShaderNodeEmission", {"Color": color, "Strength": 1.0}, label="Seen by the camera")
+    cast = nodes.add("ShaderNodeEmission", {"Color": color, "Strength": 1.0}, label="Light on other objects")
+    is_camera_ray = nodes.add("ShaderNodeLightPath").outputs["Is Camera Ray"]
+    nodes.add("ShaderNodeMixShader", {0: is_camera_ray, 1: cast.outputs[0], 2: seen.outputs[0]}, name="Photo")
     # Photographed surfaces carry their highlights in the photo: no second, white one.
     lit = nodes.add("ShaderNodeBsdfPrincipled", {"Base Color": color, "Roughness": 0.9}, name="Lit")
     lit.inputs["Specular IOR Level"].default_value = 0.2

@@ -129,12 +129,12 @@ def _display_group() -> bpy.types.NodeTree:
     quad = nodes.add("GeometryNodeMeshGrid", {"Size X": side, "Size Y": side, "Vertices X": 2, "Vertices Y": 2})
     position = nodes.add("GeometryNodeInputPosition").outputs[0]
     quad = _store(nodes, quad.outputs["Mesh"], SPLAT_COORDINATE_ATTRIBUTE, "FLOAT_VECTOR", "POINT", position)
-    instances = nodes.add("GeometryNodeInstanceOnPoints", {"Points": points, "Instance": quad, "Scale": (0.0, 0.0, 0.0)})
+    instances = nodes.add(
+        "GeometryNodeInstanceOnPoints", {"Points": points, "Instance": quad, "Scale": (0.0, 0.0, 0.0)}
+    )
     realized = nodes.add("GeometryNodeRealizeInstances", {"Geometry": instances.outputs[0]}).outputs[0]
 
-    coordinate = nodes.add(
-        "ShaderNodeSeparateXYZ", {0: _named(nodes, SPLAT_COORDINATE_ATTRIBUTE, "FLOAT_VECTOR")}
-    )
+    coordinate = nodes.add("ShaderNodeSeparateXYZ", {0: _named(nodes, SPLAT_COORDINATE_ATTRIBUTE, "FLOAT_VECTOR")})
     along_u = nodes.vector_math("SCALE", _named(nodes, "splat_axis_u", "FLOAT_VECTOR"), coordinate.outputs["X"])
     along_v = nodes.vector_math("SCALE", _named(nodes, "splat_axis_v", "FLOAT_VECTOR"), coordinate.outputs["Y"])
     offset = nodes.vector_math("SCALE", nodes.vector_math("ADD", along_u, along_v), given.outputs["Size"])
@@ -148,9 +148,7 @@ def _display_group() -> bpy.types.NodeTree:
     return group
 
 
-def _splat_axes(
-    nodes: NodeTree, follow: bpy.types.NodeSocket
-) -> tuple[bpy.types.NodeSocket, bpy.types.NodeSocket]:
+def _splat_axes(nodes: NodeTree, follow: bpy.types.NodeSocket) -> tuple[bpy.types.NodeSocket, bpy.types.NodeSocket]:
     """Conjugate half-axes of each splat's cross-section, one standard deviation long.
 
     In the space where the Gaussian is a unit sphere, y = D^-1 R^T x, the plane's normal is the
@@ -169,7 +167,9 @@ def _splat_axes(
     # Discs may have no thickness at all; a thousandth of their width changes nothing visible.
     length = nodes.vector_math("LENGTH", scale, output="Value")
     least = nodes.math("ADD", nodes.math("MULTIPLY", length, 1e-3), 1e-12)
-    scale = nodes.vector_math("MAXIMUM", scale, nodes.add("ShaderNodeCombineXYZ", {0: least, 1: least, 2: least}).outputs[0])
+    scale = nodes.vector_math(
+        "MAXIMUM", scale, nodes.add("ShaderNodeCombineXYZ", {0: least, 1: least, 2: least}).outputs[0]
+    )
     normal = nodes.vector_math("NORMALIZE", nodes.vector_math("DIVIDE", view_local, scale))
     # The helper axis must not be parallel to the normal: x unless the normal is mostly x, then y.
     x = nodes.math("ABSOLUTE", nodes.add("ShaderNodeSeparateXYZ", {0: normal}).outputs["X"])

@@ -72,7 +72,7 @@ def cast_rays(rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def surface_colors(points: np.ndarray) -> np.ndarray:
-    """sRGB colours in [0, 1] of a smooth texture in space, (..., 3)."""
+    """SRGB colours in [0, 1] of a smooth texture in space, (..., 3)."""
     x, y, z = np.moveaxis(points, -1, 0)
     waves = [np.sin(5 * x + 1) * np.cos(4 * z), np.sin(6 * y + 2 * z), np.cos(4 * x - 5 * y + z)]
     return np.clip(0.5 + 0.35 * np.stack(waves, axis=-1), 0.02, 0.98)
@@ -114,7 +114,10 @@ def write_png(path: Path, pixels_srgb: np.ndarray) -> None:
 
 
 def whole_grid_mesh(
-    camera: Camera, depth_at: Callable[[np.ndarray], np.ndarray], vertices: int, wanted: Callable[[np.ndarray], np.ndarray]
+    camera: Camera,
+    depth_at: Callable[[np.ndarray], np.ndarray],
+    vertices: int,
+    wanted: Callable[[np.ndarray], np.ndarray],
 ) -> MeshArrays:
     """A grid of quads over the photo; only quads whose corners are all `wanted` are kept."""
     longer = max(camera.width_px, camera.height_px)

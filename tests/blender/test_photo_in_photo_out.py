@@ -7,7 +7,7 @@ import pytest
 from blender_renders import psnr_db, render
 from blender_synthetic import CAMERAS, photograph
 
-from infinidepth_blender.scene.build import SceneOptions, build_scene
+from infinidepth_blender.scene.build import build_scene
 from infinidepth_blender.scene.match import match_scene_to_photo
 
 

@@ -1,0 +1,81 @@
+"""`scene.blend` and exports, from the command that a user's command line runs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import bpy
+import pytest
+from blender_renders import psnr_db, render
+from blender_synthetic import CAMERAS, photograph
+
+from infinidepth_blender.errors import OutputError
+from infinidepth_blender.scene.blendfile import write_blend
+from infinidepth_blender.scene.build import SceneOptions, build_scene
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run_module(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "infinidepth_blender.scene", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_the_written_file_renders_the_photo_on_its_own(make_bundle, tmp_path):
+    camera = CAMERAS["off-centre"]
+    rec = make_bundle(camera, points=500, splats=500)
+    out = tmp_path / "elsewhere" / "scene.blend"
+    done = run_module(rec.folder, out)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in out.parent.iterdir()] == ["scene.blend"]
+    shutil.rmtree(rec.folder)
+    bpy.ops.wm.open_mainfile(filepath=str(out))
+    assert bpy.context.scene.camera.name == "Analytic Camera"
+    result = render(tmp_path)
+    photo, _, _ = photograph(camera)
+    assert result.rgba.shape[:2] == photo.shape[:2]
+    assert psnr_db(result.srgb, photo / 255) >= 40
+
+
+def test_the_command_says_what_is_wrong(tmp_path):
+    assert run_module().returncode == 2
+    done = run_module(tmp_path, tmp_path / "scene.blend")
+    assert done.returncode == 1
+    assert "no finished reconstruction" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_the_way_is_an_error_and_leaves_nothing(make_bundle, tmp_path):
+    rec = make_bundle(CAMERAS["landscape"])
+    out = tmp_path / "taken"
+    (out / "scene.blend").mkdir(parents=True)
+    with pytest.raises(OutputError, match=r"scene\.blend"):
+        write_blend(rec.folder, out / "scene.blend")
+    assert [path.name for path in out.iterdir()] == ["scene.blend"]
+
+
+@pytest.mark.parametrize("mode", ["PHOTO", "LIT"])
+def test_gltf_export_carries_the_photo_as_texture(mode, make_bundle, tmp_path):
+    import addon_utils
+
+    addon_utils.enable("io_scene_gltf2")
+    rec = make_bundle(CAMERAS["landscape"], mesh_vertices=9)
+    objects = build_scene(rec, SceneOptions(photo_mode=mode))
+    bpy.context.view_layer.objects.active = objects.mesh
+    objects.mesh.select_set(True)
+    path = tmp_path / "mesh.glb"
+    bpy.ops.export_scene.gltf(filepath=str(path), use_selection=True, export_format="GLB")
+    data = path.read_bytes()
+    (length,) = struct.unpack_from("<I", data, 12)
+    gltf = json.loads(data[20 : 20 + length])
+    (material,) = gltf["materials"]
+    assert material["pbrMetallicRoughness"]["baseColorTexture"]["index"] == 0
+    assert ("KHR_materials_unlit" in material.get("extensions", {})) == (mode == "PHOTO")
+    assert len(gltf["images"]) == 1
+    assert "TEXCOORD_0" in gltf["meshes"][0]["primitives"][0]["attributes"]
