@@ -14,7 +14,6 @@ import ast
 import fnmatch
 import importlib
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -47,7 +46,7 @@ def main() -> int:
     if options.json:
         partial = options.json.with_name(options.json.name + ".partial")
         partial.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, options.json)
+        partial.replace(options.json)
     if not results:
         print(f"Nothing here measures {' '.join(options.only)}.", file=sys.stderr)
     return 1 if failed or not results else 0

@@ -69,7 +69,7 @@ def _save_atomically(path: Path) -> None:
             bpy.ops.wm.save_as_mainfile(filepath=str(partial), copy=True, compress=True, relative_remap=True)
         except RuntimeError as error:
             raise OutputError(f"{path} could not be written: {error}.", "Choose another output folder.") from error
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as error:
         raise output_error(error, path) from error
     finally:

@@ -80,7 +80,7 @@ def read_exr(path: Path) -> dict[str, np.ndarray]:
     height = width = 0
     while data[at] != 0:
         name, at = _text(data, at)
-        kind, at = _text(data, at)
+        _, at = _text(data, at)
         (size,) = struct.unpack_from("<i", data, at)
         value, at = data[at + 4 : at + 4 + size], at + 4 + size
         if name == "channels":

@@ -1,5 +1,7 @@
 """What `build_scene` puts into a file: names, axes, cameras, visibility, and what it leaves alone."""
 
+# pyright: reportOptionalMemberAccess=false
+
 from __future__ import annotations
 
 import sys

@@ -1,5 +1,7 @@
 """Points and splats are native, editable data, and renders of them give the photo back."""
 
+# pyright: reportOptionalMemberAccess=false
+
 from __future__ import annotations
 
 import bpy
