@@ -171,7 +171,7 @@ def _recolour(pixels: NDArray[np.float32], rng: np.random.Generator) -> NDArray[
     if rng.random() < 0.04:
         pixels = pixels[..., rng.permutation(3)]
     if rng.random() < 0.2:
-        pixels = cv2.GaussianBlur(np.ascontiguousarray(pixels), (0, 0), float(rng.uniform(0.4, 1.2)))
+        pixels = cv2.GaussianBlur(np.ascontiguousarray(pixels), (0, 0), float(rng.uniform(0.4, 1.2))).astype(np.float32)
     if rng.random() < 0.3:
         pixels = pixels + rng.standard_normal(pixels.shape, dtype=np.float32) * np.float32(rng.uniform(0.005, 0.04))
     return np.clip(pixels, 0, 1)

@@ -49,6 +49,8 @@ class Preset:
 
     Attributes:
         batch: Images per step. queries: Coordinates per image. tokens: Patches per image.
+        early_tokens, early_share: Patches per image in the first part of the schedule; small
+            images teach the layout of places at half the cost, full ones the detail.
         peak_rate, weight_decay, warmup_steps, clip, ema: Of the optimisation.
         save_s, validate_s: Seconds between states and between validations.
     """
@@ -59,6 +61,8 @@ class Preset:
     peak_rate: float
     warmup_steps: int
     ema: float
+    early_tokens: int = 0
+    early_share: float = 0.0
     weight_decay: float = 0.02
     clip: float = 1.0
     save_s: float = 120.0
@@ -69,7 +73,9 @@ class Preset:
 
 
 PRESETS = {
-    "cpu": Preset(batch=8, queries=1536, tokens=96, peak_rate=1e-3, warmup_steps=200, ema=0.998),
+    "cpu": Preset(
+        batch=8, queries=1024, tokens=108, peak_rate=5e-4, warmup_steps=250, ema=0.998, early_tokens=50, early_share=0.65,
+    ),
     "gpu": Preset(batch=64, queries=100_000, tokens=192, peak_rate=1e-3, warmup_steps=1000, ema=0.9995, threads=8),
     "tiny": Preset(
         batch=2, queries=256, tokens=12, peak_rate=2e-3, warmup_steps=3, ema=0.9, save_s=1e9, validate_s=1e9,
@@ -248,7 +254,8 @@ def train(
         progress = trainer.step / steps if steps else (now - begin) / ((until or now + 1) - begin)
         if progress >= 1:
             break
-        values = trainer.learn(make_batch(reader, rng, preset.batch, preset.queries, preset.tokens), progress)
+        tokens = preset.early_tokens if progress < preset.early_share else preset.tokens
+        values = trainer.learn(make_batch(reader, rng, preset.batch, preset.queries, tokens), progress)
         trainer.trained_s += time.time() - now
         counted += 1
         for name, value in values.items():
