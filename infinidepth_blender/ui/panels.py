@@ -168,10 +168,10 @@ def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         row.operator("infinidepth.reconstruct_file", text="Files...", icon="FILE_IMAGE")
         row.operator("infinidepth.open_bundle", text="Open Result...", icon="FILE_FOLDER")
     else:
-        _draw_progress(layout)
+        _draw_progress(layout, context)
 
 
-def _draw_progress(layout: bpy.types.UILayout) -> None:
+def _draw_progress(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     job = session.job
     if job is None:
         return
@@ -179,11 +179,13 @@ def _draw_progress(layout: bpy.types.UILayout) -> None:
     column.label(text=job.title, icon="IMAGE_DATA")
     row = column.row(align=True)
     row.scale_y = 1.5
-    text = session.waiting_for or f"{job.stage_text}  {job.fraction:.0%}"
+    text = "Ready" if session.waiting_for else f"{job.stage_text}  {job.fraction:.0%}"
     row.progress(factor=job.fraction, text=text, type="BAR")
     cancel = row.row(align=True)
     cancel.enabled = not job.cancelled
     cancel.operator("infinidepth.cancel", text="", icon="X")
+    if session.waiting_for:
+        paragraph(layout.column(align=True), session.waiting_for, context, icon="INFO")
 
 
 _REMEDY_BUTTONS = {

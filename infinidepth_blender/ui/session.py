@@ -174,13 +174,13 @@ def _why_not_now() -> str:
     if bpy.app.background:
         return ""
     if bpy.app.is_job_running("RENDER"):
-        return "Ready: waits for the render to end"
+        return "The result is added when the render ends"
     for window in bpy.context.window_manager.windows:
         if any(operator.bl_idname.startswith("TRANSFORM_OT_") for operator in window.modal_operators):
-            return "Ready: waits for the transform to end"
+            return "The result is added when the transform ends"
         active = window.view_layer.objects.active
         if active is not None and active.mode != "OBJECT":
-            return "Ready: go back to Object Mode to add the result"
+            return "Go back to Object Mode to add the result"
     return ""
 
 

@@ -9,6 +9,7 @@ import bpy
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
+from plyfile import PlyData
 
 from infinidepth_blender.engine.client import EngineClient
 from infinidepth_blender.options import ReconstructOptions
@@ -152,7 +153,7 @@ def test_splats_are_imported_and_bad_files_refused(
     path = tmp_path / "results" / "street" / "splats.ply"
     assert bpy.ops.infinidepth.import_splats(filepath=str(path)) == {"FINISHED"}
     assert bpy.context.active_object.name == "splats"
-    assert len(bpy.context.active_object.data.vertices) == 500
+    assert len(bpy.context.active_object.data.vertices) == PlyData.read(path)["vertex"].count > 0
     before = data_names()
     broken = tmp_path / "broken.ply"
     broken.write_bytes(path.read_bytes()[:-100])
