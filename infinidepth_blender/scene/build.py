@@ -126,7 +126,8 @@ def show_only(objects: SceneObjects, shown: Shown) -> None:
         "SPLATS": objects.splats,
     }
     if by_name[shown] is None:
-        shown = next((name for name, obj in by_name.items() if obj is not None), shown)
+        made: list[Shown] = [name for name, obj in by_name.items() if obj is not None]
+        shown = made[0] if made else shown
     for name, obj in by_name.items():
         if obj is not None:
             _set_hidden(obj, name != shown)

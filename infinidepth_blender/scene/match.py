@@ -28,18 +28,18 @@ def match_scene_to_photo(objects: SceneObjects, scene: bpy.types.Scene | None = 
     Raises:
         SceneError: the camera is not in this scene any more.
     """
-    scene = scene or bpy.context.scene
-    if scene.objects.get(objects.camera.name) is None:
-        raise SceneError(f"The scene '{scene.name}' has no camera '{objects.camera.name}'.", "Build the photo again.")
-    render = scene.render
+    target = scene or bpy.context.scene
+    if target.objects.get(objects.camera.name) is None:
+        raise SceneError(f"The scene '{target.name}' has no camera '{objects.camera.name}'.", "Build the photo again.")
+    render = target.render
     render.resolution_x, render.resolution_y = objects.photo_size_px
     render.resolution_percentage = 100
     render.pixel_aspect_x, render.pixel_aspect_y = objects.pixel_aspect
     render.use_border = False
-    scene.camera = objects.camera
-    match_colors_to_photo(scene)
-    if hasattr(scene, "cycles"):
-        cycles = scene.cycles
+    target.camera = objects.camera
+    match_colors_to_photo(target)
+    if hasattr(target, "cycles"):
+        cycles = target.cycles
         cycles.transparent_max_bounces = max(cycles.transparent_max_bounces, TRANSPARENT_BOUNCES)
         cycles.min_transparent_bounces = max(cycles.min_transparent_bounces, SURE_TRANSPARENT_BOUNCES)
 

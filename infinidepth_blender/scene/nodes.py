@@ -79,5 +79,6 @@ def empty_material_tree(material: bpy.types.Material) -> NodeTree:
     if material.node_tree is None:
         # Always on from Blender 5.0, where setting it warns.
         material.use_nodes = True
-    material.node_tree.nodes.clear()
-    return NodeTree(material.node_tree)
+    tree: Any = material.node_tree
+    tree.nodes.clear()
+    return NodeTree(tree)

@@ -1,5 +1,7 @@
 """`scene.blend` and exports, from the command that a user's command line runs."""
 
+# pyright: reportOptionalMemberAccess=false
+
 from __future__ import annotations
 
 import json
