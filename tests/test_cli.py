@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -229,21 +230,15 @@ def test_batch_resume_info_and_render(tmp_path: Path, model: Path, capsys: pytes
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interrupt_leaves_nothing(tmp_path: Path, model: Path, number: int, code: int) -> None:
     photo, out = write_photo(tmp_path / "a.png"), tmp_path / "out"
-    arguments = [
-        "reconstruct",
-        photo,
-        "-o",
-        out,
-        "--model",
-        model,
-        "--points",
-        3_000_000,
-        "--mesh-size",
-        2000,
-        "--json",
-    ]
+    arguments = ["reconstruct", photo, "-o", out, "--model", model, "--points", 3_000_000, "--mesh-size", 2000]
     with subprocess.Popen(
-        command(*arguments), cwd=ROOT, env=os.environ | ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command(*arguments, "--json"),
+        cwd=ROOT,
+        env=os.environ | ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # A shell that runs the tests in the background makes them, and their children, ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None and process.stderr is not None
         while json.loads(process.stdout.readline()).get("stage") != "mesh":
@@ -254,3 +249,33 @@ def test_interrupt_leaves_nothing(tmp_path: Path, model: Path, number: int, code
         assert b"nothing half-written" in process.stderr.read()
     assert process.returncode == code
     assert list(out.iterdir()) == []
+
+
+# -- scene.blend ---------------------------------------------------------------------------
+
+
+def test_blend_without_blender_is_refused_before_any_work(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("INFINIDEPTH_BPY_PYTHON", str(tmp_path / "no-python"))
+    photo = write_photo(tmp_path / "a.png")
+    assert cli.main(["reconstruct", str(photo), "--make", "mesh,blend", "--model", str(model)]) == 1
+    assert "no-python, which does not exist" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [photo]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("bpy") is None, reason="this Python has no bpy")
+def test_make_blend_and_resume_what_is_missing_of_it(tmp_path: Path, model: Path) -> None:
+    photo, out = write_photo(tmp_path / "a.png"), tmp_path / "out"
+    arguments = ["reconstruct", photo, "-o", out, "--model", model, *QUICK_ARGUMENTS, "--make", "mesh,blend"]
+    first = run(*arguments)
+    assert first.returncode == 0, first.stderr
+    scene = out / "a" / "scene.blend"
+    # Blender 5 compresses with zstd as Blender 4.2 does; a plain file starts with the name.
+    assert scene.read_bytes()[:4] in (b"BLEN", b"\x28\xb5\x2f\xfd")
+    scene.unlink()
+    made = (out / "a" / "reconstruction.json").stat().st_mtime_ns
+    second = run(*arguments, "--resume")
+    assert second.returncode == 0, second.stderr
+    assert scene.is_file() and (out / "a" / "reconstruction.json").stat().st_mtime_ns == made
+    assert not [path for path in (out / "a").iterdir() if path.name.startswith(".")]

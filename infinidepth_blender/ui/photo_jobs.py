@@ -14,19 +14,9 @@ from pathlib import Path
 
 from ..engine.client import EngineClient, error_of
 from ..engine.protocol import Done, Event, Failed, Progress, Ready, Stopped, Warned
+from ..engine.stages import overall_fraction, stage_label
 from ..errors import InfiniDepthError
 from ..options import ReconstructOptions
-
-_STAGES = {
-    "load": ("Reading the photo", 0.03),
-    "encode": ("Looking at the photo", 0.30),
-    "depth": ("Computing depth", 0.22),
-    "mesh": ("Building the mesh", 0.10),
-    "points": ("Spreading points", 0.13),
-    "splats": ("Placing splats", 0.07),
-    "write": ("Writing files", 0.15),
-}
-"""What each stage is called, and its usual share of the time."""
 
 
 @dataclass(frozen=True)
@@ -176,20 +166,6 @@ class PhotoJob:
 
     def _show(self, progress: Progress) -> None:
         if not self.cancelled:
-            self.stage_text = _STAGES.get(progress.stage, (progress.stage.capitalize(), 0.0))[0]
-        self._photo_fraction = max(self._photo_fraction, overall_fraction(progress, self.options))
-
-
-def overall_fraction(progress: Progress, options: ReconstructOptions) -> float:
-    """Progress of one photo in [0, 1], from how far its current stage is."""
-    shares = {
-        stage: share
-        for stage, (_, share) in _STAGES.items()
-        if stage not in ("mesh", "points", "splats") or stage in options.make
-    }
-    if progress.stage not in shares:
-        return 0.0
-    stages = list(shares)
-    before = sum(shares[stage] for stage in stages[: stages.index(progress.stage)])
-    within = shares[progress.stage] * min(max(progress.fraction, 0.0), 1.0)
-    return (before + within) / sum(shares.values())
+            self.stage_text = stage_label(progress.stage)
+        fraction = overall_fraction(progress.stage, progress.fraction, self.options.make)
+        self._photo_fraction = max(self._photo_fraction, fraction)
