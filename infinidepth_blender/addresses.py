@@ -8,6 +8,3 @@ TORCH_WHEELS = {
     "cu130": "https://download.pytorch.org/whl/cu130",
 }
 """Indexes of PyTorch's own builds by kind; other packages come from pip's configured index."""
-
-OFFICIAL_PROJECT = "https://github.com/zju3dv/InfiniDepth"
-"""Home of the official InfiniDepth models."""

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from ..errors import RuntimeMissingError, SceneError
-from .client import describe_exit
+from .exits import describe_exit
 from .process import child_environment, no_window_flags
 
 BPY_PYTHON_VARIABLE = "INFINIDEPTH_BPY_PYTHON"

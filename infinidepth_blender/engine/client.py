@@ -16,32 +16,23 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import queue
-import shutil
-import signal
-import subprocess
-import sys
-import threading
 import time
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from ..errors import Cancelled, EngineError, InfiniDepthError, RuntimeMissingError
+from ..errors import Cancelled, EngineError, InfiniDepthError
 from ..options import ReconstructOptions
-from . import protocol
-from .protocol import Call, Cancel, Done, Event, Failed, Ready, Reconstruct, Request, Shutdown, Started, Stopped
-from .runtime import child_environment, no_window_flags
+from .exits import death_error
+from .protocol import Call, Cancel, Done, Event, Failed, Ready, Reconstruct, Request, Stopped
+from .worker_process import WorkerExit, WorkerProcess
 
 CANCEL_GRACE_S = 5.0
 """A job that has not stopped this long after `cancel` is stopped by ending its worker."""
 CLOSE_GRACE_S = 6.0
 """How long `close` lets the worker clean up by itself."""
 _TICK_S = 0.1
-_LAST_LINES = 30
 
 
 class EngineClient:
@@ -70,8 +61,8 @@ class EngineClient:
         self.ready: Ready | None = None
         self._site = site
         self._extra_environment = environment or {}
-        self._worker: _Worker | None = None
-        self._queue: queue.Queue[tuple[_Worker, Event | _Exit]] = queue.Queue()
+        self._worker: WorkerProcess | None = None
+        self._queue: queue.Queue[tuple[WorkerProcess, Event | WorkerExit]] = queue.Queue()
         self._job_numbers = itertools.count(1)
         self._pending: set[int] = set()
         self._cancel_deadlines: dict[int, float] = {}
@@ -109,7 +100,7 @@ class EngineClient:
         if self.running:
             return
         self.ready = None
-        self._worker = _Worker.start(self.python, self._site, self._extra_environment, self._queue)
+        self._worker = WorkerProcess.start(self.python, self._site, self._extra_environment, self._queue)
 
     def reconstruct(self, photo: Path, folder: Path, options: ReconstructOptions) -> int:
         """Sends a photo and returns the number of the job.
@@ -230,10 +221,10 @@ class EngineClient:
             self.kill()
         return events
 
-    def _accept(self, worker: _Worker, item: Event | _Exit) -> list[Event]:
+    def _accept(self, worker: WorkerProcess, item: Event | WorkerExit) -> list[Event]:
         if worker is not self._worker:
             return []  # the last words of a worker that was closed
-        if isinstance(item, _Exit):
+        if isinstance(item, WorkerExit):
             self._worker = None
             self.ready = None
             return self._obituaries(item)
@@ -244,11 +235,11 @@ class EngineClient:
             self._cancel_deadlines.pop(item.job, None)
         return [item]
 
-    def _obituaries(self, death: _Exit) -> list[Event]:
+    def _obituaries(self, death: WorkerExit) -> list[Event]:
         """The last event of every job that died with its worker; job 0 if there was none."""
         jobs, self._pending = sorted(self._pending) or [0], set()
         cancelled, self._cancel_deadlines = self._cancel_deadlines, {}
-        error = death.fatal.error if death.fatal else _death_error(death).to_json()
+        error = death.fatal.error if death.fatal else death_error(death.returncode, death.last_lines).to_json()
         details = "\n".join(filter(None, [death.fatal.details if death.fatal else "", *death.last_lines]))
         return [Stopped(job) if job in cancelled else Failed(job, error, details) for job in jobs]
 
@@ -259,181 +250,3 @@ def error_of(event: Failed) -> InfiniDepthError:
     if event.details:
         error.add_note(event.details)
     return error
-
-
-# -- the process --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Exit:
-    """The end of a worker process."""
-
-    returncode: int
-    last_lines: list[str]
-    fatal: Failed | None
-
-
-@dataclass(eq=False)
-class _Worker:
-    """A worker process with the two threads that listen to it."""
-
-    process: subprocess.Popen[bytes]
-    queue: queue.Queue[Any]
-    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=_LAST_LINES))
-    threads: list[threading.Thread] = field(default_factory=list)
-    write_lock: threading.Lock = field(default_factory=threading.Lock)
-
-    @classmethod
-    def start(cls, python: Path, site: Path | None, environment: dict[str, str], events: queue.Queue[Any]) -> _Worker:
-        bootstrap = Path(__file__).with_name("bootstrap.py")
-        command = [str(python), "-I", "-u", "-X", "utf8", str(bootstrap)]
-        if site is not None:
-            command += ["--site", str(site)]
-        try:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                cwd=str(Path(python).parent),
-                env=child_environment(python) | environment,
-                creationflags=no_window_flags() | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-                # Ctrl-C in a terminal goes to the client alone, which then stops the worker in order.
-                start_new_session=os.name == "posix",
-            )
-        except OSError as error:
-            raise RuntimeMissingError(
-                f"The engine's Python {python} cannot be started: {error.strerror or error}.",
-                "Install the engine, or choose another Python for it.",
-            ) from error
-        worker = cls(process, events)
-        for target in (worker._read_errors, worker._read_events):
-            thread = threading.Thread(target=target, name=f"infinidepth-engine-{process.pid}", daemon=True)
-            worker.threads.append(thread)
-            thread.start()
-        return worker
-
-    def send(self, request: Request) -> None:
-        # A worker that is gone cannot be written to; its exit arrives as an event.
-        with self.write_lock, contextlib.suppress(OSError, ValueError):
-            rest = memoryview(protocol.encode(request))
-            while rest:
-                rest = rest[_pipe(self.process.stdin).write(rest) :]
-
-    def close(self, grace_s: float) -> None:
-        self.send(Shutdown())
-        with self.write_lock, contextlib.suppress(OSError):
-            _pipe(self.process.stdin).close()
-        try:
-            self.process.wait(grace_s)
-        except subprocess.TimeoutExpired:
-            self.kill()
-        for thread in self.threads:
-            thread.join(grace_s)
-
-    def kill(self) -> None:
-        with contextlib.suppress(OSError):
-            if sys.platform == "win32":
-                self.process.kill()
-            elif self.process.poll() is None:
-                os.killpg(self.process.pid, signal.SIGKILL)
-
-    def _read_errors(self) -> None:
-        stream = _pipe(self.process.stderr)
-        with contextlib.suppress(OSError, ValueError):
-            rest = b""
-            while chunk := stream.read(4096):
-                *lines, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")
-                rest = rest[-4096:]
-                self.last_lines.extend(line.decode("utf-8", "replace")[:1000] for line in lines if line.strip())
-            if rest.strip():
-                self.last_lines.append(rest.decode("utf-8", "replace")[:1000])
-
-    def _read_events(self) -> None:
-        staging: dict[int, str] = {}
-        fatal: Failed | None = None
-        for line in _lines(_pipe(self.process.stdout)):
-            try:
-                event = protocol.decode(line)
-            except protocol.ProtocolError as error:
-                self.last_lines.append(str(error))
-                continue
-            if isinstance(event, Ready) and event.protocol != protocol.PROTOCOL_VERSION:
-                fatal = Failed(0, _version_error(event).to_json())
-                self.kill()
-            elif isinstance(event, Failed) and event.job == 0:
-                fatal = event
-            else:
-                if isinstance(event, Started):
-                    staging[event.job] = event.staging
-                elif isinstance(event, Done | Failed | Stopped):
-                    staging.pop(event.job, None)
-                self.queue.put((self, event))
-        try:
-            self.process.wait(CLOSE_GRACE_S)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            self.process.wait()
-        self.threads[0].join(1.0)
-        for folder in filter(None, staging.values()):
-            shutil.rmtree(folder, ignore_errors=True)
-        self.queue.put((self, _Exit(self.process.returncode, list(self.last_lines), fatal)))
-
-
-def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
-    assert stream is not None  # Popen was told to make it
-    return stream
-
-
-def _lines(stream: IO[bytes]) -> Iterator[bytes]:
-    """The lines of an unbuffered pipe until it closes."""
-    rest = b""
-    with contextlib.suppress(OSError, ValueError):
-        while chunk := stream.read(65536):
-            *lines, rest = (rest + chunk).split(b"\n")
-            yield from lines
-            if len(rest) > protocol.MAX_LINE_BYTES:
-                rest = b""
-
-
-def _version_error(ready: Ready) -> EngineError:
-    return EngineError(
-        f"The engine speaks version {ready.protocol} of its protocol, this InfiniDepth speaks {protocol.PROTOCOL_VERSION}.",
-        "Restart Blender after an update.",
-    )
-
-
-_CRASH_SIGNALS = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP", "SIGSYS")
-_WINDOWS_EXITS = {
-    0xC0000005: "crashed (access violation)",
-    0xC0000017: "ran out of memory",
-    0xC000001D: "crashed (illegal instruction)",
-    0xC00000FD: "crashed (stack overflow)",
-    0xC000012D: "ran out of memory",
-    0xC0000135: "could not load one of its libraries",
-    0xC0000409: "crashed (it ended itself after an internal error)",
-}
-
-
-def describe_exit(returncode: int) -> str:
-    """How a process ended, as the end of a sentence: "was killed by the system, ..."."""
-    if returncode < 0:
-        try:
-            name = signal.Signals(-returncode).name
-        except ValueError:
-            name = f"signal {-returncode}"
-        if name == "SIGKILL":
-            return "was killed by the system, probably because the memory ran out"
-        return f"crashed ({name})" if name in _CRASH_SIGNALS else f"was stopped from outside ({name})"
-    return _WINDOWS_EXITS.get(returncode, f"ended unexpectedly with exit code {returncode}")
-
-
-def _death_error(death: _Exit) -> EngineError:
-    reason = describe_exit(death.returncode)
-    remedy = "Try again: a fresh engine starts with the next photo."
-    if "memory" in reason:
-        remedy = "Close other programs, or use a smaller depth size, mesh size or number of points."
-    elif death.last_lines:
-        reason += f': "{death.last_lines[-1].strip()}"'
-    return EngineError(f"The engine process {reason}.", remedy)

@@ -28,7 +28,8 @@ import infinidepth_blender
 from infinidepth_blender import reconstruction
 from infinidepth_blender.engine import client as client_module
 from infinidepth_blender.engine import protocol
-from infinidepth_blender.engine.client import EngineClient, describe_exit, error_of
+from infinidepth_blender.engine.client import EngineClient, error_of
+from infinidepth_blender.engine.exits import describe_exit
 from infinidepth_blender.engine.protocol import Done, Failed, Progress, Started, Stopped
 from infinidepth_blender.errors import EngineError, ModelError, PhotoError, RuntimeMissingError
 from infinidepth_blender.options import ReconstructOptions
