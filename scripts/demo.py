@@ -17,6 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import _environment
+from _demo_photo import motorcycle
 
 ROOT = _environment.ROOT
 
@@ -26,11 +27,23 @@ def main() -> int:
     parser.add_argument("photo", nargs="?", type=Path, help="a photograph; default: one that scikit-image brings")
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "out" / "demo", help="default: out/demo")
     parser.add_argument("--depth-prompt", type=Path, help="measured depth of the photo in metres, if there is any")
+    parser.add_argument(
+        "--measured", action="store_true", help="use the depth that was measured for the photo of scikit-image"
+    )
     parser.add_argument("--no-blender", action="store_true", help="stop before scene.blend and the renders")
     options = parser.parse_args()
     _environment.enter()
 
-    photo = options.photo.expanduser().resolve() if options.photo else bundled_photo()
+    extra: list[str] = []
+    if options.photo:
+        photo = options.photo.expanduser().resolve()
+    else:
+        photo, depth_file, focal_px = motorcycle(options.output.resolve() / "input")
+        extra += ["--focal-px", str(focal_px)]
+        if options.measured:
+            options.depth_prompt = depth_file
+    if options.depth_prompt:
+        extra += ["--depth-prompt", str(options.depth_prompt.resolve())]
     hint = "" if options.no_blender else _environment.missing_library_hint(Path(sys.executable))
     if hint:
         print(f"{hint}\nGoing on without Blender: no scene.blend and no renders this time.", file=sys.stderr)
@@ -47,12 +60,8 @@ def main() -> int:
         str(photo),
         "-o",
         str(options.output.resolve()),
-        "--make",
-        parts,
     ]
-    if options.depth_prompt:
-        command += ["--depth-prompt", str(options.depth_prompt.resolve())]
-    code = subprocess.call(command, cwd=ROOT)
+    code = subprocess.call([*command, "--make", parts, *extra], cwd=ROOT)
     if code != 0:
         return code
     seconds = {"reconstruct": time.monotonic() - start}
@@ -64,13 +73,6 @@ def main() -> int:
         seconds["render"] = time.monotonic() - start
     print_summary(photo, folder, seconds)
     return 0
-
-
-def bundled_photo() -> Path:
-    """A real photograph with measured depth elsewhere: the Middlebury motorcycle of scikit-image."""
-    import skimage
-
-    return Path(skimage.__file__).parent / "data" / "motorcycle_left.png"
 
 
 def print_summary(photo: Path, folder: Path, seconds: dict[str, float]) -> None:
