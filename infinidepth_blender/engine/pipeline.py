@@ -127,8 +127,10 @@ def reconstruct_photo(
             camera = tilted(camera, getattr(raw, "pitch_rad", None), getattr(raw, "roll_rad", None))
             # Transparent parts of a photo have no depth.
             seen = raw if opened.opaque is None else MaskedField(raw, opened.opaque)
-            scaled = scale_to_metres(seen, prompt, opened.width_px, opened.height_px, options.seed)
-        surface = _Surface(opened, camera, scaled.field, options)
+            scaled = scale_to_metres(seen, prompt, opened.width_px, opened.height_px, options.seed, opened.pixels_srgb)
+            # Measured depth may lie on transparent pixels, too.
+            metric = scaled.field if opened.opaque is None else MaskedField(scaled.field, opened.opaque)
+        surface = _Surface(opened, camera, metric, options)
         with stages.stage("depth", "Depth map") as report:
             depth = depth_grid(surface.field, camera, *size, edge_step=options.edge_step, progress=report)
         mesh, backdrop = _mesh_and_backdrop(surface, stages)

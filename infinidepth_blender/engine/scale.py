@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import DepthFileError, PhotoError
 from ..field.align import AlignedField, fit_affine_lad
+from ..field.prompted import PromptedField
 from ..field.protocol import DepthField
 from .depth_files import DepthPrompt
 
@@ -20,6 +21,8 @@ MEDIAN_DEPTH_M = 5.0
 _LOOK_SIDE_PX = 384
 _MAX_PROMPTS = 100_000
 _MIN_PROMPTS_FOR_OFFSET = 8
+_MIN_PROMPTS_FOR_CORRECTION = 4
+_MANY_LEFT_OUT = 0.1
 _POOR_FIT = 0.25
 _ASPECT_TOLERANCE = 0.03
 
@@ -50,12 +53,18 @@ class _Look:
 
 
 def scale_to_metres(
-    field: DepthField, prompt: DepthPrompt | None, width_px: int, height_px: int, seed: int
+    field: DepthField,
+    prompt: DepthPrompt | None,
+    width_px: int,
+    height_px: int,
+    seed: int,
+    picture_srgb: NDArray[np.uint8] | None = None,
 ) -> ScaledField:
     """Gives a field its scale.
 
     With measured depth: `a * disparity + b` by least absolute deviations against the
-    measured disparity, which outliers do not move. Without: a metric field stays as it
+    measured disparity, which outliers do not move; from
+    four measurements on the field is then corrected locally to agree with them. Without: a metric field stays as it
     is, of any other the median depth of all that is not sky becomes `MEDIAN_DEPTH_M`.
 
     Args:
@@ -63,6 +72,7 @@ def scale_to_metres(
         prompt: Measured depth of the whole picture, at any resolution.
         width_px, height_px: Size of the photo.
         seed: Of the choice among very many measurements.
+        picture_srgb: (H, W, 3) the photo, whose colours help to tell measured surfaces apart.
 
     Raises:
         DepthFileError: the measured depth does not belong to this photo.
@@ -70,7 +80,14 @@ def scale_to_metres(
     """
     look = _look(field, width_px, height_px)
     if prompt is not None:
-        return _fit_to_prompt(field, look, prompt, width_px / height_px, seed)
+        return _corrected(
+            _fit_to_prompt(field, look, prompt, width_px / height_px, seed),
+            prompt,
+            width_px,
+            height_px,
+            seed,
+            picture_srgb,
+        )
     if field.scale == "metric":
         return ScaledField(field, True, {"scale": "metric"})
     offset = _offset_without_measurement(look) if field.scale == "affine" else 0.0
@@ -84,6 +101,31 @@ def scale_to_metres(
         )
     details = {"scale": "median", "disparity_factor": 1 / factor, "disparity_offset": offset / factor}
     return ScaledField(AlignedField(field, 1 / factor, offset / factor, "relative"), False, details, tuple(warnings))
+
+
+def _corrected(
+    scaled: ScaledField,
+    prompt: DepthPrompt,
+    width_px: int,
+    height_px: int,
+    seed: int,
+    picture_srgb: NDArray[np.uint8] | None,
+) -> ScaledField:
+    """The aligned field, corrected to agree with the measurements."""
+    if prompt.valid_count < _MIN_PROMPTS_FOR_CORRECTION:
+        return scaled
+    field = PromptedField(scaled.field, prompt.depth_m, width_px, height_px, picture_srgb, seed)
+    warnings = scaled.warnings
+    if field.left_out > _MANY_LEFT_OUT:
+        warnings += (
+            f"{field.left_out:.0%} of the depths in {prompt.path.name} contradict their surroundings and were left out.",
+        )
+    details = {
+        "prompt_left_out": field.left_out,
+        "prompt_network_share": field.network_share,
+        "prompt_expected_error": field.expected_error if np.isfinite(field.expected_error) else None,
+    }
+    return ScaledField(field, scaled.scale_known, scaled.details | details, warnings)
 
 
 def _look(field: DepthField, width_px: int, height_px: int) -> _Look:

@@ -1,0 +1,263 @@
+"""A field that agrees with measured depth: where it was measured, near it, and only roughly far from it."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from scipy.spatial import KDTree
+from torch import Tensor
+
+from .grid import GridField
+from .local_planes import LocalPlanes, Scattered
+from .protocol import DepthField, FieldScale, pixel_centres_yx
+
+MAX_SIDE_PX = 1024
+"""Longer side of the grid on which measurements are continued."""
+DENSE_SHARE = 0.1
+"""Share of measured pixels from which a depth map counts as dense: it is then kept at its own resolution."""
+
+_LIKE_COLOUR = 0.1
+_LIKE_LOG_DEPTH = 0.2
+_NETWORK_SHARES = (1.0, 0.5, 0.0)
+_REHEARSAL = 2000
+_AGREE = 0.1
+"""Relative difference up to which two measurements support each other."""
+_REACH_SPACINGS, _REACH_SHARE = 3.0, 0.03
+"""How far measurements are trusted more than the network: in their spacings, and as a share of the longer side."""
+
+Array = NDArray[np.float64]
+
+
+class PromptedField:
+    """Measured depth, continued by planes that keep to one surface and, further away, by a network.
+
+    Where the map is dense it is followed pixel by pixel and sharp at its depth steps. The
+    places between measurements get planes fitted to them (`LocalPlanes`), of the measured disparity less a share
+    of the network's. That share is chosen by predicting left-out measurements. Far from all
+    measurements what remains is the network, times a smooth correction. Measurements that
+    neither their neighbours nor the network support are left out.
+
+    Implements `DepthField`, on a grid of at most `MAX_SIDE_PX` or that of a dense map.
+
+    Attributes:
+        scale: `metric`.
+        fov_x_rad: As the inner field says.
+        left_out: Share of measurements that were taken for wrong.
+        expected_error: Median relative error at left-out measurements; NaN with fewer than 4.
+        network_share: How much of the network's own shape goes into the planes, 0 to 1.
+    """
+
+    scale: FieldScale = "metric"
+
+    def __init__(
+        self,
+        inner: DepthField,
+        depth_m: NDArray[np.floating],
+        width_px: int,
+        height_px: int,
+        picture_srgb: NDArray[np.uint8] | None = None,
+        seed: int = 0,
+    ) -> None:
+        """Corrects a field.
+
+        Args:
+            inner: A field already aligned to the measurements.
+            depth_m: (h, w) measured depth of the whole picture; 0 where there is none.
+            width_px, height_px: Size of the photo.
+            picture_srgb: (H, W, 3) the photo, whose colours help to tell surfaces apart; None: without.
+            seed: Of the choice of measurements to be left out.
+
+        Raises:
+            ValueError: nothing is measured.
+        """
+        measured = np.isfinite(depth_m) & (depth_m > 0)
+        if not measured.any():
+            raise ValueError("the depth map holds no measurement")
+        self._inner = inner
+        self.fov_x_rad = inner.fov_x_rad
+        dense = measured.mean() >= DENSE_SHARE
+        if dense:
+            good = measured & ~_lonely_pixels(depth_m, measured)
+            factor = min(1.0, MAX_SIDE_PX / max(depth_m.shape))
+            height, width = (max(1, round(side * factor)) for side in depth_m.shape)
+        else:
+            good = measured
+            factor = min(1.0, MAX_SIDE_PX / max(height_px, width_px))
+            height, width = max(1, round(height_px * factor)), max(1, round(width_px * factor))
+        network = inner.disparity_grid(height, width).cpu().numpy().astype(np.float64)
+        place, disparity = _one_per_cell(depth_m, good, height, width)
+        cell = np.clip(np.rint(place), 0, (height - 1, width - 1)).astype(np.intp)
+        floor = 0.2 * float(np.percentile(disparity, 1))
+        shape = np.where(np.isfinite(network), np.maximum(network, floor), floor)
+        guide = _guide(shape, picture_srgb)
+        kept = np.ones(len(place), bool) if dense else _supported(place, disparity, shape[cell[:, 0], cell[:, 1]])
+        self.left_out = 1 - np.mean(kept) * good.sum() / measured.sum()
+        place, disparity, cell = place[kept], disparity[kept], cell[kept]
+        filled = np.full((height, width), np.nan)
+        if dense:
+            filled[cell[:, 0], cell[:, 1]] = disparity
+        holes = np.argwhere(np.isnan(filled))
+        known = Scattered(place, guide[cell[:, 0], cell[:, 1]])
+        planes = LocalPlanes(known, Scattered(holes.astype(np.float64), guide[holes[:, 0], holes[:, 1]]))
+        at_known, at_holes = shape[cell[:, 0], cell[:, 1]], shape[holes[:, 0], holes[:, 1]]
+        self.network_share, self.expected_error = _rehearse(known, disparity, at_known, planes.distance, seed)
+        near = self.network_share * at_holes + planes.fit(disparity - self.network_share * at_known, disparity)
+        spacing = _spacing(place)
+        trust = _trust(planes.distance, spacing[planes.nearest] if len(holes) else planes.distance, max(height, width))
+        correction = _smooth_correction(cell, np.log(disparity / at_known), (height, width))
+        far = network[holes[:, 0], holes[:, 1]] * np.exp(correction[holes[:, 0], holes[:, 1]])
+        near = np.maximum(near, 0.25 * float(disparity.min()))
+        # Where the network has no depth, and no measurement is near, there is none.
+        mixed = np.where(far > 0, trust * near + (1 - trust) * far, np.where(trust > 0.5, near, far))
+        filled[holes[:, 0], holes[:, 1]] = mixed
+        seen = np.zeros((height, width), bool)
+        seen[cell[:, 0], cell[:, 1]] = True
+        if len(holes):
+            unlike = ((known.guide[planes.nearest] - guide[holes[:, 0], holes[:, 1]]) ** 2).sum(1)
+            close = planes.distance <= np.minimum(0.5 * spacing[planes.nearest], 0.02 * max(height, width))
+            seen[holes[:, 0], holes[:, 1]] = close & (unlike < 1) & ~np.isnan(mixed)
+        self._not_sky = seen
+        self._grid = _grid_field(filled, inner.fov_x_rad)
+        if dense and (height, width) != depth_m.shape:
+            tall, wide = depth_m.shape
+            fine = self._grid.disparity(pixel_centres_yx(tall, wide)).view(tall, wide).numpy()
+            fine[good] = 1 / depth_m[good]
+            self._grid, self._not_sky = _grid_field(fine, inner.fov_x_rad), good
+
+    def disparity(self, coords_yx: Tensor) -> Tensor:
+        """(N,) disparity at (N, 2) coordinates."""
+        return self._grid.disparity(coords_yx)
+
+    def disparity_and_gradient(self, coords_yx: Tensor) -> tuple[Tensor, Tensor]:
+        """(N,) disparity and its (N, 2) derivative by (y, x)."""
+        return self._grid.disparity_and_gradient(coords_yx)
+
+    def disparity_grid(self, height: int, width: int) -> Tensor:
+        """(height, width) disparity at the pixel centres."""
+        return self._grid.disparity_grid(height, width)
+
+    def sky_grid(self, height: int, width: int) -> Tensor:
+        """(height, width) probability of sky at the pixel centres; 0 where something was measured."""
+        sky = self._inner.sky_grid(height, width)
+        rows, columns = (
+            ((np.arange(count) + 0.5) / count * size).astype(np.intp)
+            for count, size in zip((height, width), self._not_sky.shape, strict=True)
+        )
+        seen = torch.from_numpy(self._not_sky[rows[:, None], columns]).to(sky.device)
+        return sky.masked_fill(seen, 0.0)
+
+
+def _grid_field(disparity: NDArray[np.floating], fov_x_rad: float | None) -> GridField:
+    """Disparities that are not positive have no depth."""
+    depth = np.divide(1, disparity, out=np.full(disparity.shape, np.nan), where=disparity > 0)
+    return GridField(depth, fov_x_rad=fov_x_rad)
+
+
+def _one_per_cell(
+    depth_m: NDArray[np.floating], good: NDArray[np.bool_], height: int, width: int
+) -> tuple[Array, Array]:
+    """Positions (N, 2) in pixels of a grid, and disparities: of the measurement nearest to the centre of each cell."""
+    row, column = np.nonzero(good)
+    scale = np.array([height, width]) / depth_m.shape
+    place = (np.stack([row, column], 1) + 0.5) * scale - 0.5
+    cell = np.clip(np.rint(place), 0, (height - 1, width - 1)).astype(np.int64)
+    flat = cell[:, 0] * width + cell[:, 1]
+    order = np.lexsort((((place - cell) ** 2).sum(1), flat))
+    chosen = np.sort(order[np.unique(flat[order], return_index=True)[1]])
+    return place[chosen], 1 / depth_m[row, column][chosen].astype(np.float64)
+
+
+def _guide(shape: Array, picture_srgb: NDArray[np.uint8] | None) -> Array:
+    """(h, w, F) features of one surface: colours, slightly blurred, and the network's depth."""
+    features = [np.log(shape)[..., None] / _LIKE_LOG_DEPTH]
+    if picture_srgb is not None:
+        size = shape.shape[::-1]
+        small = cv2.resize(np.ascontiguousarray(picture_srgb[..., :3]), size, interpolation=cv2.INTER_AREA)
+        lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+        features.append(cv2.GaussianBlur(lab, (0, 0), 1.0).astype(np.float64) / 100 / _LIKE_COLOUR)
+    return np.ascontiguousarray(np.concatenate(features, axis=-1))
+
+
+def _lonely_pixels(depth_m: NDArray[np.floating], measured: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Measured pixels that none of at least three measured neighbours supports."""
+    height, width = depth_m.shape
+    log = np.pad(np.log(np.where(measured, depth_m, np.nan)), 1, constant_values=np.nan)
+    there, support = np.zeros((2, height, width), np.uint8)
+    for dy, dx in ((0, 0), (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1), (2, 2)):
+        beside = log[dy : dy + height, dx : dx + width]
+        there += np.isfinite(beside)
+        support += np.abs(beside - log[1:-1, 1:-1]) < _AGREE
+    return measured & (there >= 3) & (support == 0)
+
+
+def _supported(place: Array, disparity: Array, network: Array) -> NDArray[np.bool_]:
+    """Measurements that two neighbours, the plane through them, or the network supports."""
+    count = min(9, len(place))
+    if count < 5:
+        return np.ones(len(place), bool)
+    log = np.log(disparity)
+    index = KDTree(place).query(place, count)[1]
+    kept = (np.abs(log[index[:, 1:]] - log[:, None]) < _AGREE).sum(1) >= 2
+    alone = np.flatnonzero(~kept)
+    if len(alone) and kept.sum() >= 3:
+        empty = np.zeros((len(place), 0))
+        trusted = np.flatnonzero(kept)
+        planes = LocalPlanes(Scattered(place[trusted], empty[trusted]), Scattered(place[alone], empty[alone]))
+        expected = planes.fit(disparity[trusted], disparity[trusted])
+        kept[alone] = np.abs(disparity[alone] - expected) < _AGREE * disparity[alone]
+    usual = float(np.median(np.abs(log - np.log(network))))
+    kept |= np.abs(log - np.log(network)) < min(_AGREE, 2 * usual)
+    return kept if kept.any() else np.ones(len(place), bool)
+
+
+def _rehearse(known: Scattered, disparity: Array, network: Array, gaps_px: Array, seed: int) -> tuple[float, float]:
+    """The network's best share in the planes, and their median relative error, at left-out measurements."""
+    if len(disparity) < 4:
+        return 1.0, math.nan
+    count = min(_REHEARSAL, len(disparity))
+    asked = np.random.default_rng(seed).choice(len(disparity), count, replace=False)
+    apart = max(float(np.median(gaps_px)) if len(gaps_px) else 0.0, 1e-3)
+    planes = LocalPlanes(known, Scattered(known.place[asked], known.guide[asked]), apart)
+    best = (math.inf, 1.0, math.nan)
+    for share in _NETWORK_SHARES:
+        guess = share * network[asked] + planes.fit(disparity - share * network, disparity)
+        error = np.abs(guess / disparity[asked] - 1)
+        error = error[np.isfinite(error)]
+        if len(error) and (cost := float(np.minimum(error, _AGREE).mean())) < best[0]:
+            best = (cost, share, float(np.median(error)))
+    return best[1], best[2]
+
+
+def _spacing(place: Array) -> Array:
+    """(N,) distance of each measurement to its third neighbour."""
+    count = min(4, len(place))
+    return np.reshape(KDTree(place).query(place, [count])[0], -1) if count > 1 else np.zeros(len(place))
+
+
+def _trust(distance: Array, spacing: Array, side: int) -> Array:
+    """1 near measurements, 0 beyond twice their reach, smooth in between."""
+    reach = np.maximum(_REACH_SPACINGS * spacing, _REACH_SHARE * side)
+    along = np.clip(2 - distance / reach, 0, 1)
+    return along * along * (3 - 2 * along)
+
+
+def _smooth_correction(cell: NDArray[np.intp], log_ratio: Array, shape: tuple[int, int]) -> Array:
+    """(h, w) the corrections spread out, fine near measurements and coarse far away, ending in 0."""
+    step = max(1, max(shape) // 64)
+    rows, columns = -(-shape[0] // step), -(-shape[1] // step)
+    total, weight = np.zeros((2, rows, columns))
+    np.add.at(weight, (cell[:, 0] // step, cell[:, 1] // step), 1)
+    np.add.at(total, (cell[:, 0] // step, cell[:, 1] // step), np.clip(log_ratio, -1, 1))
+    total = np.divide(total, weight, out=total, where=weight > 0)
+    weight = np.minimum(weight, 1)
+    result = np.zeros((rows, columns))
+    for sigma in (16, 8, 4, 2, 1):
+        there = gaussian_filter(weight, sigma)
+        spread = gaussian_filter(total * weight, sigma) / np.maximum(there, 1e-12)
+        result += there / (there + 1e-3) * (spread - result)
+    return np.asarray(cv2.resize(result, shape[::-1], interpolation=cv2.INTER_LINEAR), np.float64)

@@ -1,0 +1,138 @@
+"""A field corrected by measurements: it agrees with them, keeps steps sharp, fills holes and ignores wild points."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from infinidepth_blender.field.grid import GridField
+from infinidepth_blender.field.prompted import PromptedField
+from infinidepth_blender.field.protocol import pixel_centres_yx
+
+HEIGHT, WIDTH = 90, 120
+
+
+def scene_depth(height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
+    """A tilted wall behind a tilted box."""
+    y, x = pixel_centres_yx(height, width).double().view(height, width, 2).unbind(-1)
+    wall, box = 0.20 + 0.03 * y - 0.02 * x, 0.50 + 0.05 * x
+    return (1 / torch.where((y.abs() < 0.5) & (x.abs() < 0.4), box, wall)).numpy()
+
+
+def poor_field(height: int = HEIGHT, width: int = WIDTH) -> GridField:
+    """The same scene as a poor network sees it: bent by up to 20 %."""
+    y, x = pixel_centres_yx(height, width).view(height, width, 2).numpy().transpose(2, 0, 1)
+    return GridField(scene_depth(height, width) * (1 + 0.2 * np.sin(3 * x + 1) * np.cos(2 * y)))
+
+
+def sparse(depth: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
+    chosen = np.random.default_rng(seed).choice(depth.size, count, replace=False)
+    result = np.zeros_like(depth)
+    result.flat[chosen] = depth.flat[chosen]
+    return result
+
+
+def error(field: PromptedField, depth: np.ndarray) -> np.ndarray:
+    return np.abs(1 / field.disparity_grid(*depth.shape).numpy() / depth - 1)
+
+
+def test_sparse_points_straighten_a_poor_field() -> None:
+    truth = scene_depth()
+    field = PromptedField(poor_field(), sparse(truth, 400), WIDTH, HEIGHT)
+    off = error(field, truth)
+    assert np.mean(off < 0.01) > 0.93
+    assert np.median(off) < 1e-3
+    assert field.expected_error < 0.01 and field.left_out < 0.02
+
+
+def test_sparse_measurements_come_back() -> None:
+    truth = scene_depth()
+    given = sparse(truth, 300)
+    off = error(PromptedField(poor_field(), given, WIDTH, HEIGHT), truth)[given > 0]
+    assert np.mean(off < 0.005) > 0.97
+
+
+def test_wild_points_make_no_spikes() -> None:
+    truth = scene_depth()
+    given = sparse(truth, 600)
+    wild = np.flatnonzero(given)[::30]
+    given.flat[wild] *= np.where(np.arange(len(wild)) % 2, 0.2, 6)
+    field = PromptedField(poor_field(), given, WIDTH, HEIGHT)
+    assert np.median(error(field, truth).flat[wild]) < 0.01
+    assert field.left_out == pytest.approx(len(wild) / 600, abs=0.02)
+
+
+def test_dense_maps_come_back_pixel_by_pixel_and_holes_are_filled() -> None:
+    truth = scene_depth()
+    given = truth.copy()
+    given[40:52, 55:68] = 0  # in the box
+    given[5:20, 80:95] = 0  # in the wall
+    off = error(PromptedField(poor_field(), given, WIDTH, HEIGHT), truth)
+    assert off[given > 0].max() < 1e-5
+    assert off[given == 0].max() < 0.03 and np.median(off[given == 0]) < 0.003  # bent by 20 % before
+
+
+def test_dense_steps_stay_sharp_between_the_pixels() -> None:
+    depth = np.full((40, 40), 2.0)
+    depth[:, 20:] = 5.0
+    field = PromptedField(GridField(np.full((40, 40), 3.0)), depth, 40, 40)
+    values = 1 / field.disparity_grid(160, 160)
+    assert torch.all(((values - 2).abs() < 1e-4) | ((values - 5).abs() < 1e-4))
+
+
+def test_large_dense_maps_keep_their_resolution() -> None:
+    y = np.linspace(2, 3, 1300)[:, None]
+    depth = y + np.where(np.arange(300) % 2, 0.01, 0)  # one pixel wide stripes
+    given = np.where(np.hypot(*np.ogrid[-650:650, -150:150]) < 20, 0, depth)
+    off = error(PromptedField(GridField(depth[::20, ::20] * 1.2), given, 300, 1300), depth)
+    assert off[given > 0].max() < 1e-5
+    assert off[given == 0].max() < 0.02
+
+
+def test_far_from_measurements_the_field_remains() -> None:
+    inner = GridField(scene_depth() * 1.1)
+    given = np.zeros((HEIGHT, WIDTH))
+    given[:10, :10] = scene_depth()[:10, :10]
+    ratio = (
+        PromptedField(inner, given, WIDTH, HEIGHT).disparity_grid(HEIGHT, WIDTH) / inner.disparity_grid(HEIGHT, WIDTH)
+    ).numpy()
+    assert ratio[:10, :10] == pytest.approx(1.1, rel=1e-3)
+    assert np.all((ratio > 0.999) & (ratio < 1.11))
+    assert np.abs(np.diff(np.log(ratio[60:, 60:]), axis=1)).max() < 0.005  # no seam
+
+
+def test_grid_points_and_gradient_agree() -> None:
+    truth = scene_depth()
+    field = PromptedField(poor_field(), sparse(truth, 400), WIDTH, HEIGHT)
+    for height, width in ((HEIGHT, WIDTH), (51, 73)):
+        points = field.disparity(pixel_centres_yx(height, width)).view(height, width)
+        torch.testing.assert_close(points, field.disparity_grid(height, width), rtol=1e-6, atol=0)
+    torch.manual_seed(0)
+    coords = torch.rand(400, 2) * 1.8 - 0.9
+    _, gradient = field.disparity_and_gradient(coords)
+    step = 1e-3
+    for axis in range(2):
+        aside = torch.zeros(2)
+        aside[axis] = step
+        slope = (field.disparity(coords + aside) - field.disparity(coords - aside)) / (2 * step)
+        assert ((slope - gradient[:, axis]).abs() < 2e-3).float().mean() > 0.9
+
+
+def test_measured_pixels_are_not_sky() -> None:
+    sky = np.zeros((HEIGHT, WIDTH), bool)
+    sky[:40] = True
+    given = np.where(np.arange(HEIGHT)[:, None] >= 20, scene_depth(), 0)
+    field = PromptedField(GridField(scene_depth(), sky), given, WIDTH, HEIGHT)
+    grid = field.sky_grid(HEIGHT, WIDTH).numpy()
+    assert (grid[20:] == 0).all() and (grid[:15] == 1).all()
+    assert (field.disparity_grid(HEIGHT, WIDTH)[20:] > 0).all()
+
+
+def test_a_few_points_are_enough_and_none_is_refused() -> None:
+    truth = scene_depth()
+    for count in (1, 2, 5):
+        field = PromptedField(poor_field(), sparse(truth, count), WIDTH, HEIGHT)
+        assert torch.isfinite(field.disparity_grid(HEIGHT, WIDTH)).all()
+    with pytest.raises(ValueError, match="no measurement"):
+        PromptedField(poor_field(), np.zeros((9, 12)), WIDTH, HEIGHT)
