@@ -14,6 +14,7 @@ the distance between the place and the nearest measurement.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -69,7 +70,7 @@ class LocalPlanes:
             apart_px: Measurements nearer than this are not used, as if they had not been made.
         """
         self._known, self._asked = known, asked
-        distance, nearest = KDTree(known.place).query(asked.place, workers=_cores())
+        distance, nearest = search_tree(known.place).query(asked.place, workers=_cores())
         self.nearest: NDArray[np.intp] = nearest
         self.distance: Array = np.maximum(distance, apart_px)
         self._neighbours = np.full((len(asked.place), NEIGHBOURS), -1, dtype=np.int64)
@@ -197,13 +198,18 @@ def _thinned(place: Array, spacing_px: float) -> NDArray[np.int64]:
 def _nearest_outside(place: Array, kept: NDArray[np.int64], asked: Array, apart_px: float) -> NDArray[np.int64]:
     """(n, NEIGHBOURS) indices of the nearest kept measurements at least `apart_px` away; -1 where there are too few."""
     count = min(len(kept), NEIGHBOURS * (3 if apart_px > 0 else 1))
-    distance, index = KDTree(place[kept]).query(asked, list(range(1, count + 1)), workers=_cores())
+    distance, index = search_tree(place[kept]).query(asked, list(range(1, count + 1)), workers=_cores())
     result = np.full((len(asked), NEIGHBOURS), -1, dtype=np.int64)
     far = distance >= apart_px
     rank = np.cumsum(far, axis=1) - 1
     row, column = np.nonzero(far & (rank < NEIGHBOURS))
     result[row, rank[row, column]] = kept[index[row, column]]
     return result
+
+
+def search_tree(place: Array) -> Any:
+    """SciPy's tree of (N, 2) positions; its stated types leave out most forms of a query."""
+    return KDTree(place)
 
 
 def _cores() -> int:

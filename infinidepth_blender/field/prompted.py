@@ -9,11 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
-from scipy.spatial import KDTree
 from torch import Tensor
 
 from .grid import GridField
-from .local_planes import LocalPlanes, Scattered
+from .local_planes import LocalPlanes, Scattered, search_tree
 from .protocol import DepthField, FieldScale, pixel_centres_yx
 
 MAX_SIDE_PX = 1024
@@ -201,7 +200,7 @@ def _supported(place: Array, disparity: Array, network: Array) -> NDArray[np.boo
     if count < 5:
         return np.ones(len(place), bool)
     log = np.log(disparity)
-    index = KDTree(place).query(place, count)[1]
+    index = search_tree(place).query(place, count)[1]
     kept = (np.abs(log[index[:, 1:]] - log[:, None]) < _AGREE).sum(1) >= 2
     alone = np.flatnonzero(~kept)
     if len(alone) and kept.sum() >= 3:
@@ -236,7 +235,7 @@ def _rehearse(known: Scattered, disparity: Array, network: Array, gaps_px: Array
 def _spacing(place: Array) -> Array:
     """(N,) distance of each measurement to its third neighbour."""
     count = min(4, len(place))
-    return np.reshape(KDTree(place).query(place, [count])[0], -1) if count > 1 else np.zeros(len(place))
+    return np.reshape(search_tree(place).query(place, [count])[0], -1) if count > 1 else np.zeros(len(place))
 
 
 def _trust(distance: Array, spacing: Array, side: int) -> Array:
