@@ -48,7 +48,7 @@ def decode_exr(path: Path) -> DecodedPhoto:
     alpha = planes.pop() if len(planes) in (2, 4) else None
     matrix = to_rec709(header.get("chromaticities", REC709_XY)) if len(planes) == 3 else None
     if matrix is not None:
-        planes = [sum(np.float32(m) * plane for m, plane in zip(row, planes, strict=True)) for row in matrix]
+        planes = list(np.tensordot(matrix.astype(np.float32), np.stack(planes), axes=1))
     return _finish(planes, alpha)
 
 
