@@ -57,7 +57,8 @@ def plan_batch(named: Sequence[Path], output: Path | None) -> tuple[list[BatchIt
     refused: list[Refused] = []
     seen: set[str] = set()
     for path in named:
-        if path.is_dir():
+        # os.path and not Path: what may not be looked at counts as not there instead of raising.
+        if os.path.isdir(path):  # noqa: PTH112
             photos = photos_in(path)
             if not photos:
                 refused.append(
@@ -66,13 +67,13 @@ def plan_batch(named: Sequence[Path], output: Path | None) -> tuple[list[BatchIt
                     )
                 )
             targets = [(photo, output / photo.parent.relative_to(path) if output else photo.parent) for photo in photos]
-        elif not path.exists():
+        elif not os.path.exists(path):  # noqa: PTH110
             refused.append(Refused(path, PhotoError(f"{path} does not exist.", "Check the spelling.")))
             targets = []
         else:
             targets = [(path, output or path.parent)]
         for photo, parent in targets:
-            key = os.path.normcase(photo.resolve())
+            key = os.path.normcase(os.path.realpath(photo))
             if key not in seen:
                 seen.add(key)
                 found.append((photo, parent))

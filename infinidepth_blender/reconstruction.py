@@ -195,13 +195,15 @@ def staged_folder(folder: Path) -> Iterator[Path]:
     The staging folder lies beside the target under a name that depends on the target
     alone, so that what a killed process left behind is found and removed by the next.
     Files of an older result that the new one does not have are removed, files that are
-    not part of a bundle stay.
+    not part of a bundle stay. A `scene.blend` becomes `scene.blend1`, since somebody may have worked in it.
 
     Raises:
-        OutputError: the folder cannot be created or written.
+        OutputError: the folder cannot be created or written, or holds files of the same
+            names that no reconstruction made.
     """
     staging = folder.with_name(folder.name + STAGING_SUFFIX)
     try:
+        _refuse_files_of_others(folder)
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
         yield staging
@@ -231,15 +233,51 @@ _BUNDLE_FILES = (
 )  # fmt: skip
 
 
+_BLEND_NAME = "scene.blend"
+_OLD_DIR = ".old"
+
+
+def _refuse_files_of_others(folder: Path) -> None:
+    """Stops before a user's own photo or scene is taken for part of an older result and removed."""
+    if (folder / JSON_NAME).is_file() or (folder / ARRAYS_DIR / "depth.npy").is_file():
+        return
+    for name in (*_BUNDLE_FILES, ARRAYS_DIR):
+        if (folder / name).exists():
+            raise OutputError(
+                f"{folder} holds '{name}', which is not from a reconstruction and would be replaced.",
+                "Choose another output folder, or move that file away.",
+            )
+
+
 def _commit(staging: Path, folder: Path) -> None:
-    """Moves a finished staging folder over `folder`; the JSON leaves first and comes last."""
+    """Moves a finished staging folder over `folder`; the JSON leaves first and comes last.
+
+    The arrays leave last and come first: whoever finds them knows that the folder is ours.
+    If something cannot be moved, the older result is put back.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / JSON_NAME).unlink(missing_ok=True)
-    for name in _BUNDLE_FILES:
-        (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / ARRAYS_DIR, ignore_errors=True)
-    for item in sorted(staging.iterdir(), key=lambda p: p.name == JSON_NAME):
-        item.replace(folder / item.name)
+    old = staging / _OLD_DIR
+    order = (ARRAYS_DIR, *_BUNDLE_FILES, JSON_NAME)
+    new = [name for name in order if (staging / name).exists()]
+    new[-1:-1] = sorted(item.name for item in staging.iterdir() if item.name not in order)
+    old.mkdir()
+    moved: list[str] = []
+    try:
+        for name in reversed(order):
+            if (folder / name).exists():
+                (folder / name).replace(old / name)
+        for name in new:
+            (staging / name).replace(folder / name)
+            moved.append(name)
+    except BaseException:
+        for name in reversed(moved):
+            (folder / name).replace(staging / name)
+        for name in order:
+            if (old / name).exists():
+                (old / name).replace(folder / name)
+        raise
+    if (old / _BLEND_NAME).exists():
+        (old / _BLEND_NAME).replace(folder / f"{_BLEND_NAME}1")
 
 
 def write_arrays(reconstruction: Reconstruction, folder: Path) -> None:
@@ -313,7 +351,7 @@ def load(folder: Path) -> Reconstruction:
         grids = {attr: _map_array(folder, stem, index) for stem, attr in _GRIDS.items()}
         parts = {name: _load_part(folder, name, cls, index) for name, cls in _PARTS.items()}
         photo = PhotoInfo(**{f.name: data["photo"][f.name] for f in fields(PhotoInfo) if f.name in data["photo"]})
-        if Path(photo.file).name != photo.file:
+        if Path(photo.file).name != photo.file or photo.file in ("", ".."):
             raise BundleError(f"{folder / JSON_NAME} names a photo outside its own folder: {photo.file!r}.")
         return Reconstruction(
             name=str(data["name"]),

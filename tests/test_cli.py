@@ -16,7 +16,10 @@ pytest.importorskip("torch")
 from engine_support import ENVIRONMENT, QUICK_ARGUMENTS, wait_until, write_photo, write_tiny_model
 
 from infinidepth_blender import cli
-from infinidepth_blender.batch import plan_batch
+from infinidepth_blender.batch import BatchItem, plan_batch
+from infinidepth_blender.commands.models import sha256_of
+from infinidepth_blender.commands.resume import is_up_to_date
+from infinidepth_blender.options import ReconstructOptions
 from infinidepth_blender.reconstruction import is_complete
 
 ROOT = Path(__file__).parent.parent
@@ -174,6 +177,46 @@ def test_info_of_what_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     for path in (tmp_path / "none", tmp_path, write_photo(tmp_path / "a.png")):
         assert cli.main(["info", str(path)]) == 1
         assert str(path) in capsys.readouterr().err
+
+
+def test_a_result_with_measured_depth_is_not_one_without(tmp_path: Path) -> None:
+    photo = touch(tmp_path, "a.jpg") / "a.jpg"
+    made_with = ReconstructOptions(depth_prompt="depth.npy")
+    record = {
+        "format": "infinidepth-reconstruction",
+        "version": 1,
+        "options": made_with.to_json(),
+        "photo": {"sha256": sha256_of(photo)},
+        "model": {"sha256": "abc", "depth_prompt_sha256": "def"},
+        "arrays": {},
+    }
+    item = BatchItem(photo, tmp_path / "a")
+    item.folder.mkdir()
+    (item.folder / "reconstruction.json").write_text(json.dumps(record))
+    assert not is_up_to_date(item, ReconstructOptions(), "abc")
+    record["options"] = ReconstructOptions().to_json()
+    (item.folder / "reconstruction.json").write_text(json.dumps(record))
+    assert is_up_to_date(item, ReconstructOptions(), "abc")
+
+
+@pytest.mark.skipif(os.name == "nt" or getattr(os, "geteuid", lambda: 0)() == 0, reason="root may look everywhere")
+def test_what_may_not_be_looked_at_is_refused(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    closed.chmod(0)
+    try:
+        items, refused = plan_batch([closed / "a.jpg"], tmp_path / "out")
+    finally:
+        closed.chmod(0o700)
+    assert not items and len(refused) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
+def test_a_link_to_itself_does_not_stop_a_batch(tmp_path: Path) -> None:
+    photos = touch(tmp_path / "in", "a.jpg")
+    (photos / "loop.jpg").symlink_to(photos / "loop.jpg")
+    items, _ = plan_batch([photos], tmp_path / "out")
+    assert [item.photo.name for item in items] == ["a.jpg", "loop.jpg"]
 
 
 # -- the real thing ---------------------------------------------------------------------

@@ -78,6 +78,47 @@ def test_a_new_result_removes_the_old_one_but_not_the_users_own_files(tmp_path: 
     assert bundle.load(folder).mesh is None
 
 
+@pytest.mark.parametrize("name", ["photo.jpg", "scene.blend", "arrays/mine.npy"])
+def test_a_folder_with_a_users_files_of_the_same_names_is_refused(tmp_path: Path, name: str) -> None:
+    mine = tmp_path / "photo" / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(OutputError, match="not from a reconstruction"):
+        bundle.save(example(), tmp_path / "photo")
+    assert mine.read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["photo"]
+
+
+def test_a_scene_in_which_somebody_may_have_worked_is_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "photo"
+    bundle.save(example(), folder)
+    (folder / "scene.blend").write_text("my lights")
+    bundle.save(example(), folder)
+    assert not (folder / "scene.blend").exists()
+    assert (folder / "scene.blend1").read_text() == "my lights"
+
+
+def test_an_older_result_is_put_back_when_the_new_one_cannot_be_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "photo"
+    bundle.save(example(), folder)
+    (folder / "depth.png").write_text("old")
+    replace = Path.replace
+
+    def refuse_json(self: Path, target: Path) -> Path:
+        if self == tmp_path / "photo.partial" / bundle.JSON_NAME:
+            raise PermissionError(13, "in use")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", refuse_json)
+    with pytest.raises(OutputError):
+        bundle.save(example(with_parts=False), folder)
+    assert bundle.load(folder).mesh is not None
+    assert (folder / "depth.png").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["photo"]
+
+
 def test_a_folder_without_the_json_is_not_complete(tmp_path: Path) -> None:
     bundle.save(example(), tmp_path / "photo")
     (tmp_path / "photo" / bundle.JSON_NAME).unlink()
@@ -114,11 +155,12 @@ def test_a_damaged_json_is_one_clear_error(tmp_path: Path, change: dict) -> None
         bundle.load(tmp_path / "photo")
 
 
-def test_a_photo_outside_the_bundle_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", ["../../secret.png", "..", ""])
+def test_a_photo_outside_the_bundle_is_refused(tmp_path: Path, file: str) -> None:
     bundle.save(example(), tmp_path / "photo")
     path = tmp_path / "photo" / bundle.JSON_NAME
     data = json.loads(path.read_text())
-    data["photo"]["file"] = "../../secret.png"
+    data["photo"]["file"] = file
     path.write_text(json.dumps(data))
     with pytest.raises(BundleError, match="outside its own folder"):
         bundle.load(tmp_path / "photo")

@@ -34,6 +34,7 @@ def is_up_to_date(item: BatchItem, options: ReconstructOptions, model_sha256: st
             made_of.add((data["model"]["depth_prompt_sha256"], sha256_of(Path(options.depth_prompt))))
         return (
             _comparable(recorded) == _comparable(options)
+            and bool(recorded.depth_prompt) == bool(options.depth_prompt)
             and all(then and then == now for then, now in made_of)
             and all((item.folder / ARRAYS_DIR / f"{stem}.npy").is_file() for stem in data["arrays"])
         )
