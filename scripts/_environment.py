@@ -125,8 +125,12 @@ def make_main_environment() -> Path:
     existing = venv_python(VENV)
     version = _version_of(existing) if existing.is_file() else None
     base = existing
-    if version is None:
-        base, version = _main_python()
+    if version not in MAIN_SERIES:
+        # None yet, or one without Blender: a fitting Python may have been installed since.
+        base, wanted = _main_python()
+        if version != wanted:
+            shutil.rmtree(VENV, ignore_errors=True)
+        version = wanted
     series = MAIN_SERIES.get(version)
     blender = _release(series)
     packages = [*_lines(ENGINE_REQUIREMENTS), *TOOLS]
@@ -164,8 +168,10 @@ def _main_python() -> tuple[Path, tuple[int, int]]:
             python = find_python(version)
             if python:
                 return python, version
-    if running >= (3, 11) and _can_make_environments(Path(sys.executable)):
-        return Path(sys.executable), running
+    # Not an interpreter of `.venv` itself, which may be about to be made anew.
+    own = Path(getattr(sys, "_base_executable", "") or sys.executable)
+    if running >= (3, 11) and _can_make_environments(own):
+        return own, running
     raise EnvironmentProblem(
         "InfiniDepth needs Python 3.11 or 3.13 with the venv module. Install one of them"
         " (Debian and Ubuntu: python3.11-venv; macOS and Windows: the installer of python.org), then run this again."
@@ -182,9 +188,13 @@ def _torch_arguments(torch: str) -> list[str]:
     sys.path.insert(0, str(ROOT))
     try:
         from infinidepth_blender.engine import torch_builds
+        from infinidepth_blender.errors import InfiniDepthError
     finally:
         sys.path.remove(str(ROOT))
-    return torch_builds.torch_pip_arguments(torch)
+    try:
+        return torch_builds.torch_pip_arguments(torch)
+    except InfiniDepthError as error:
+        raise EnvironmentProblem(str(error)) from error
 
 
 def _make(folder: Path, base: Path, steps: list[list[str]], what: str) -> Path:
@@ -192,11 +202,14 @@ def _make(folder: Path, base: Path, steps: list[list[str]], what: str) -> Path:
     python = venv_python(folder)
     wanted = hashlib.sha256(json.dumps(steps).encode()).hexdigest()
     stamp = folder / STAMP
-    if python.is_file() and stamp.is_file() and json.loads(stamp.read_text()).get("packages") == wanted:
+    if python.is_file() and _stamped(stamp) == wanted:
         return python
     print(f"Setting up {folder.name} ({what}). This happens once and takes some minutes.", flush=True)
     stamp.unlink(missing_ok=True)
-    if not python.is_file():
+    # An interpreter without pip: its making was interrupted.
+    if not python.is_file() or not _output([str(python), "-m", "pip", "--version"]):
+        if base == python:
+            base = _base_of(python)
         shutil.rmtree(folder, ignore_errors=True)
         _run([str(base), "-m", "venv", str(folder)], "The environment could not be created.")
     for arguments in steps:
@@ -204,6 +217,19 @@ def _make(folder: Path, base: Path, steps: list[list[str]], what: str) -> Path:
              "Installing packages failed. Check the network connection and the free disk space (6 GB), then run this again.")  # fmt: skip
     stamp.write_text(json.dumps({"packages": wanted, "steps": steps}, indent=1))
     return python
+
+
+def _stamped(stamp: Path) -> str:
+    try:
+        return json.loads(stamp.read_text())["packages"]
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
+def _base_of(python: Path) -> Path:
+    """The interpreter that an environment was made with."""
+    base = Path(_output([str(python), "-c", "import sys; print(sys._base_executable)"]).strip())
+    return base if base.is_file() and base != python else _main_python()[0]
 
 
 def _run(command: list[str], failure: str) -> None:
@@ -231,12 +257,21 @@ def enter() -> None:
         sys.exit(130)
 
 
+def has_blender(python: Path) -> bool:
+    """Whether Blender's module is made for this Python, and so was installed with it."""
+    return _version_of(python) in MAIN_SERIES
+
+
 def missing_library_hint(python: Path) -> str:
     """An empty text if bpy can be imported there, else what to install and why."""
     result = subprocess.run([str(python), "-c", "import bpy"], capture_output=True, text=True, check=False)
     if result.returncode == 0:
         return ""
     reason = result.stderr.strip().splitlines()[-1] if result.stderr.strip() else f"exit code {result.returncode}"
-    if ".so" in reason:
+    if not has_blender(python):
+        return (
+            "Blender's module needs Python 3.11 or 3.13, and neither was found. Install one of them and run this again."
+        )
+    if ".so" in reason and sys.platform.startswith("linux"):
         return f"Blender's module needs system libraries that are missing here ({reason}).\nInstall them with: sudo apt-get install {SYSTEM_LIBRARIES}"
     return f"Blender's module cannot be imported: {reason}"

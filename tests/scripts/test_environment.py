@@ -1,0 +1,62 @@
+"""What the scripts do on a machine where something was interrupted, or where Python changed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+import _environment
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands that would have run; making an environment makes its interpreter."""
+    ran: list[list[str]] = []
+
+    def run(command: list[str], failure: str) -> None:
+        ran.append(command)
+        if command[1:3] == ["-m", "venv"]:
+            python = _environment.venv_python(Path(command[3]))
+            python.parent.mkdir(parents=True)
+            python.touch()
+
+    monkeypatch.setattr(_environment, "_run", run)
+    return ran
+
+
+def test_an_environment_is_made_once(tmp_path: Path, commands: list[list[str]]) -> None:
+    folder = tmp_path / "an environment"
+    for _ in range(2):
+        python = _environment._make(folder, Path("base"), [["package==1"]], "a test")
+    assert python.is_file()
+    assert [command[2] for command in commands] == ["venv", "pip"]
+
+
+def test_an_interrupted_one_is_made_again(tmp_path: Path, commands: list[list[str]]) -> None:
+    python = _environment.venv_python(tmp_path / "venv")
+    python.parent.mkdir(parents=True)
+    python.touch()  # no pip answers
+    (tmp_path / "venv" / _environment.STAMP).write_text('{"packa')
+    _environment._make(tmp_path / "venv", Path("base"), [["package==1"]], "a test")
+    assert [command[2] for command in commands] == ["venv", "pip"]
+
+
+def test_a_fitting_python_that_was_installed_later_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = _environment.venv_python(tmp_path / "venv")
+    python.parent.mkdir(parents=True)
+    python.touch()
+    monkeypatch.setattr(_environment, "VENV", tmp_path / "venv")
+    monkeypatch.setattr(_environment, "_version_of", lambda _: (3, 12))
+    monkeypatch.setattr(_environment, "_torch_arguments", lambda torch: [torch])
+    made: list[tuple[Path, list[list[str]]]] = []
+    monkeypatch.setattr(_environment, "_make", lambda folder, base, steps, what: made.append((base, steps)))
+    monkeypatch.setattr(_environment, "_main_python", lambda: (Path("python3.12"), (3, 12)))
+    _environment.make_main_environment()
+    assert python.is_file()  # nothing better is there
+    monkeypatch.setattr(_environment, "_main_python", lambda: (Path("python3.13"), (3, 13)))
+    _environment.make_main_environment()
+    assert not python.exists()
+    assert made[-1][0] == Path("python3.13") and "bpy==5.2.3" in made[-1][1][1]
