@@ -141,7 +141,7 @@ def fill_transparent(pixels: NDArray[np.uint8], opaque: NDArray[np.bool_]) -> No
     np.copyto(pixels, filled, where=~opaque[..., None])
 
 
-def _push(premultiplied: NDArray[Any], weight: NDArray[Any]) -> NDArray[np.float32]:
+def _push(premultiplied: NDArray[Any], weight: NDArray[Any]) -> NDArray[Any]:
     """(h, w, 3) colours: `premultiplied / weight`, and coarser averages where there is no weight."""
     colors = premultiplied / np.maximum(weight, 1e-6)[..., None]
     height, width = weight.shape
