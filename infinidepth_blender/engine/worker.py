@@ -244,7 +244,13 @@ def _hello() -> Ready:
     from ..field.device import choose_device
 
     device = choose_device("auto")
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    name = platform.processor() or platform.machine()
+    if device.type == "cuda":
+        try:
+            name = torch.cuda.get_device_name(device)
+        except RuntimeError as error:  # a card or driver in trouble: the processor still works
+            print(error, file=sys.stderr)
+            name = "CUDA"
     return Ready(
         version=package_version(),
         protocol=protocol.PROTOCOL_VERSION,

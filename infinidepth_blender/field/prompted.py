@@ -82,6 +82,7 @@ class PromptedField:
         dense = measured.mean() >= DENSE_SHARE
         if dense:
             good = measured & ~_lonely_pixels(depth_m, measured)
+            good = good if good.any() else measured
             factor = min(1.0, MAX_SIDE_PX / max(depth_m.shape))
             height, width = (max(1, round(side * factor)) for side in depth_m.shape)
         else:

@@ -17,7 +17,7 @@ import bpy
 from bpy.app.handlers import persistent
 
 from ..engine.client import EngineClient
-from ..errors import EngineError, InfiniDepthError
+from ..errors import EngineError, InfiniDepthError, SceneError
 from ..options import ReconstructOptions
 from . import addon, runtime_link
 from .photo_jobs import PhotoJob, PhotoRequest, PhotoResult
@@ -93,6 +93,9 @@ def run_to_end() -> list[InfiniDepthError]:
     try:
         while session.job is not None:
             step()
+            if session.waiting_for and session.job is not None:
+                # Nobody can end an edit mode or a transform while Blender waits here.
+                _leave_on_disk(session.job.results.popleft())
             time.sleep(0.02)
     except KeyboardInterrupt:
         close_engine()
@@ -134,6 +137,16 @@ def _deliver() -> None:
             bpy.ops.infinidepth.deliver("EXEC_DEFAULT", True)
     else:
         bpy.ops.infinidepth.deliver("EXEC_DEFAULT", True)
+
+
+def _leave_on_disk(result: PhotoResult) -> None:
+    report_problem(
+        SceneError(
+            f"'{result.request.name}' was not added to the scene. {session.waiting_for}.",
+            f"The result is in {result.bundle}: open it.",
+        )
+    )
+    session.waiting_for = ""
 
 
 def take_result() -> PhotoResult | None:

@@ -136,3 +136,10 @@ def test_a_few_points_are_enough_and_none_is_refused() -> None:
         assert torch.isfinite(field.disparity_grid(HEIGHT, WIDTH)).all()
     with pytest.raises(ValueError, match="no measurement"):
         PromptedField(poor_field(), np.zeros((9, 12)), WIDTH, HEIGHT)
+
+
+def test_a_dense_map_without_two_like_neighbours_is_no_crash() -> None:
+    row, column = np.indices((HEIGHT, WIDTH))
+    wild = 0.01 * 2.0 ** (row % 3 + 3 * (column % 3))
+    field = PromptedField(poor_field(), wild, WIDTH, HEIGHT)
+    assert (field.disparity_grid(HEIGHT, WIDTH) > 0).any()
