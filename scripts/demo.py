@@ -32,6 +32,9 @@ def main() -> int:
     )
     parser.add_argument("--no-blender", action="store_true", help="stop before scene.blend and the renders")
     options = parser.parse_args()
+    for path in (options.photo, options.depth_prompt):
+        if path and not path.expanduser().is_file():
+            parser.error(f"there is no file {path}")
     _environment.enter()
 
     extra: list[str] = []
@@ -43,7 +46,7 @@ def main() -> int:
         if options.measured:
             options.depth_prompt = depth_file
     if options.depth_prompt:
-        extra += ["--depth-prompt", str(options.depth_prompt.resolve())]
+        extra += ["--depth-prompt", str(options.depth_prompt.expanduser().resolve())]
     hint = "" if options.no_blender else _environment.missing_library_hint(Path(sys.executable))
     if hint:
         print(f"{hint}\nGoing on without Blender: no scene.blend and no renders this time.", file=sys.stderr)
