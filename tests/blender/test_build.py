@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import bpy
 import numpy as np
 import pytest
@@ -228,8 +226,3 @@ def test_material_modes(make_bundle):
         set_photo_mode(material, mode)
         assert photo_mode(material) == mode
     assert photo_mode(bpy.data.materials.new("other")) is None
-
-
-def test_scene_code_needs_neither_torch_nor_opencv_nor_scipy(make_bundle):
-    build_scene(make_bundle(CAMERAS["landscape"], points=50, splats=50))
-    assert not {"torch", "cv2", "scipy", "numba"} & set(sys.modules)
