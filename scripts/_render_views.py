@@ -7,6 +7,7 @@ Writes `render_photo_camera.png` and `render_moved_camera.png` into the bundle's
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -66,4 +67,7 @@ def render(scene: bpy.types.Scene, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    # The bpy module can wait for ever in its own clean-up at exit.
+    os._exit(code)

@@ -5,6 +5,7 @@ Exit codes: 0 written; 1 not written, the reason is on stderr; 2 wrong usage.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -39,4 +40,8 @@ def _write(bundle: Path, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # The bpy module can wait for ever in its own clean-up at exit.
+    os._exit(code)
