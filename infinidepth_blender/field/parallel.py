@@ -32,9 +32,10 @@ def map_on_cores(
         items: What to work on.
         on_step: Called on this thread with the fraction done; when it raises, what has not begun is dropped.
     """
+    inference = torch.is_inference_mode_enabled()
 
     def run(item: Item) -> Result:
-        with torch.no_grad():  # the mode belongs to the thread
+        with torch.inference_mode(inference), torch.no_grad():  # the modes belong to the thread
             return work(item)
 
     threads = min(torch.get_num_threads(), len(items))
