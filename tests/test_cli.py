@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
@@ -17,8 +18,12 @@ from engine_support import ENVIRONMENT, QUICK_ARGUMENTS, wait_until, write_photo
 
 from infinidepth_blender import cli
 from infinidepth_blender.batch import BatchItem, plan_batch
+from infinidepth_blender.commands import reconstruct
+from infinidepth_blender.commands.context import Context
 from infinidepth_blender.commands.models import sha256_of
+from infinidepth_blender.commands.reporters import JsonReporter
 from infinidepth_blender.commands.resume import is_up_to_date
+from infinidepth_blender.errors import RuntimeMissingError
 from infinidepth_blender.options import ReconstructOptions
 from infinidepth_blender.reconstruction import is_complete
 
@@ -162,6 +167,29 @@ def test_engine_that_is_missing_fails_every_photo_with_one_reason(
     assert "no-python cannot be used" in capsys.readouterr().err
     kinds = [failure["kind"] for failure in json.loads((tmp_path / "out" / "failures.json").read_text())]
     assert kinds == ["runtime_missing", "runtime_missing"]
+
+
+def test_a_full_disk_costs_one_photo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    items = [BatchItem(touch(tmp_path, name) / name, tmp_path / name[0]) for name in ("a.jpg", "b.jpg")]
+    options = ReconstructOptions(make=("mesh", "blend"))
+    batch = reconstruct._Batch(options, Context(), JsonReporter(), ["blender"])
+    monkeypatch.setattr(reconstruct, "is_up_to_date", lambda *_: True)
+    raised: list[BaseException] = [OSError(errno.ENOSPC, "No space"), RuntimeMissingError("No Blender.")]
+
+    def write_blend_file(bundle: Path, command: list[str]) -> None:
+        raise raised.pop(0)
+
+    monkeypatch.setattr(reconstruct, "write_blend_file", write_blend_file)
+    batch.run(items, resume=True)
+    assert [error.kind for _, error in batch.failures] == ["output", "runtime_missing"]
+    assert "disk is full" in capsys.readouterr().err
+    for stop in (BrokenPipeError, KeyboardInterrupt):
+        raised.append(stop())
+        with pytest.raises(stop):
+            batch.run(items, resume=True)
+    assert batch.counts == {"done": 0, "skipped": 0, "failed": 2}
 
 
 def test_models_list_is_honest(capsys: pytest.CaptureFixture[str]) -> None:

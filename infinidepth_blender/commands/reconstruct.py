@@ -145,6 +145,10 @@ class _Batch:
                 self.fail(item.photo, error)
             except InfiniDepthError as error:
                 self.fail(item.photo, error)
+            except BrokenPipeError:
+                raise  # whoever read our output has gone
+            except OSError as error:
+                self.fail(item.photo, output_error(error, item.folder))
 
     def fail(self, path: Path, error: InfiniDepthError) -> None:
         self.failures.append((path, error))

@@ -38,7 +38,7 @@ def is_up_to_date(item: BatchItem, options: ReconstructOptions, model_sha256: st
             and all(then and then == now for then, now in made_of)
             and all((item.folder / ARRAYS_DIR / f"{stem}.npy").is_file() for stem in data["arrays"])
         )
-    except (InfiniDepthError, KeyError, TypeError, AttributeError, ValueError):
+    except (InfiniDepthError, OSError, KeyError, TypeError, AttributeError, ValueError):
         return False
 
 

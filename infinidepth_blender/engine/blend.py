@@ -95,8 +95,10 @@ def write_blend_file(bundle: Path, command: list[str] | None = None) -> Path:
 
 def _remove_unfinished(target: Path) -> None:
     # `write_blend` saves under such a name and renames the file when it is whole.
-    for leftover in target.parent.glob(f".{target.name}.*"):
-        leftover.unlink(missing_ok=True)
+    # What cannot be removed must not hide why the process ended.
+    with contextlib.suppress(OSError):
+        for leftover in target.parent.glob(f".{target.name}.*"):
+            leftover.unlink(missing_ok=True)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
