@@ -118,6 +118,12 @@ class PhotoJob:
         if self._job is not None:
             self.client.cancel(self._job)
 
+    def give_up_photo(self, error: InfiniDepthError) -> None:
+        """Counts the current photo as failed, whatever the engine still says of it; the next one goes on."""
+        if self._job is not None:
+            self.client.cancel(self._job)
+        self._fail(error)
+
     def clean_up(self) -> None:
         """Removes all temporary photos."""
         for request in self.requests:

@@ -97,7 +97,7 @@ def run_to_end() -> list[InfiniDepthError]:
                 # Nobody can end an edit mode or a transform while Blender waits here.
                 _leave_on_disk(session.job.results.popleft())
             time.sleep(0.02)
-    except KeyboardInterrupt:
+    except BaseException:
         close_engine()
         raise
     return list(session.problems)
@@ -111,18 +111,39 @@ def cancel() -> None:
 
 
 def step() -> None:
-    """One look at the job: takes in messages, delivers what is finished, ends it."""
+    """One look at the job: takes in messages, delivers what is finished, ends it.
+
+    An unforeseen error costs the one photo that it hit; the others go on.
+    """
     job = session.job
     if job is None:
         return
-    job.tick()
+    try:
+        job.tick()
+    except Exception as error:
+        traceback.print_exc()
+        job.give_up_photo(
+            EngineError(f"Unforeseen {type(error).__name__}: {error}.", "The system console has the details.")
+        )
     if job.results and session.abandoned:
         job.results.clear()
     while job.results:
-        session.waiting_for = _why_not_now()
-        if session.waiting_for:
-            return
-        _deliver()
+        result = job.results[0]
+        try:
+            session.waiting_for = _why_not_now()
+            if session.waiting_for:
+                return
+            _deliver()
+        except Exception:
+            traceback.print_exc()
+            report_problem(
+                SceneError(
+                    f"'{result.request.name}' was not added to the scene: an unforeseen error, see the system console.",
+                    f"The result is in {result.bundle}: open it.",
+                )
+            )
+            if job.results and job.results[0] is result:
+                job.results.popleft()
     if not job.active:
         _finish(job)
 
@@ -165,8 +186,8 @@ def report_problem(error: InfiniDepthError) -> None:
 
 
 def _finish(job: PhotoJob) -> None:
-    job.clean_up()
     session.job = None
+    job.clean_up()
     session.waiting_for = ""
     session.last_used_s = time.monotonic()
     if not session.abandoned:
@@ -200,13 +221,12 @@ def _why_not_now() -> str:
 def _on_timer() -> float | None:
     try:
         step()
-    except Exception:  # a timer that raises is gone, and the job would hang
-        report_problem(
-            EngineError("The result could not be added to the scene.", "See the system console for details.")
-        )
+    except Exception as error:  # a timer that raises is gone, and the panel would stay busy for ever
         traceback.print_exc()
-        if session.job is not None:
-            session.job.cancel()
+        report_problem(
+            EngineError(f"Unforeseen {type(error).__name__}: {error}.", "The system console has the details.")
+        )
+        close_engine()
     addon.redraw()
     return _TICK_S if session.job is not None else None
 

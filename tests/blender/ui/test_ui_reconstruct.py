@@ -14,8 +14,9 @@ from plyfile import PlyData
 from infinidepth_blender.engine.client import EngineClient
 from infinidepth_blender.options import ReconstructOptions
 from infinidepth_blender.reconstruction import STAGING_SUFFIX, is_complete
+from infinidepth_blender.ui import operators
 from infinidepth_blender.ui.photo_jobs import PhotoJob, PhotoRequest
-from infinidepth_blender.ui.session import session
+from infinidepth_blender.ui.session import _on_timer, session
 
 
 @pytest.fixture
@@ -104,6 +105,58 @@ def test_a_bad_photo_is_reported_and_the_others_are_made(
     assert [folder.name for folder in (tmp_path / "results").iterdir()] == ["street"]
     assert len(session.problems) == 1
     assert session.problems[0].kind == "photo"
+
+
+def test_an_unforeseen_error_costs_one_photo(
+    engine: bpy.types.AddonPreferences,
+    photo: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    other = write_photo(photo.with_name("yard.png"))
+    bpy.context.scene.infinidepth.make = {"points"}
+    put_into_scene = operators.put_into_scene
+
+    def fail_once(context, scene, bundle: Path, *rest):
+        if bundle.name == "street":
+            raise ZeroDivisionError("by chance")
+        return put_into_scene(context, scene, bundle, *rest)
+
+    monkeypatch.setattr(operators, "put_into_scene", fail_once)
+    with pytest.raises(RuntimeError, match="'street' was not added"):
+        bpy.ops.infinidepth.reconstruct_file(
+            directory=str(photo.parent), files=[{"name": photo.name}, {"name": other.name}]
+        )
+    assert [collection.name for collection in bpy.data.collections] == ["yard"]
+    assert [problem.kind for problem in session.problems] == ["scene"]
+    assert session.job is None
+    assert "by chance" in capsys.readouterr().err
+
+
+class BrokenClient:
+    """An engine whose every answer is an error nobody thought of."""
+
+    def reconstruct(self, photo: Path, folder: Path, options: ReconstructOptions) -> int:
+        return 1
+
+    def poll(self) -> list:
+        raise KeyError("nobody thought of this")
+
+    def cancel(self, job: int) -> None:
+        pass
+
+
+def test_the_panel_is_never_busy_for_ever(
+    addon: bpy.types.AddonPreferences, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    requests = [PhotoRequest(photo, name, tmp_path / name) for name in ("a", "b")]
+    session.problems = []
+    session.job = PhotoJob(BrokenClient(), requests, ReconstructOptions())  # pyright: ignore[reportArgumentType]
+    session.abandoned = False
+    assert [_on_timer() is None for _ in requests] == [False, True]
+    assert session.job is None
+    assert [str(problem)[:22] for problem in session.problems] == ["a: Unforeseen KeyError", "b: Unforeseen KeyError"]
+    assert "nobody thought of this" in capsys.readouterr().err
 
 
 def test_errors_leave_the_scene_untouched(engine: bpy.types.AddonPreferences, photo: Path, tmp_path: Path) -> None:
