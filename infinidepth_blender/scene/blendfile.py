@@ -11,7 +11,7 @@ import bpy
 from .. import reconstruction as bundles
 from ..errors import OutputError
 from ..reconstruction import output_error
-from .build import SceneOptions, build_scene
+from .build import SceneOptions, build_scene, short_name
 from .match import match_scene_to_photo
 
 WORLD_GREY = 0.05
@@ -41,7 +41,7 @@ def write_blend(bundle: Path, path: Path) -> None:
     rec = bundles.load(bundle)
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     scene = bpy.context.scene
-    scene.name = rec.name
+    scene.name = short_name(rec.name)
     scene.render.engine = "CYCLES"
     scene.cycles.samples = SAMPLES
     scene.cycles.use_denoising = False

@@ -17,7 +17,7 @@ from .camera import depth_range, make_camera, rig_rotation
 from .materials import PhotoMode, photo_material
 from .mesh import mesh_from_arrays
 from .pointcloud import make_points
-from .saved import remember
+from .saved import PART_KEY, remember
 from .splats import make_splats
 
 Shown = Literal["MESH", "POINTS", "SPLATS"]
@@ -135,7 +135,8 @@ def show_only(objects: SceneObjects, shown: Shown) -> None:
 
 def short_name(name: str) -> str:
     """The photo's name, cut so that Blender does not cut it again with its suffix."""
-    encoded = (name or "Photo").encode()[:_NAME_BYTES]
+    # A file name need not be UTF-8; Blender's names must be.
+    encoded = (name or "Photo").encode(errors="replace")[:_NAME_BYTES]
     return encoded.decode(errors="ignore").strip() or "Photo"
 
 
@@ -266,7 +267,7 @@ def _replace_earlier(objects: SceneObjects, name: str, scene: bpy.types.Scene) -
     source = objects.collection[PHOTO_KEY]
     for other in scene.collection.children_recursive:
         if other != objects.collection and other.get(PHOTO_KEY) == source:
-            remove_collection(other)
+            remove_collection(other, scene)
     objects.collection.name = name
     for part, obj in objects.parts().items():
         obj.name = f"{name} {part}"
@@ -274,9 +275,12 @@ def _replace_earlier(objects: SceneObjects, name: str, scene: bpy.types.Scene) -
             obj.data.name = obj.name
 
 
-def remove_collection(collection: bpy.types.Collection) -> None:
-    """Removes a photo's collection, its objects and the data that nothing else uses."""
-    objects = [obj for obj in collection.all_objects if len(obj.users_collection) == 1]
+def remove_collection(collection: bpy.types.Collection, scene: bpy.types.Scene) -> None:
+    """Removes a photo's collection, the objects built for it and the data that nothing else uses.
+
+    What the user put there stays where it stands, in the scene's own collection.
+    """
+    objects = _built_objects(collection)
     data = [obj.data for obj in objects if obj.data is not None]
     materials = [slot.material for obj in objects for slot in obj.material_slots if slot.material is not None]
     images = {
@@ -286,7 +290,31 @@ def remove_collection(collection: bpy.types.Collection) -> None:
         for node in material.node_tree.nodes
         if node.type == "TEX_IMAGE" and node.image is not None
     }
+    children = list(collection.children)
+    freed = [obj for obj in bpy.data.objects if obj.parent in objects and obj not in objects]
+    if freed:
+        for layer in scene.view_layers:
+            layer.update()
+    places = [obj.matrix_world.copy() for obj in freed]
+    kept = [obj for obj in collection.objects if obj not in objects]
     bpy.data.batch_remove(objects)
     bpy.data.collections.remove(collection)
+    for child in children:
+        if child not in scene.collection.children_recursive:
+            scene.collection.children.link(child)
+    for obj in kept:
+        if scene.collection.all_objects.get(obj.name) != obj:
+            scene.collection.objects.link(obj)
+    for obj, place in zip(freed, places, strict=True):
+        obj.matrix_world = place
     for items in (data, materials, list(images)):
         bpy.data.batch_remove([item for item in dict.fromkeys(items) if item.users == 0])
+
+
+def _built_objects(collection: bpy.types.Collection) -> list[bpy.types.Object]:
+    """The photo's own objects that are nowhere else, also where the user sorted them into collections below."""
+    found = [obj for obj in collection.objects if PART_KEY in obj and len(obj.users_collection) == 1]
+    for child in collection.children:
+        if PHOTO_KEY not in child:
+            found += _built_objects(child)
+    return found

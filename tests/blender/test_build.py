@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import os
+
 import bpy
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from infinidepth_blender.camera import Camera, cam_to_blender
 from infinidepth_blender.errors import BundleError, SceneError
 from infinidepth_blender.reconstruction import MeshArrays
 from infinidepth_blender.scene.attributes import get_attribute, set_attribute, srgb_to_scene_linear
-from infinidepth_blender.scene.build import SceneOptions, build_scene, show_only
+from infinidepth_blender.scene.build import PHOTO_KEY, SceneOptions, build_scene, show_only
 from infinidepth_blender.scene.camera import make_camera
 from infinidepth_blender.scene.match import match_scene_to_photo
 from infinidepth_blender.scene.materials import photo_mode, set_photo_mode
@@ -43,6 +45,13 @@ def test_long_names_stay_apart(make_bundle):
     objects = build_scene(make_bundle(CAMERAS["landscape"], "ein sehr langer Name " * 3 + "ä" * 20))
     assert objects.camera.name.endswith(" Camera")
     assert objects.mesh.name.endswith(" Mesh")
+
+
+def test_a_file_name_that_is_not_utf_8(make_bundle):
+    name = os.fsdecode(b"f\xeate")
+    objects = build_scene(make_bundle(CAMERAS["landscape"], name))
+    assert objects.camera.name == "f?te Camera"
+    assert objects.collection[PHOTO_KEY]
 
 
 def test_only_one_representation_is_seen_at_a_time(make_bundle):
@@ -161,6 +170,33 @@ def test_a_second_run_replaces_the_first_on_request(make_bundle):
     assert names_of(bpy.context.scene.collection.children) == {"Analytic", "Other"}
     assert objects.camera.name == "Analytic Camera"
     assert {kind: len(getattr(bpy.data, kind)) for kind in counts} == counts
+
+
+def test_replacing_keeps_what_the_user_put_there(make_bundle):
+    rec = make_bundle(CAMERAS["tilted"])
+    first = build_scene(rec)
+    lamp = bpy.data.objects.new("Lamp", bpy.data.lights.new("Lamp", "POINT"))
+    lamp.parent, lamp.location = first.root, (1, 2, 3)
+    first.collection.objects.link(lamp)
+    props = bpy.data.collections.new("Props")
+    first.collection.children.link(props)
+    cube = bpy.data.objects.new("Cube", None)
+    props.objects.link(cube)
+    first.collection.objects.unlink(first.mesh)  # sorted elsewhere, and still the photo's
+    props.objects.link(first.mesh)
+    other = build_scene(make_bundle(CAMERAS["portrait"], "Other"))
+    bpy.context.scene.collection.children.unlink(other.collection)
+    first.collection.children.link(other.collection)
+    stood = world_matrix(lamp).copy()
+
+    build_scene(rec, SceneOptions(replace=True))
+    root = bpy.context.scene.collection
+    assert names_of(root.objects) == {"Lamp"}
+    assert names_of(root.children) == {"Analytic", "Props", "Other"}
+    assert names_of(props.objects) == {"Cube"}
+    assert len(bpy.data.collections["Other"].objects) == 4
+    np.testing.assert_allclose(world_matrix(lamp), stood, atol=1e-6)
+    assert len([obj for obj in bpy.data.objects if obj.type == "MESH"]) == 4
 
 
 def test_a_damaged_bundle_leaves_nothing_behind(make_bundle):
