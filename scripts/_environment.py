@@ -10,7 +10,7 @@ part that runs on a fresh machine, before anything is installed.
 
 from __future__ import annotations
 
-import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -139,7 +139,7 @@ def make_main_environment() -> Path:
     torch = next(line for line in packages if line.startswith("torch=="))
     packages.remove(torch)
     note = f"Blender {series}" if series else "without Blender: bpy needs Python 3.11 or 3.13, and neither was found"
-    return _make(VENV, base, [_torch_arguments(torch), packages], f"the engine, the tools and {note}")
+    return _make(VENV, base, [[torch], packages], f"the engine, the tools and {note}")
 
 
 def make_blender_environment(series: str) -> Path | None:
@@ -198,11 +198,14 @@ def _torch_arguments(torch: str) -> list[str]:
 
 
 def _make(folder: Path, base: Path, steps: list[list[str]], what: str) -> Path:
-    """Installs `steps` (arguments of one `pip install` each) unless the stamp says that they are there."""
+    """Installs `steps` (requirements of one `pip install` each) unless the stamp says that they are there.
+
+    Which build of torch fits is found out only when it is installed: a driver that does not
+    answer today is no reason to install another one.
+    """
     python = venv_python(folder)
-    wanted = hashlib.sha256(json.dumps(steps).encode()).hexdigest()
     stamp = folder / STAMP
-    if python.is_file() and _stamped(stamp) == wanted:
+    if python.is_file() and _stamped(stamp) == steps:
         return python
     print(f"Setting up {folder.name} ({what}). This happens once and takes some minutes.", flush=True)
     stamp.unlink(missing_ok=True)
@@ -212,18 +215,22 @@ def _make(folder: Path, base: Path, steps: list[list[str]], what: str) -> Path:
             base = _base_of(python)
         shutil.rmtree(folder, ignore_errors=True)
         _run([str(base), "-m", "venv", str(folder)], "The environment could not be created.")
-    for arguments in steps:
+    for requirements in steps:
+        torch = requirements[0].startswith("torch==")
+        arguments = _torch_arguments(requirements[0]) if torch else requirements
         _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments],
              "Installing packages failed. Check the network connection and the free disk space (6 GB), then run this again.")  # fmt: skip
-    stamp.write_text(json.dumps({"packages": wanted, "steps": steps}, indent=1))
+    stamp.write_text(json.dumps({"steps": steps}, indent=1))
     return python
 
 
-def _stamped(stamp: Path) -> str:
+def _stamped(stamp: Path) -> list[list[str]]:
+    """The requirements that an environment was made with; without pip's options, which older stamps hold."""
     try:
-        return json.loads(stamp.read_text())["packages"]
-    except (OSError, ValueError, KeyError):
-        return ""
+        steps: list[list[str]] = json.loads(stamp.read_text())["steps"]
+        return [list(itertools.takewhile(lambda item: not item.startswith("-"), step)) for step in steps]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
 
 
 def _base_of(python: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -33,6 +34,27 @@ def test_an_environment_is_made_once(tmp_path: Path, commands: list[list[str]]) 
         python = _environment._make(folder, Path("base"), [["package==1"]], "a test")
     assert python.is_file()
     assert [command[2] for command in commands] == ["venv", "pip"]
+
+
+def test_a_driver_that_does_not_answer_installs_nothing(
+    tmp_path: Path, commands: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = ["--extra-index-url", "https://example.org/cu130"]
+    monkeypatch.setattr(_environment, "_torch_arguments", lambda torch: [torch, *index])
+    folder = tmp_path / "venv"
+    steps = [["torch==1"], ["package==1"]]
+    _environment._make(folder, Path("base"), steps, "a test")
+    assert commands[1][-3:] == ["torch==1", *index]
+    monkeypatch.setattr(_environment, "_torch_arguments", lambda torch: pytest.fail("asked the driver again"))
+    _environment._make(folder, Path("base"), steps, "a test")
+    stamp = folder / _environment.STAMP
+    stamp.write_text(json.dumps({"packages": "a hash", "steps": [["torch==1", *index], ["package==1"]]}))
+    _environment._make(folder, Path("base"), steps, "a test")
+    assert len(commands) == 3
+    monkeypatch.setattr(_environment, "_torch_arguments", lambda torch: [torch])
+    monkeypatch.setattr(_environment, "_output", lambda command: "pip 1")
+    _environment._make(folder, Path("base"), [["torch==2"], ["package==1"]], "a test")
+    assert [command[-1] for command in commands[3:]] == ["torch==2", "package==1"]
 
 
 def test_an_interrupted_one_is_made_again(tmp_path: Path, commands: list[list[str]]) -> None:
