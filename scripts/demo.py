@@ -70,9 +70,12 @@ def main() -> int:
     seconds = {"reconstruct": time.monotonic() - start}
     if with_blender:
         start = time.monotonic()
-        code = subprocess.call([sys.executable, str(ROOT / "scripts" / "_render_views.py"), str(folder)], cwd=ROOT)
-        if code != 0:
-            return code
+        print("Rendering from the photo's camera and from one moved aside ...", flush=True)
+        command = [sys.executable, str(ROOT / "scripts" / "_render_views.py"), str(folder)]
+        rendered = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False)
+        if rendered.returncode != 0:
+            print(rendered.stdout[-3000:], rendered.stderr[-3000:], sep="\n", file=sys.stderr)
+            return rendered.returncode
         seconds["render"] = time.monotonic() - start
     print_summary(photo, folder, seconds)
     return 0
