@@ -132,77 +132,84 @@ def _tears(
         return torn
     there = valid[:, 1:] & valid[:, :-1]
     step = np.where(there, disparity[:, 1:] - disparity[:, :-1], 0).astype(np.float32)
-    slope, slope_there = _running_median(step, there)
+    left_over = step
     for span in spans:
         if width - 1 < span:
             break
-        # What shorter spans have explained already must not be found again.
-        left_over = np.where(torn != 0, 0, step) if span > 1 else step
-        n = width - span
-        change = left_over[:, :n].copy()
-        for k in range(1, span):
-            change += left_over[:, k : k + n]
-        whole = np.logical_and.reduce([there[:, k : k + n] for k in range(span)])
-        smaller = np.minimum(disparity[:, :n], disparity[:, span:])
-        excess = np.minimum(np.abs(change), _excess_over_sides(change, span, slope, slope_there))
-        found = whole & (excess > edge_step * np.sqrt(span) * smaller)
-        if not found.any():
-            continue
+        if span > 1 and torn.any():
+            # What shorter spans have explained already must not be found again.
+            left_over = np.where(torn != 0, 0, step)
+        row, col, change = _large_changes(left_over, disparity, there, edge_step, span)
+        # Few changes are large enough to ask whether the slopes on both sides explain them.
+        excess = _excess_over_sides(change, span, step, there, row, col)
+        found = excess > edge_step * np.sqrt(span) * np.minimum(disparity[row, col], disparity[row, col + span])
+        row, col, change = row[found], col[found], change[found]
         # The ramp runs from the first to the last of the span's steep links.
-        steep = np.stack([left_over[:, k : k + n] * change >= 0.5 / span * change * change for k in range(span)])
-        ramp = np.logical_or.accumulate(steep) & np.logical_or.accumulate(steep[::-1])[::-1] & found
+        inside = [(row, col + k) for k in range(span)]
+        steep = np.stack([left_over[link] * change >= 0.5 / span * change * change for link in inside])
+        ramp = np.logical_or.accumulate(steep) & np.logical_or.accumulate(steep[::-1])[::-1]
         sign = np.sign(change).astype(np.int8)
-        for k in range(span):
-            np.copyto(torn[:, k : k + n], sign, where=ramp[k])
+        for (y, x), on_ramp in zip(inside, ramp, strict=True):
+            torn[y[on_ramp], x[on_ramp]] = sign[on_ramp]
     return torn
 
 
+def _large_changes(
+    step: NDArray[np.float32],
+    disparity: NDArray[np.float32],
+    there: NDArray[np.bool_],
+    edge_step: float,
+    span: int,
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """Row, first column and change of all spans whose links exist and whose ends differ by a step's size."""
+    n = step.shape[1] - span + 1
+    change = step[:, :n]
+    for k in range(1, span):
+        change = change + step[:, k : k + n]
+    smaller = np.minimum(disparity[:, :n], disparity[:, span : span + n])
+    row, col = np.nonzero(np.abs(change) > edge_step * np.float32(np.sqrt(span)) * smaller)
+    whole = np.logical_and.reduce([there[row, col + k] for k in range(span)])
+    row, col = row[whole], col[whole]
+    return row, col, change[row, col]
+
+
 def _excess_over_sides(
-    change: NDArray[np.float32], span: int, slope: NDArray[np.float32], slope_there: NDArray[np.bool_]
+    change: NDArray[np.float32],
+    span: int,
+    step: NDArray[np.float32],
+    there: NDArray[np.bool_],
+    row: NDArray[np.intp],
+    col: NDArray[np.intp],
 ) -> NDArray[np.float32]:
-    """How far each span's change lies from all that its two sides can explain.
+    """(K,) how far each span's change lies from all that its two sides can explain.
 
     Where two surfaces meet in a crease, the change is a mixture of their slopes; so
     everything between the one slope and the other over the whole span is no step. Where
     one side is unknown, the other one stands for both; but a span longer than one link
     needs both to be called a step.
     """
-    n = change.shape[1]
     least = np.full(change.shape, np.inf, np.float32)
     most = np.full(change.shape, -np.inf, np.float32)
     sides = np.zeros(change.shape, np.uint8)
-    # The side before span i is the window of links that ends at i, the one after it begins at i + span.
-    for first_span, first_window in ((SLOPE_LINKS, 0), (0, span)):
-        count = min(n - first_span, slope.shape[1] - first_window)
-        if count <= 0:
-            continue
-        spans = slice(first_span, first_span + count)
-        windows = slice(first_window, first_window + count)
-        explained = span * slope[:, windows]
-        there = slope_there[:, windows]
-        np.minimum(least[:, spans], explained, out=least[:, spans], where=there)
-        np.maximum(most[:, spans], explained, out=most[:, spans], where=there)
-        sides[:, spans] += there
-    excess = np.maximum(np.maximum(least - change, change - most), 0)
+    for first in (col - SLOPE_LINKS, col + span):
+        slope, known = _median_slope(step, there, row, first)
+        np.minimum(least, span * slope, out=least, where=known)
+        np.maximum(most, span * slope, out=most, where=known)
+        sides += known
+    excess = np.minimum(np.abs(change), np.maximum(np.maximum(least - change, change - most), 0))
     if span > 1:
         return np.where(sides == 2, excess, 0)
     return np.where(sides > 0, excess, np.abs(change))
 
 
-def _running_median(
-    step: NDArray[np.float32], there: NDArray[np.bool_]
+def _median_slope(
+    step: NDArray[np.float32], there: NDArray[np.bool_], row: NDArray[np.intp], first: NDArray[np.intp]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Medians over windows of `SLOPE_LINKS` links, and whether all of their links exist."""
-    n = step.shape[1] - SLOPE_LINKS + 1
-    if n <= 0:
-        return np.zeros((step.shape[0], 0), np.float32), np.zeros((step.shape[0], 0), bool)
-    a, b, c, d, e = (step[:, k : k + n] for k in range(SLOPE_LINKS))
-    # Median of five: of the two pairs, the greater low and the lesser high stay, with the fifth.
-    low = np.maximum(np.minimum(a, b), np.minimum(c, d))
-    high = np.minimum(np.maximum(a, b), np.maximum(c, d))
-    median = np.maximum(np.minimum(low, high), np.minimum(np.maximum(low, high), e))
-    whole = np.logical_and.reduce([there[:, k : k + n] for k in range(SLOPE_LINKS)])
-    return median, whole
+    """(K,) median of the `SLOPE_LINKS` links from each first one on, and whether all of them exist."""
+    inside = (first >= 0) & (first + SLOPE_LINKS <= step.shape[1])
+    links = np.where(inside, first, 0)[:, None] + np.arange(min(SLOPE_LINKS, step.shape[1]))
+    known = inside & there[row[:, None], links].all(axis=1)
+    return np.median(step[row[:, None], links], axis=1), known
 
 
 def _adrift(valid: NDArray[np.bool_], right: NDArray[np.int8], down: NDArray[np.int8]) -> NDArray[np.bool_]:
