@@ -1,0 +1,1 @@
+"""The published InfiniDepth networks, exact to their numbers."""
