@@ -1,4 +1,4 @@
-"""The Hilbert curve, forwards and backwards, several levels at a time by table.
+"""The Hilbert curve through a grid and inside its cells, several levels at a time by table.
 
 The curve visits the cells of a square of 2^k x 2^k so that what is near on the curve is
 near in the plane. In each of its states it runs through the four quadrants in the order
@@ -9,26 +9,26 @@ Source: D. Hilbert, "Ueber die stetige Abbildung einer Linie auf ein Flaechenstu
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 from numpy.typing import NDArray
+
+from ..splats.compile import jit
 
 LEVELS = 4
 """Levels per table look-up."""
 SIDE = 1 << LEVELS
 CODES = 1 << 2 * LEVELS
+ROUNDS_IN_CELL = 3
+"""Look-ups inside a cell, which is divided into `SIDE ** ROUNDS_IN_CELL` places along each side."""
 
 _QUADRANT_X = np.array([0, 0, 1, 1])
 _QUADRANT_Y = np.array([0, 1, 1, 0])
 _STATE_MASK = np.array([1, 0, 0, 3])
 
 
-@cache
-def _tables() -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
-    """By state * CODES + code: x, y and next state; by state * CODES + y * SIDE + x: code and next state."""
+def _tables() -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
+    """By state * CODES + code: x, y and the next state."""
     state, code = np.divmod(np.arange(4 * CODES), CODES)
-    start = state.copy()
     x, y = np.zeros_like(code), np.zeros_like(code)
     for level in reversed(range(LEVELS)):
         digit = code >> 2 * level & 3
@@ -37,55 +37,53 @@ def _tables() -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], 
         bit_x, bit_y = np.where(swap, bit_y, bit_x) ^ mirror, np.where(swap, bit_x, bit_y) ^ mirror
         x, y = 2 * x + bit_x, 2 * y + bit_y
         state = state ^ _STATE_MASK[digit]
-    back = start * CODES + y * SIDE + x
-    code_at, state_at = np.empty(4 * CODES, np.uint8), np.empty(4 * CODES, np.uint8)
-    code_at[back], state_at[back] = code, state
-    return x.astype(np.uint8), y.astype(np.uint8), state.astype(np.uint8), code_at, state_at
+    return x.astype(np.uint8), y.astype(np.uint8), state.astype(np.uint8)
 
 
-def codes_of_grid(height: int, width: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Places of a grid's cells on the curve through the smallest square around it.
+_X, _Y, _NEXT = _tables()
+
+
+def cells_along(height: int, width: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """The cells of a grid in the order of the curve through the smallest square around it.
 
     Returns:
-        codes: (height * width,) int64, row by row.
-        states: (height * width,) uint8, the state in which the curve runs inside each cell.
+        order: (height * width,) int64 flat index of each cell.
+        states: (height * width,) uint8, the state in which the curve runs inside each of these cells.
     """
-    *_, code_at, state_at = _tables()
     rounds = max(1, -(-(max(height, width) - 1).bit_length() // LEVELS))
-    y, x = np.divmod(np.arange(height * width), width)
-    codes = np.zeros(height * width, np.int64)
-    states = np.zeros(height * width, np.uint8)
-    for level in reversed(range(rounds)):
-        shift = LEVELS * level
-        entry = states.astype(np.int64) * CODES + (y >> shift & SIDE - 1) * SIDE + (x >> shift & SIDE - 1)
-        codes = codes * CODES + code_at[entry]
-        states = state_at[entry]
-    return codes, states
+    return _cells_along(height, width, rounds)
 
 
-def positions_along(
-    fraction: NDArray[np.float64], states: NDArray[np.uint8], rounds: int = 3
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Where one is inside a cell after a fraction of the curve through it.
+@jit()
+def _cells_along(height: int, width: int, rounds: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    order = np.empty(height * width, np.int64)
+    states = np.empty(height * width, np.uint8)
+    count = 0
+    for block in range(CODES ** (rounds - 1)):
+        x = y = state = 0
+        for level in range(rounds - 2, -1, -1):
+            entry = state * CODES + (block >> 2 * LEVELS * level & CODES - 1)
+            x, y, state = x * SIDE + _X[entry], y * SIDE + _Y[entry], int(_NEXT[entry])
+        if x * SIDE >= width or y * SIDE >= height:
+            continue
+        for code in range(CODES):
+            entry = state * CODES + code
+            column, row = x * SIDE + _X[entry], y * SIDE + _Y[entry]
+            if column < width and row < height:
+                order[count] = row * width + column
+                states[count] = _NEXT[entry]
+                count += 1
+    return order, states
 
-    Args:
-        fraction: (N,) in [0, 1).
-        states: (N,) state of the curve in the cell.
-        rounds: Look-ups; the cell is divided into `SIDE ** rounds` places along each side.
 
-    Returns:
-        (N,) x and y in (0, 1), at the centres of those places.
-    """
-    table_x, table_y, next_state, *_ = _tables()
-    levels = 2 * LEVELS * rounds
-    code = (fraction * (1 << levels)).astype(np.int64)
-    np.clip(code, 0, (1 << levels) - 1, out=code)
-    x, y = np.zeros(len(code), np.int64), np.zeros(len(code), np.int64)
-    state = states.astype(np.int64)
-    for level in reversed(range(rounds)):
+@jit()
+def place_along(fraction: float, state: int) -> tuple[float, float]:
+    """Where one is inside a cell after a fraction in [0, 1) of the curve through it: x and y in (0, 1)."""
+    levels = 2 * LEVELS * ROUNDS_IN_CELL
+    code = min(max(int(fraction * (1 << levels)), 0), (1 << levels) - 1)
+    x = y = 0
+    for level in range(ROUNDS_IN_CELL - 1, -1, -1):
         entry = state * CODES + (code >> 2 * LEVELS * level & CODES - 1)
-        x = x * SIDE + table_x[entry]
-        y = y * SIDE + table_y[entry]
-        state = next_state[entry].astype(np.int64)
-    places = SIDE**rounds
+        x, y, state = x * SIDE + _X[entry], y * SIDE + _Y[entry], int(_NEXT[entry])
+    places = SIDE**ROUNDS_IN_CELL
     return (x + 0.5) / places, (y + 0.5) / places

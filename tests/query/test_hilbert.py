@@ -3,38 +3,34 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from infinidepth_blender.query.hilbert import codes_of_grid, positions_along
+from infinidepth_blender.query.hilbert import cells_along, place_along
 
 
-@pytest.mark.parametrize(("height", "width"), [(16, 16), (64, 64), (300, 20)])
-def test_every_cell_has_its_own_place_on_the_curve(height: int, width: int) -> None:
-    codes, states = codes_of_grid(height, width)
-    assert len(np.unique(codes)) == height * width
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (16, 16), (64, 64), (300, 20), (17, 257)])
+def test_every_cell_is_visited_once(height: int, width: int) -> None:
+    order, states = cells_along(height, width)
+    np.testing.assert_array_equal(np.sort(order), np.arange(height * width))
     assert states.max() < 4
 
 
 @pytest.mark.parametrize("side", [16, 256])
 def test_consecutive_cells_touch(side: int) -> None:
-    codes, _ = codes_of_grid(side, side)
-    y, x = np.divmod(np.argsort(codes), side)
+    y, x = np.divmod(cells_along(side, side)[0], side)
     assert np.all(np.abs(np.diff(y)) + np.abs(np.diff(x)) == 1)
 
 
 def test_the_curve_goes_on_inside_the_cells() -> None:
-    codes, states = codes_of_grid(16, 16)
-    order = np.argsort(codes)
-    fraction = (np.arange(64) + 0.5) / 64
-    x, y = positions_along(np.tile(fraction, 256), np.repeat(states[order], 64))
+    order, states = cells_along(16, 16)
+    places = [place_along((k + 0.5) / 64, int(state)) for state in states for k in range(64)]
     y_cell, x_cell = np.divmod(np.repeat(order, 64), 16)
-    path = np.stack([x_cell + x, y_cell + y], axis=1)
+    path = np.stack([x_cell, y_cell], axis=1) + np.array(places)
     hops = np.linalg.norm(np.diff(path, axis=0), axis=1)
     # 64 places per cell are an eighth of a cell apart; a jump into another corner would be far more.
     assert hops.max() < 0.25
 
 
 def test_places_are_distinct_and_fill_the_cell() -> None:
-    fraction = (np.arange(4096) + 0.5) / 4096
     for state in range(4):
-        x, y = positions_along(fraction, np.full(4096, state, np.uint8))
-        occupied = np.unique((y * 64).astype(int) * 64 + (x * 64).astype(int))
+        places = np.array([place_along((k + 0.5) / 4096, state) for k in range(4096)])
+        occupied = np.unique((places * 64).astype(int), axis=0)
         assert len(occupied) == 4096

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from infinidepth_blender.camera import Camera
 from infinidepth_blender.geometry.points import coords_to_px
-from infinidepth_blender.query import sampling
+from infinidepth_blender.query import surface_cells
 from infinidepth_blender.query.grids import depth_grid
 from infinidepth_blender.query.sampling import SurfaceSamples, sample_surface
 from scripts.benchmarks.analytic import AnalyticField, card, plane, room, sphere
@@ -70,7 +70,7 @@ def test_the_seed_decides_the_points(monkeypatch: pytest.MonkeyPatch) -> None:
     first = draw(1)
     np.testing.assert_array_equal(first, draw(1))
     assert not np.array_equal(first, draw(2))
-    monkeypatch.setattr(sampling, "CHUNK", 700)
+    monkeypatch.setattr(surface_cells, "CHUNK", 700)
     np.testing.assert_array_equal(first, draw(1))
 
 
