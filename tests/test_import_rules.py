@@ -19,6 +19,7 @@ ENGINE_ONLY = {
     # What only the engine imports, and what it may load beyond numpy and plyfile.
     "infinidepth_blender.splats.compile": {"numba", "scipy"},
     "infinidepth_blender.splats.fit": {"numba", "scipy"},
+    "infinidepth_blender.splats.predictor": {"torch"},
     "infinidepth_blender.splats.raster": {"numba", "scipy"},
     "infinidepth_blender.splats.of_photo": {"numba", "scipy", "cv2"},
     "infinidepth_blender.splats.views": {"numba", "scipy", "cv2"},

@@ -1,0 +1,188 @@
+"""The official Gaussian predictor: its golden numbers, strips, and checkpoints that do not fit."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from goldens import fill_by_rule, golden_files, rule_weight
+from numpy.typing import NDArray
+
+from infinidepth_blender.errors import Cancelled, ModelError
+from infinidepth_blender.splats.predictor import GaussianMap, GaussianPredictor, SampledGaussians
+
+MODULE_FILES = golden_files("gs_[!e]*.npz", "gs_e[!2]*.npz")
+ATTRIBUTES = ("means", "harmonics", "opacities", "scales", "rotations")
+
+
+def assert_close(ours: NDArray, expected: NDArray) -> None:
+    np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-4)
+
+
+@functools.cache
+def golden(path: Path) -> dict[str, NDArray]:
+    return dict(np.load(path))
+
+
+@functools.cache
+def rule_predictor(token_width: int) -> GaussianPredictor:
+    predictor = GaussianPredictor(token_width)
+    fill_by_rule(predictor)
+    return predictor.requires_grad_(False)
+
+
+@functools.cache
+def predicted(path: Path) -> GaussianMap:
+    g = golden(path)
+    image = torch.from_numpy(g["image_u8"]).permute(0, 3, 1, 2).float() / 255
+    tokens = torch.from_numpy(g["dino_tokens"])
+    return rule_predictor(tokens.shape[-1])(image, torch.from_numpy(g["depthmap"]), tokens)
+
+
+def official_names(gaussians: SampledGaussians, means: torch.Tensor) -> dict[str, NDArray]:
+    """Arrays of the first photo as the golden files have them: harmonics are colour by colour."""
+    return {
+        "means": means[0].numpy(),
+        "harmonics": gaussians.sh[0].mT.numpy(),
+        "opacities": gaussians.opacities[0].numpy(),
+        "scales": gaussians.scales_m[0].numpy(),
+        "rotations": gaussians.rotations[0].numpy(),
+    }
+
+
+@functools.cache
+def every_pixel(path: Path) -> dict[str, NDArray]:
+    depth, intrinsics, pose = (torch.from_numpy(golden(path)[n]) for n in ("depthmap", "intrinsics", "extrinsics_c2w"))
+    seen = predicted(path)
+    return official_names(seen.every_pixel(), seen.means(depth, intrinsics, pose))
+
+
+@functools.cache
+def between_pixels(path: Path) -> dict[str, NDArray]:
+    g = golden(path)
+    coords = torch.from_numpy(g["sparse_coords"])
+    return official_names(predicted(path).at(coords, padding="zeros"), official_sparse_means(g))
+
+
+def official_sparse_means(g: dict[str, NDArray]) -> torch.Tensor:
+    """The official pipeline's places, with its half pixel off: pixel centres at whole numbers."""
+    height, width = g["image_u8"].shape[1:3]
+    y, x = np.moveaxis(g["sparse_coords"].astype(np.float64), -1, 0)
+    pixels = np.stack([(x + 1) * width / 2 - 0.5, (y + 1) * height / 2 - 0.5, np.ones_like(x)], axis=-1)
+    points = pixels @ np.linalg.inv(g["intrinsics"].astype(np.float64)).transpose(0, 2, 1) * g["sparse_depth"]
+    pose = g["extrinsics_c2w"].astype(np.float64)
+    return torch.from_numpy(points @ pose[:, :3, :3].transpose(0, 2, 1) + pose[:, None, :3, 3])
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+@pytest.mark.parametrize("path", MODULE_FILES)
+def test_dense_gaussians(path, name):
+    ours, expected = every_pixel(path)[name], golden(path)
+    assert_close(ours[expected["pix_idx"]], expected[f"dense_{name}"])
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+@pytest.mark.parametrize("path", MODULE_FILES)
+def test_statistics_over_all_pixels(path, name):
+    components = every_pixel(path)[name].reshape(len(every_pixel(path)[name]), -1)
+    assert_close(components.mean(axis=0), golden(path)[f"dense_{name}_mean"])
+    assert_close(components.std(axis=0), golden(path)[f"dense_{name}_std"])
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+@pytest.mark.parametrize("path", MODULE_FILES)
+def test_sparse_gaussians(path, name):
+    assert_close(between_pixels(path)[name], golden(path)[f"sparse_{name}"])
+
+
+# -- without goldens ------------------------------------------------------------------
+
+
+def random_input(height: int, width: int, batch: int = 1) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(5)
+    image = torch.rand(batch, 3, height, width, generator=generator)
+    depth = 1 + 4 * torch.rand(batch, 1, height, width, generator=generator)
+    return image, depth, torch.randn(batch, height // 16 * (width // 16), 24, generator=generator)
+
+
+def plain_output(predictor: GaussianPredictor, image, depth, tokens) -> torch.Tensor:
+    """The 37 raw channels, evaluated layer by layer on whole images."""
+    height, width = image.shape[2:]
+    grid = tokens.mT.reshape(len(image), -1, height // 16, width // 16)
+    rgb, seen_depth = predictor.rgb_encoder(image), predictor.depth_encoder(depth)
+    dino = torch.nn.functional.interpolate(
+        predictor.dino_projector(grid), size=(height, width), mode="bilinear", align_corners=False
+    )
+    reg = predictor.gaussian_regressor(torch.cat([rgb, seen_depth, dino], dim=1))
+    return predictor.gaussian_head(torch.cat([reg, rgb, dino], dim=1))
+
+
+@pytest.mark.parametrize("rows", [1, 7, 16, 1000])
+def test_strips_of_any_height_give_what_the_whole_gives(rows):
+    predictor, inputs = rule_predictor(24), random_input(48, 80, batch=2)
+    raw = plain_output(predictor, *inputs)
+    seen = predictor(*inputs, strip_rows=rows)
+    torch.testing.assert_close(seen.attributes[:, 0], torch.sigmoid(raw[:, 0]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(seen.offsets_px, torch.sigmoid(raw[:, 1:3]) - 0.5, rtol=1e-4, atol=1e-5)
+    red_of_degree_2 = slice(8 + 4, 8 + 9)
+    torch.testing.assert_close(seen.attributes[:, red_of_degree_2], raw[:, 14:19] * 0.00625, rtol=1e-4, atol=1e-5)
+
+
+def test_the_work_can_be_stopped_and_reports_how_far_it_is():
+    done: list[float] = []
+    rule_predictor(24)(*random_input(64, 64), strip_rows=16, on_step=done.append)
+    assert done == [0.25, 0.5, 0.75, 1.0]
+
+    def stop(_: float) -> None:
+        raise Cancelled()
+
+    with pytest.raises(Cancelled):
+        rule_predictor(24)(*random_input(64, 64), strip_rows=16, on_step=stop)
+
+
+def test_beyond_the_outermost_pixel_centres_the_border_goes_on():
+    seen = rule_predictor(24)(*random_input(32, 32))
+    corner = seen.at(torch.tensor([[[-1.0, -1.0]]]))
+    first = seen.every_pixel()
+    torch.testing.assert_close(corner.opacities[0, 0], first.opacities[0, 0])
+    torch.testing.assert_close(corner.sh[0, 0], first.sh[0, 0])
+    faded = seen.at(torch.tensor([[[-1.0, -1.0]]]), padding="zeros")
+    torch.testing.assert_close(faded.opacities[0, 0], first.opacities[0, 0] / 4)
+
+
+@pytest.mark.parametrize(("height", "width", "count"), [(40, 48, 6), (48, 48, 8)])
+def test_tokens_that_do_not_fit_the_image_are_an_error(height, width, count):
+    image, depth = torch.zeros(1, 3, height, width), torch.ones(1, 1, height, width)
+    with pytest.raises(ValueError, match="do not fit"):
+        rule_predictor(24)(image, depth, torch.zeros(1, count, 24))
+
+
+def checkpoint(token_width: int = 24) -> dict[str, torch.Tensor]:
+    with torch.device("meta"):
+        shapes = {name: tuple(value.shape) for name, value in GaussianPredictor(token_width).state_dict().items()}
+    return {name: torch.from_numpy(rule_weight(name, shape)) for name, shape in shapes.items()}
+
+
+def test_a_checkpoint_of_any_token_width_and_precision_is_used():
+    tensors = {name: value.double() for name, value in checkpoint(40).items()}
+    predictor = GaussianPredictor.from_tensors(tensors)
+    assert predictor.token_width == 40
+    for name, value in predictor.state_dict().items():
+        assert value.dtype == torch.float32
+        np.testing.assert_array_equal(value, tensors[name])
+
+
+def test_missing_misshaped_and_foreign_tensors_are_errors():
+    tensors = checkpoint()
+    name = "gaussian_head.2.bias"
+    with pytest.raises(ModelError, match=rf"no {name}"):
+        GaussianPredictor.from_tensors({key: value for key, value in tensors.items() if key != name})
+    with pytest.raises(ModelError, match=r"\(36,\), expected \(37,\)"):
+        GaussianPredictor.from_tensors(tensors | {name: torch.zeros(36)})
+    with pytest.raises(ModelError, match=r"strange\.weight"):
+        GaussianPredictor.from_tensors(tensors | {"strange.weight": torch.zeros(1)})
+    with pytest.raises(ModelError, match="no Gaussian predictor"):
+        GaussianPredictor.from_tensors({})
