@@ -76,6 +76,18 @@ class ModelError(InfiniDepthError):
     kind = "model"
 
 
+class DownloadError(InfiniDepthError):
+    """A model cannot be downloaded: no connection, no such file, or not what was promised."""
+
+    kind = "download"
+
+
+class LicenceError(InfiniDepthError):
+    """A model's licence was not accepted."""
+
+    kind = "licence"
+
+
 class OutputError(InfiniDepthError):
     """The result cannot be written: no permission, no space, no such drive."""
 
@@ -118,6 +130,8 @@ _KINDS: dict[str, type[InfiniDepthError]] = {
         BundleError,
         SplatFileError,
         ModelError,
+        DownloadError,
+        LicenceError,
         OutputError,
         EngineError,
         RuntimeMissingError,

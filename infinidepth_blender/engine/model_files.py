@@ -1,0 +1,137 @@
+"""Small things about files that the model store and the downloads share; standard library only."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelError, OutputError
+from .progress import Progress
+from .registry import ModelEntry
+
+CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What tells one file from another.
+
+    Attributes:
+        sha256: 64 hexadecimal digits.
+        size_bytes: Its size.
+        revision: The commit on the hub that it was found at; empty: unknown.
+    """
+
+    sha256: str
+    size_bytes: int
+    revision: str = field(default="", compare=False)
+
+
+def sha256_of_file(path: Path, advance: Callable[[int], None]) -> str:
+    """Hash of a file.
+
+    Args:
+        path: The file.
+        advance: Called with the size of every chunk that was read.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+            advance(len(chunk))
+    return digest.hexdigest()
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Writes a small file, all or nothing.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}.", "Check the disk.") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a small file says; empty if it is missing or damaged."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def fingerprint_of(data: dict[str, Any]) -> Fingerprint | None:
+    """The fingerprint that `asdict` wrote; None if there is none."""
+    sha256, size = data.get("sha256"), data.get("size_bytes")
+    if not isinstance(sha256, str) or not isinstance(size, int):
+        return None
+    return Fingerprint(sha256, size, str(data.get("revision") or ""))
+
+
+def beside(file: Path) -> Path:
+    """The small file with what is known of a large one."""
+    return file.with_name(f"{file.name}.json")
+
+
+def share_of(progress: Progress | None, total: int, what: str) -> Callable[[int], None]:
+    """A function that takes the bytes that were done and reports them as a share of the whole."""
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress:
+            progress("check", done / max(total, 1), what)
+
+    return advance
+
+
+def readable_size(entry: ModelEntry, source: Path) -> int:
+    """Size of a file that looks like the kind that the model is.
+
+    Raises:
+        ModelError: it cannot be read, or is something else.
+    """
+    try:
+        with source.open("rb") as file:
+            head = file.read(16)
+        size = source.stat().st_size
+    except OSError as error:
+        raise ModelError(f"{source} cannot be read: {error.strerror or error}.", "Check the path.") from error
+    if head.startswith(b"version https://"):
+        raise ModelError(
+            f"{source} is only a pointer to a large file, not the file itself.", "Fetch it with 'git lfs pull'."
+        )
+    suffix = Path(entry.file).suffix
+    fits = {
+        ".ckpt": head.startswith(b"PK\x03\x04"),
+        ".safetensors": len(head) > 8 and int.from_bytes(head[:8], "little") < size and head[8:9] == b"{",
+    }
+    if not fits.get(suffix, size > 0):
+        raise ModelError(
+            f"{source} is no {suffix} file.", f"'{entry.name}' is the file {entry.file} of its repository."
+        )
+    return size
+
+
+def now_text() -> str:
+    """The time, for what people may read."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
