@@ -15,7 +15,7 @@ from typing import Any, get_args
 from .commands import info, models, reconstruct, render
 from .commands.context import Context
 from .errors import Cancelled, InfiniDepthError, OptionsError
-from .options import DEFAULT_PARTS, Device, MeshKind, Part, ReconstructOptions
+from .options import DEFAULT_PARTS, Device, MeshKind, Outliers, Part, ReconstructOptions
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -147,6 +147,42 @@ def _add_reconstruct(commands: Any) -> None:
         metavar="R",
         help="cut where neighbouring depths differ by more than this share, default %(default)s",
     )
+    parser.add_argument(
+        "--sky",
+        default=str(defaults.sky),
+        metavar="auto|off|FILE",
+        help="where the sky is: found, nowhere, or where a picture over the photo is white; default %(default)s",
+    )
+    spread = parser.add_argument_group("where the points lie (default: evenly over all surfaces)")
+    spread.add_argument(
+        "--points-mask", type=Path, metavar="FILE", help="picture over the photo, white where points may lie"
+    )
+    spread.add_argument(
+        "--points-crop",
+        type=_crop,
+        metavar="X,Y,W,H",
+        help="only inside this rectangle, in pixels of the upright photo",
+    )
+    spread.add_argument(
+        "--points-density",
+        type=Path,
+        metavar="FILE",
+        help="picture over the photo: the brighter, the denser the points; none where it is black",
+    )
+    spread.add_argument(
+        "--points-outliers",
+        choices=get_args(Outliers),
+        default=defaults.points_outliers,
+        help="what happens to points that fly far from all others, default %(default)s",
+    )
+    spread.add_argument(
+        "--grazing-cap",
+        type=_angle_or_off,
+        default=defaults.grazing_cap_deg,
+        metavar="DEG|off",
+        help="no more points per pixel where a surface is seen flatter than this (degrees from its normal), or is further "
+        "away than ten median depths; off: exactly even; default %(default)g",
+    )
     lens = parser.add_argument_group("the photo's lens (default: from its EXIF data, else estimated)")
     lens.add_argument("--fov", type=float, metavar="DEG", help="horizontal field of view in degrees")
     lens.add_argument("--focal-px", type=float, metavar="F", help="focal length in pixels of the photo")
@@ -162,6 +198,25 @@ def _add_reconstruct(commands: Any) -> None:
     )
     parser.add_argument("--resume", action="store_true", help="skip photos that are complete with the same options")
     parser.add_argument("--json", action="store_true", help="one JSON event per line on stdout instead of a progress bar")  # fmt: skip
+
+
+def _crop(text: str) -> tuple[int, ...]:
+    try:
+        numbers = tuple(int(number) for number in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != 4:
+        raise argparse.ArgumentTypeError(f"'{text}' is not X,Y,W,H in whole pixels, such as 100,50,640,480")
+    return numbers
+
+
+def _angle_or_off(text: str) -> float | None:
+    if text == "off":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is neither an angle in degrees nor off") from None
 
 
 def _add_models(commands: Any) -> None:

@@ -10,10 +10,12 @@ from .errors import OptionsError
 
 Part = Literal["depth", "mesh", "points", "splats", "camera", "blend"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Outliers = Literal["keep", "remove"]
 MeshKind = Literal["regular"]
 
 DEFAULT_PARTS: tuple[Part, ...] = ("depth", "mesh", "points", "splats", "camera")
 DEFAULT_EDGE_STEP = 0.04
+DEFAULT_GRAZING_CAP_DEG = 87.0
 MAX_DEPTH_SIDE_PX = 4096
 """`--depth-size photo` stops at this length of the longer side."""
 
@@ -27,6 +29,14 @@ class ReconstructOptions:
         model: `bundled`, a registered name or a checkpoint file.
         depth_size: `photo`, `<W>x<H>` or `<N>x` (a factor on the photo's size).
         points: Number of points, and of splats, spread over the surface.
+        points_mask: Picture over the photo, white where points may lie; None: everywhere.
+        points_crop: Part of the upright photo that gets points, (x, y, width, height) in pixels; None: all of it.
+        points_density: Picture over the photo, the brighter the denser the points, black for none; None: even.
+        points_outliers: Whether points that fly far from all others are removed.
+        grazing_cap_deg: Angle between ray and surface normal beyond which a surface gets no more
+            points per pixel; the same holds for what is further than ten median depths. None:
+            exactly even on the surface, however flat and far.
+        sky: `auto`, `off`, or a picture over the photo that is white at the sky.
         mesh_size: Vertices along the mesh's longer side.
         mesh: How the mesh is laid out.
         edge_step: Relative step between neighbouring depths that counts as an edge.
@@ -41,6 +51,12 @@ class ReconstructOptions:
     model: str = "bundled"
     depth_size: str = "photo"
     points: int = 500_000
+    points_mask: str | None = None
+    points_crop: tuple[int, int, int, int] | None = None
+    points_density: str | None = None
+    points_outliers: Outliers = "keep"
+    grazing_cap_deg: float | None = DEFAULT_GRAZING_CAP_DEG
+    sky: str = "auto"
     mesh_size: int = 1024
     mesh: MeshKind = "regular"
     edge_step: float = DEFAULT_EDGE_STEP
@@ -65,6 +81,23 @@ class ReconstructOptions:
             f"Use one of {', '.join(get_args(MeshKind))}.",
         )
         _check(1 <= self.points <= 50_000_000, f"{self.points} points are out of range.", "Ask for 1 to 50,000,000.")
+        _check(
+            self.points_crop is None
+            or (len(self.points_crop) == 4 and min(self.points_crop) >= 0 and min(self.points_crop[2:]) >= 1),
+            f"The crop {self.points_crop} is empty or begins outside the photo.",
+            "Give x, y, width and height in pixels of the photo, such as 100,50,640,480.",
+        )
+        _check(
+            self.points_outliers in get_args(Outliers),
+            f"Outliers cannot be treated as '{self.points_outliers}'.",
+            f"Use one of {', '.join(get_args(Outliers))}.",
+        )
+        _check(
+            self.grazing_cap_deg is None or 0 < self.grazing_cap_deg < 90,
+            f"A grazing cap of {self.grazing_cap_deg} degrees is out of range.",
+            f"Use an angle between 0 and 90, such as {DEFAULT_GRAZING_CAP_DEG:g}, or switch it off.",
+        )
+        _check(bool(self.sky), "The sky setting is empty.", "Use auto, off or the file of a mask.")
         _check(2 <= self.mesh_size <= 16_384, f"A mesh size of {self.mesh_size} is out of range.", "Use 2 to 16384.")
         _check(
             0.001 <= self.edge_step <= 10,
@@ -122,6 +155,8 @@ class ReconstructOptions:
         known = {f.name: data[f.name] for f in fields(cls) if f.name in data}
         if "make" in known:
             known["make"] = tuple(known["make"])
+        if known.get("points_crop") is not None:
+            known["points_crop"] = tuple(known["points_crop"])
         return cls(**known)
 
 

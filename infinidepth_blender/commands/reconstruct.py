@@ -64,9 +64,8 @@ def options_of(arguments: argparse.Namespace) -> ReconstructOptions:
     Raises:
         OptionsError: a value is out of range, two contradict each other, or a file does not exist.
     """
-    prompt = arguments.depth_prompt.expanduser().absolute() if arguments.depth_prompt else None
-    if prompt and not prompt.is_file():
-        raise OptionsError(f"The depth file {prompt} does not exist.", "Check the spelling.")
+    prompt = _existing(arguments.depth_prompt, "depth file")
+    sky = arguments.sky if arguments.sky in ("auto", "off") else _existing(Path(arguments.sky), "sky mask")
     parts: list[Part] = [part.strip() for part in arguments.make.split(",") if part.strip()]  # type: ignore[misc]
     try:
         model = resolve_model(arguments.model)
@@ -82,10 +81,26 @@ def options_of(arguments: argparse.Namespace) -> ReconstructOptions:
         edge_step=arguments.edge_step,
         fov_deg=arguments.fov,
         focal_px=arguments.focal_px,
-        depth_prompt=str(prompt) if prompt else None,
+        depth_prompt=prompt,
+        points_mask=_existing(arguments.points_mask, "points mask"),
+        points_crop=arguments.points_crop,
+        points_density=_existing(arguments.points_density, "points density"),
+        points_outliers=arguments.points_outliers,
+        grazing_cap_deg=arguments.grazing_cap,
+        sky=sky or "auto",
         device=arguments.device,
         seed=arguments.seed,
     )
+
+
+def _existing(path: Path | None, what: str) -> str | None:
+    """The absolute path of a file that an argument names."""
+    if path is None:
+        return None
+    path = path.expanduser().absolute()
+    if not path.is_file():
+        raise OptionsError(f"The {what} {path} does not exist.", "Check the spelling.")
+    return str(path)
 
 
 def write_failures(output: Path, failures: Sequence[tuple[Path, InfiniDepthError]]) -> None:

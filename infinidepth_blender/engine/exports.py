@@ -138,36 +138,41 @@ def _write_faces(file: Any, corners: NDArray[np.int32]) -> None:
 
 
 def write_points_ply(path: Path, points: PointArrays) -> None:
-    """Writes points as binary PLY: x y z, nx ny nz, red green blue (sRGB), radius.
+    """Writes points as binary PLY.
+
+    x y z, nx ny nz, red green blue (sRGB), radius (half the local spacing), confidence,
+    source_x source_y (pixels of the photo, centres at +0.5).
 
     Raises:
         OSError: the file cannot be written.
     """
-    floats = ("x", "y", "z", "nx", "ny", "nz")
-    colors = ("red", "green", "blue")
-    row = np.dtype([*((name, "<f4") for name in floats), *((name, "u1") for name in colors), ("radius", "<f4")])
+    columns: list[tuple[str, NDArray[Any]]] = [
+        *_columns(("x", "y", "z"), points.positions_cam),
+        *_columns(("nx", "ny", "nz"), points.normals_cam),
+        *_columns(("red", "green", "blue"), points.colors_srgb),
+        ("radius", points.radius_m),
+        ("confidence", points.confidence),
+        *_columns(("source_x", "source_y"), points.source_px),
+    ]
+    row = np.dtype([(name, "u1" if values.dtype == np.uint8 else "<f4") for name, values in columns])
     count = len(points.positions_cam)
     header = [
         *_ply_start([]),
         f"element vertex {count}",
-        *(f"property float {name}" for name in floats),
-        *(f"property uchar {name}" for name in colors),
-        "property float radius",
+        *(f"property {'uchar' if values.dtype == np.uint8 else 'float'} {name}" for name, values in columns),
         "end_header",
     ]
     with path.open("wb") as file:
         file.write(("\n".join(header) + "\n").encode("ascii"))
         for part in _chunks(count):
             rows = np.empty(part.stop - part.start, dtype=row)
-            for names, values in (
-                (floats[:3], points.positions_cam),
-                (floats[3:], points.normals_cam),
-                (colors, points.colors_srgb),
-            ):
-                for axis, name in enumerate(names):
-                    rows[name] = values[part, axis]
-            rows["radius"] = points.radius_m[part]
+            for name, values in columns:
+                rows[name] = values[part]
             rows.tofile(file)
+
+
+def _columns(names: tuple[str, ...], values: NDArray[Any]) -> list[tuple[str, NDArray[Any]]]:
+    return [(name, values[:, axis]) for axis, name in enumerate(names)]
 
 
 def _ply_start(comments: list[str]) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import reconstruction as bundle
 from ..camera import Camera
@@ -17,10 +18,8 @@ from ..field.network_field import NetworkField
 from ..field.protocol import DepthField
 from ..geometry.backdrop import backdrop_distance_m, build_backdrop
 from ..geometry.mesh import build_mesh, mesh_vertex_coords
-from ..geometry.points import build_points
 from ..options import ReconstructOptions
 from ..query.grids import DepthSamples, depth_grid, mesh_grid
-from ..query.sampling import sample_surface
 from ..reconstruction import FLAG_VALID, Gaussians, MeshArrays, PhotoInfo, PointArrays, Reconstruction
 from ..splats.of_photo import splat_grid_size, splats_of_photo
 from ..splats.ply import write_splats
@@ -31,6 +30,7 @@ from .masked_field import MaskedField, opaque_at, without_transparent
 from .memory import check_depth_map_fits
 from .models import ModelCache
 from .photo import Photo, file_sha256, open_photo, write_texture
+from .points_stage import make_points, read_selection
 from .progress import Progress
 from .scale import scale_to_metres
 
@@ -115,6 +115,7 @@ def reconstruct_photo(
     with stages.stage("load", "Opening the photo"):
         opened = open_photo(photo)
         prompt = read_depth_file(Path(options.depth_prompt)) if options.depth_prompt else None
+        selection = read_selection(options, opened.width_px, opened.height_px)
         size = options.depth_size_px(opened.width_px, opened.height_px)
         check_depth_map_fits(*size)
     # From here on errors of the operating system are about the output.
@@ -134,7 +135,7 @@ def reconstruct_photo(
         with stages.stage("depth", "Depth map") as report:
             depth = depth_grid(surface.field, camera, *size, edge_step=options.edge_step, progress=report)
         mesh, backdrop = _mesh_and_backdrop(surface, stages)
-        points = _points(surface, depth, stages)
+        points = _points(surface, depth, selection, stages)
         splats = _splats(surface, backdrop, stages)
         with stages.stage("write", "Writing the results") as report:
             texture = write_texture(opened, staging)
@@ -206,29 +207,15 @@ def _mesh_and_backdrop(surface: _Surface, stages: _Stages) -> tuple[MeshArrays |
         return mesh, None if backdrop is None else without_transparent(backdrop, camera, opaque)
 
 
-def _points(surface: _Surface, depth: DepthSamples, stages: _Stages) -> PointArrays | None:
+def _points(
+    surface: _Surface, depth: DepthSamples, selection: NDArray[np.uint8] | None, stages: _Stages
+) -> PointArrays | None:
     """Points spread evenly over the surface."""
-    options, camera = surface.options, surface.camera
-    if "points" not in options.make:
+    if "points" not in surface.options.make:
         return None
     with stages.stage("points", "Points") as report:
-        samples = sample_surface(
-            surface.field,
-            camera,
-            options.points,
-            seed=options.seed,
-            edge_step=options.edge_step,
-            grid=depth,
-            progress=lambda fraction: report(0.9 * fraction),
-        )
-        return build_points(
-            samples.coords_yx,
-            samples.depth_m,
-            samples.normals_cam,
-            samples.area_m2,
-            samples.confidence,
-            camera,
-            surface.photo.pixels_srgb,
+        return make_points(
+            surface.field, surface.camera, surface.photo.pixels_srgb, depth, surface.options, selection, report
         )
 
 

@@ -8,9 +8,6 @@ from numpy.typing import NDArray
 from ..camera import Camera
 from ..reconstruction import PointArrays
 
-CHUNK = 1 << 20
-"""Points that are coloured at a time."""
-
 
 def coords_to_px(coords_yx: NDArray[np.float32], width_px: int, height_px: int) -> NDArray[np.float64]:
     """(N, 2) pixel positions (x, y), centres at +0.5, of query coordinates (y, x) in [-1, 1]."""
@@ -43,14 +40,10 @@ def build_points(
     positions = camera.unproject(px[:, 0], px[:, 1], depth_m)
     away = np.einsum("ij,ij->i", normals_cam, positions) > 0
     normals = np.where(away[:, None], -normals_cam, normals_cam).astype(np.float32)
-    colors = np.empty((len(px), 3), np.uint8)
-    for start in range(0, len(px), CHUNK):
-        chunk = slice(start, start + CHUNK)
-        colors[chunk] = sample_colors(photo_srgb, coords_yx[chunk])
     return PointArrays(
         positions_cam=positions,
         normals_cam=normals,
-        colors_srgb=colors,
+        colors_srgb=sample_colors(photo_srgb, coords_yx),
         radius_m=(0.5 * np.sqrt(area_m2)).astype(np.float32),
         confidence=confidence.astype(np.float32),
         source_px=px.astype(np.float32),

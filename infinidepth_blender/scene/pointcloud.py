@@ -21,7 +21,7 @@ DEFAULT_POINT_SIZE = 1.5
 
 
 def make_points(arrays: PointArrays, name: str) -> bpy.types.Object:
-    """A point cloud object with colours, radii, normals and confidence.
+    """A point cloud object with colours, radii, normals, confidence and pixels of the photo.
 
     Its modifier `Size` scales the drawn radius; the stored `radius` stays half the local spacing.
 
@@ -35,6 +35,7 @@ def make_points(arrays: PointArrays, name: str) -> bpy.types.Object:
     set_attribute(carrier, COLOR_ATTRIBUTE, "FLOAT_COLOR", colors)
     set_attribute(carrier, "normal", "FLOAT_VECTOR", cam_to_blender(arrays.normals_cam))
     set_attribute(carrier, "confidence", "FLOAT", arrays.confidence)
+    set_attribute(carrier, "source_px", "FLOAT2", arrays.source_px)
     cloud = _point_cloud_from_vertices(carrier, name)
     cloud.materials.append(points_material(name))
     obj = bpy.data.objects.new(name, cloud)

@@ -28,6 +28,7 @@ def test_points_are_a_point_cloud_with_the_arrays_values(make_bundle):
     np.testing.assert_allclose(get_attribute(points.data, "radius"), rec.points.radius_m)
     np.testing.assert_allclose(get_attribute(points.data, "normal"), cam_to_blender(rec.points.normals_cam))
     np.testing.assert_allclose(get_attribute(points.data, "confidence"), rec.points.confidence)
+    np.testing.assert_array_equal(get_attribute(points.data, "source_px"), rec.points.source_px)
     linear = srgb_to_linear(rec.points.colors_srgb / 255)
     np.testing.assert_allclose(get_attribute(points.data, "Color")[:, :3], linear, atol=1e-5)
 

@@ -85,11 +85,15 @@ def test_large_meshes_are_written_in_whole(tmp_path: Path, monkeypatch: pytest.M
 def test_points_ply(tmp_path: Path, points: PointArrays) -> None:
     exports.write_points_ply(tmp_path / "points.ply", points)
     vertex = PlyData.read(tmp_path / "points.ply")["vertex"]
-    assert [p.name for p in vertex.properties] == ["x", "y", "z", "nx", "ny", "nz", "red", "green", "blue", "radius"]
+    assert [p.name for p in vertex.properties] == [
+        "x", "y", "z", "nx", "ny", "nz", "red", "green", "blue", "radius", "confidence", "source_x", "source_y",
+    ]  # fmt: skip
     assert np.array_equal(columns(vertex, "x", "y", "z"), points.positions_cam)
     assert np.array_equal(columns(vertex, "nx", "ny", "nz"), points.normals_cam)
     assert np.array_equal(columns(vertex, "red", "green", "blue"), points.colors_srgb)
     assert np.array_equal(vertex["radius"], points.radius_m)
+    assert np.array_equal(vertex["confidence"], points.confidence)
+    assert np.array_equal(columns(vertex, "source_x", "source_y"), points.source_px)
 
 
 def test_depth_exr(tmp_path: Path) -> None:
