@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 NEIGHBOURS = 30
 RATIO = 2.0
@@ -65,7 +65,7 @@ def mean_neighbour_distance(
         (N,) float64.
     """
     count = min(neighbours, len(points))
-    tree = cKDTree(points)
+    tree = KDTree(points)
     mean = np.empty(len(points))
     # In the order of the tree's leaves: points in a row have the same neighbours in the processor's cache.
     for start in range(0, len(points), _CHUNK):
