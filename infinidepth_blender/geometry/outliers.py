@@ -70,8 +70,8 @@ def mean_neighbour_distance(
     # In the order of the tree's leaves: points in a row have the same neighbours in the processor's cache.
     for start in range(0, len(points), _CHUNK):
         rows = tree.indices[start : start + _CHUNK]
-        distance, _ = tree.query(tree.data[rows], k=[*range(1, count + 1)], workers=os.cpu_count() or 1)
-        mean[rows] = distance.mean(axis=1)
+        distance, _ = tree.query(tree.data[rows], k=count, workers=os.cpu_count() or 1)
+        mean[rows] = distance.reshape(len(rows), count).mean(axis=1)
         if progress:
             progress(min(1.0, (start + _CHUNK) / len(points)))
     return mean
