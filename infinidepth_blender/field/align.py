@@ -40,7 +40,7 @@ def fit_affine_lad(
     Raises:
         ValueError: no pair is usable.
     """
-    s, t, w = _usable(source, target, weight, seed, max_samples)
+    s, t, w = usable_pairs(source, target, weight, seed, max_samples)
     middle = weighted_median(s, w)
     spread = float(np.abs(s - middle).max())
     if spread <= 1e-9 * max(abs(middle), 1e-300):
@@ -68,7 +68,7 @@ def fit_scale_lad(
 
     Args and errors as for `fit_affine_lad`; also ValueError if `source` is 0 everywhere.
     """
-    s, t, w = _usable(source, target, weight, seed)
+    s, t, w = usable_pairs(source, target, weight, seed)
     used = s != 0
     if not used.any():
         raise ValueError("a factor cannot be fitted to a source of zeros")
@@ -83,13 +83,18 @@ def weighted_median(values: NDArray[Any], weight: NDArray[Any]) -> float:
     return float(values[order[min(index, len(order) - 1)]])
 
 
-def _usable(
+def usable_pairs(
     source: NDArray[Any],
     target: NDArray[Any],
     weight: NDArray[Any] | None,
     seed: int,
     max_samples: int = _MAX_SAMPLES,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Source, target and weight of the pairs that are finite and have weight: (N,) float64 each, N <= `max_samples`.
+
+    Raises:
+        ValueError: the sizes differ, or there is no such pair.
+    """
     s, t = (np.asarray(values, dtype=np.float64).ravel() for values in (source, target))
     w = np.ones_like(s) if weight is None else np.asarray(weight, dtype=np.float64).ravel()
     if not s.shape == t.shape == w.shape:

@@ -1,0 +1,131 @@
+"""Photos, measured depth and true depth, as the released code prepares them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from evaluation import paper_inputs
+from goldens import golden_file, golden_files, golden_paths
+
+pytest.importorskip("torch")
+
+from infinidepth_blender.camera import Camera
+from infinidepth_blender.engine.depth_files import read_depth_file
+
+
+def legacy(seed: int) -> np.random.RandomState:
+    return np.random.RandomState(seed)
+
+
+def misc() -> tuple[Any, dict[str, Any]]:
+    return np.load(golden_file("misc.npz")), json.loads(golden_file("misc.json").read_text())
+
+
+def prepared(path: Path) -> tuple[Any, dict[str, Any], str, np.ndarray, np.ndarray]:
+    data, facts = misc()
+    key = path.stem
+    depth = paper_inputs.resized_nearest(read_depth_file(path).depth_m, *data[f"{key}_depth"].shape)
+    return data, facts, key, depth, paper_inputs.measured_range(depth)
+
+
+def depth_files() -> list[Any]:
+    return golden_files("load_depth_*.npz", "load_depth_*.npy", "load_depth_*.png", "load_depth_*.h5", "load_depth_*.exr")  # fmt: skip
+
+
+@pytest.mark.parametrize("path", depth_files())
+def test_depth_of_every_kind_of_file(path: Path) -> None:
+    data, _, key, depth, _ = prepared(path)
+    np.testing.assert_allclose(depth, data[f"{key}_depth"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("path", depth_files())
+def test_which_measurements_count(path: Path) -> None:
+    data, facts, key, _, valid = prepared(path)
+    assert np.array_equal(valid, data[f"{key}_mask"] > 0)
+    assert valid.sum() == facts[f"{key}_valid_count"]
+
+
+@pytest.mark.parametrize("path", depth_files())
+def test_the_prompt_that_a_seed_chooses(path: Path) -> None:
+    data, facts, key, depth, valid = prepared(path)
+    random = legacy(facts[f"{key}_np_seed"])
+    prompt = paper_inputs.chosen_points(depth, valid, facts[f"{key}_num_samples"], random)
+    assert np.count_nonzero(prompt) == facts[f"{key}_prompt_count"]
+    np.testing.assert_allclose(prompt, data[f"{key}_prompt"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("path", depth_files())
+def test_the_noise_filter(path: Path) -> None:
+    data, facts, key, depth, valid = prepared(path)
+    key += "_filter"
+    if f"{key}_depth" not in data:
+        pytest.skip("no filtered case of this file")
+    smooth, kept = paper_inputs.without_noise(depth, valid)
+    assert np.array_equal(kept, data[f"{key}_mask"] > 0)
+    np.testing.assert_allclose(smooth, data[f"{key}_depth"], rtol=1e-5)
+    prompt = paper_inputs.chosen_points(smooth, kept, facts[f"{key}_num_samples"], legacy(facts[f"{key}_np_seed"]))
+    np.testing.assert_allclose(prompt, data[f"{key}_prompt"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["load_image_64x96_u8", "load_image_176x256_u8", "load_image_48x48_u8"])
+def test_the_photo_at_the_networks_size(name: str) -> None:
+    data, _ = misc()
+    image = cv2.cvtColor(cv2.imread(str(golden_file("load_image_input.png"))), cv2.COLOR_BGR2RGB)
+    wanted = data[name][0].transpose(1, 2, 0)
+    made = paper_inputs.resized_photo(np.asarray(image, np.uint8), *wanted.shape[:2])
+    assert np.abs(made.astype(int) - wanted).max() <= 1
+
+
+def test_disparity_keeps_what_is_not_positive() -> None:
+    data, _ = misc()
+    np.testing.assert_allclose(paper_inputs.disparity_of(data["disp_in"]), data["disp_out"], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "with_confidence"), [("scale_align", False), ("scale_align_conf", True)])
+def test_the_factor_of_a_frame(name: str, with_confidence: bool) -> None:
+    data, facts = misc()
+    confidence = data["align_conf"] if with_confidence else None
+    factor, count = paper_inputs.frame_factor(data["align_pred"], data["align_ref"], confidence)
+    assert factor == pytest.approx(facts[name][0], rel=1e-5)
+    assert count == facts[name][1]
+
+
+def test_intrinsics_of_another_size() -> None:
+    _, facts = misc()
+    (wanted,) = (value for key, value in facts.items() if key.startswith("scale_intrinsics(2083.91"))
+    camera = Camera(1920, 1280, 2083.91, 2083.91, 957.29, 650.57).resized(1024, 768)
+    assert (camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px) == pytest.approx(wanted)
+
+
+def test_points_in_the_world() -> None:
+    """The release counts pixel centres at whole numbers: its principal point is ours less a half."""
+    data, _ = misc()
+    height, width = data["pcd_rgb_u8"].shape[:2]
+    k = data["pcd_K"].astype(np.float64)
+    camera = Camera(width, height, k[0, 0], k[1, 1], k[0, 2] + 0.5, k[1, 2] + 0.5)
+    y, x = ((data["pcd_coords"].astype(np.float64) + 1) / 2 * (height, width)).T
+    world = np.linalg.inv(data["pcd_w2c"].astype(np.float64))
+    points = camera.unproject(x, y, data["pcd_depth"]) @ world[:3, :3].T + world[:3, 3]
+    np.testing.assert_allclose(points, data["pcd_points"], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("path", golden_files("train.npz"))
+def test_true_depth_as_it_is_handed_on(path: Path) -> None:
+    data = np.load(path)
+    read = data["read_in"].copy()
+    read[read == -777], read[read == 777] = np.nan, np.inf
+    truth = paper_inputs.truth_of(read)
+    np.testing.assert_allclose(truth.depth_m, data["read_depth"], rtol=1e-6)
+    np.testing.assert_allclose(truth.disparity, data["read_disp"], rtol=1e-6)
+    assert np.array_equal(truth.valid, data["read_mask"] > 0)
+    assert np.array_equal(truth.disparity_valid, data["read_disp_mask"] > 0)
+
+
+def test_every_depth_golden_is_read() -> None:
+    known = {path.name for path in golden_paths("load_depth_*")}
+    assert known == {param.values[0].name for param in depth_files() if param.values[0] is not None}
