@@ -58,9 +58,14 @@ def golden_files(*patterns: str) -> list[Any]:
     """Parameters for a test on every file of the kinds; one skipped parameter where there is no such file."""
     paths = [path for pattern in patterns for path in golden_paths(pattern)]
     if not paths:
-        reason = f"no {' or '.join(patterns)} in {golden_folder()} (INFINIDEPTH_GOLDENS names another folder)"
-        return [pytest.param(None, marks=pytest.mark.skip(reason=reason), id="no-file")]
+        return [pytest.param(None, marks=no_such_file(*patterns), id="no-file")]
     return [pytest.param(path, id=path.stem) for path in paths]
+
+
+def no_such_file(*patterns: str) -> pytest.MarkDecorator:
+    """The mark of a test that has nothing to run on."""
+    reason = f"no {' or '.join(patterns)} in {golden_folder()} (INFINIDEPTH_GOLDENS names another folder)"
+    return pytest.mark.skip(reason=reason)
 
 
 def golden_file(name: str) -> Path:
@@ -112,6 +117,10 @@ class _RuleTensors:
         self._tensors: dict[tuple[str, tuple[int, ...]], torch.Tensor] = {}
         self._encoder: tuple[int, ...] = ()
 
+    def clear(self) -> None:
+        self._tensors.clear()
+        self._encoder = ()
+
     def state(self, shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
         import torch
 
@@ -119,7 +128,7 @@ class _RuleTensors:
             # Width, depth and kind of the encoder; smaller modules leave the large weights alone.
             seen = (*encoder, sum(name.startswith("pretrained.") for name in shapes))
             if seen != self._encoder:
-                self._tensors.clear()
+                self.clear()
                 self._encoder = seen
         for name, shape in shapes.items():
             if (name, shape) not in self._tensors:
@@ -139,3 +148,8 @@ def fill_by_rule(module: nn.Module) -> nn.Module:
     shapes = {name: tuple(value.shape) for name, value in module.state_dict().items()}
     module.load_state_dict(_rule_tensors.state(shapes), strict=True, assign=True)
     return module.eval()
+
+
+def release_rule_weights() -> None:
+    """Forgets all weights; those of the largest network take 3.4 GB."""
+    _rule_tensors.clear()

@@ -15,9 +15,15 @@ CONV_CHANNELS = 128
 """Channels of the result."""
 
 
+def _instance_norm(x: Tensor) -> Tensor:
+    """Per sample and channel: mean 0, variance 1 over the pixels."""
+    # A layer norm over the pixels is the same, and quicker than torch's instance norm on a processor. A group
+    # norm is quicker still, but loses four digits where the variance is small beside the mean.
+    return F.layer_norm(x, x.shape[2:], eps=NORM_EPS)
+
+
 def _norm_relu(x: Tensor) -> Tensor:
-    """Per sample and channel: mean 0, variance 1 over the pixels, then rectified."""
-    return F.relu_(F.instance_norm(x, eps=NORM_EPS))
+    return F.relu_(_instance_norm(x))
 
 
 class ResidualBlock(nn.Module):
@@ -32,7 +38,7 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) -> (B, outputs, H / stride, W / stride), rounded up."""
         y = _norm_relu(self.conv2(_norm_relu(self.conv1(x))))
-        shortcut = x if self.downsample is None else F.instance_norm(self.downsample(x), eps=NORM_EPS)
+        shortcut = x if self.downsample is None else _instance_norm(self.downsample(x))
         return F.relu_(y + shortcut)
 
 
