@@ -18,9 +18,10 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from ..camera import cam_to_blender
+from ..camera import OPENCV_TO_BLENDER_WORLD
 from ..reconstruction import Gaussians
-from ..splats.sh import evaluate_sh, sh_basis, sh_degree
+from ..splats.sh import evaluate_sh
+from ..splats.transform import rotated_quaternions, rotated_sh
 from .attributes import set_attribute
 from .materials import COLOR_ATTRIBUTE, SPLAT_COORDINATE_ATTRIBUTE, splats_material
 from .modifiers import add_nodes_modifier
@@ -31,8 +32,6 @@ DISPLAY_GROUP = "InfiniDepth Splats"
 EXTENT_SIGMA = 2.8
 """Quads end at this many standard deviations, where the falloff is 2 %. Larger ones look the same and cost
 rays more splats to pass."""
-RIG_FROM_CAM_WXYZ = (0.5**0.5, -(0.5**0.5), 0.0, 0.0)
-"""Quaternion of `cam_to_blender`: -90 degrees about x."""
 
 
 def make_splats(gaussians: Gaussians, name: str) -> bpy.types.Object:
@@ -49,7 +48,7 @@ def make_splats(gaussians: Gaussians, name: str) -> bpy.types.Object:
     set_attribute(mesh, "rotation", "QUATERNION", rotations_in_rig(gaussians.rotations))
     set_attribute(mesh, "radiance:base", "FLOAT_COLOR", base)
     if gaussians.sh.shape[1] > 1:
-        sh = sh_in_rig(np.asarray(gaussians.sh))
+        sh = sh_in_rig(gaussians.sh)
         for k in range(1, sh.shape[1]):
             set_attribute(mesh, f"radiance:sh_{k - 1}", "FLOAT_VECTOR", sh[:, k])
     colors = color_attribute(colors_from_photo_camera(gaussians), np.asarray(gaussians.opacities))
@@ -62,37 +61,13 @@ def make_splats(gaussians: Gaussians, name: str) -> bpy.types.Object:
 
 
 def rotations_in_rig(rotations_cam: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Quaternions (w, x, y, z) turned from OpenCV camera axes to the axes of the level rig.
-
-    Args:
-        rotations_cam: (N, 4).
-
-    Returns:
-        (N, 4) float32.
-    """
-    aw, ax = RIG_FROM_CAM_WXYZ[:2]
-    w, x, y, z = np.asarray(rotations_cam, dtype=np.float32).T
-    return np.stack([aw * w - ax * x, aw * x + ax * w, aw * y - ax * z, aw * z + ax * y], axis=1).astype(np.float32)
+    """(N, 4) quaternions (w, x, y, z) turned from OpenCV camera axes to the axes of the level rig."""
+    return rotated_quaternions(rotations_cam, OPENCV_TO_BLENDER_WORLD)
 
 
 def sh_in_rig(sh: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Spherical harmonics turned from OpenCV camera axes to the axes of the level rig.
-
-    The same colour in the same direction of space defines the new coefficients, so
-    they follow from the harmonics' values along enough directions.
-
-    Args:
-        sh: (N, K, 3) raw coefficients, K in {1, 4, 9, 16}.
-
-    Returns:
-        (N, K, 3) float32.
-    """
-    degree = sh_degree(sh.shape[1])
-    directions_cam = np.random.default_rng(0).normal(size=(256, 3))
-    directions_cam /= np.linalg.norm(directions_cam, axis=1, keepdims=True)
-    directions_rig = cam_to_blender(directions_cam).astype(np.float64)
-    turn = np.linalg.pinv(sh_basis(directions_rig, degree)) @ sh_basis(directions_cam, degree)
-    return np.einsum("kj,njc->nkc", turn.astype(np.float32), np.asarray(sh, dtype=np.float32))
+    """(N, K, 3) spherical harmonics turned from OpenCV camera axes to the axes of the level rig."""
+    return rotated_sh(sh, OPENCV_TO_BLENDER_WORLD)
 
 
 def colors_from_photo_camera(gaussians: Gaussians) -> NDArray[np.float32]:

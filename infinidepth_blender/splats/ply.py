@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -68,6 +68,9 @@ def write_splats(
     camera: Camera | None = None,
     color_space: ColorSpace = "srgb",
     cam_to_world: NDArray[Any] | None = None,
+    *,
+    sh_degree: int | None = None,
+    color_space_code: int | None = None,
 ) -> None:
     """Writes a splat file, all or nothing.
 
@@ -78,18 +81,23 @@ def write_splats(
 
     Args:
         path: The file; its folder is made where needed.
-        gaussians: What to write; all coefficients are kept.
+        gaussians: What to write.
         camera: The photo's camera.
         color_space: Encoding of the colours.
         cam_to_world: (4, 4) pose of the camera; None is the identity.
+        sh_degree: Highest degree of the harmonics to write, 0 for constant colours; None: all.
+        color_space_code: Number to write into color_space, and no version element: for programs
+            that want the 1 of InfiniDepth's official export; None: as above.
 
     Raises:
         OutputError: the file cannot be written; an older one of that name is untouched.
     """
+    if sh_degree is not None:
+        gaussians = replace(gaussians, sh=gaussians.sh[:, : (sh_degree + 1) ** 2])
     # The header is plyfile's; the rows follow in blocks, so that no second copy of everything is held.
     dtype = np.dtype([(name, "<f4") for name in _property_names(gaussians.sh.shape[1])])
     rows_to_come = np.broadcast_to(np.empty((), dtype), (len(gaussians),))
-    tail = [] if camera is None else _camera_elements(camera, color_space, cam_to_world)
+    tail = [] if camera is None else _camera_elements(camera, color_space, cam_to_world, color_space_code)
     header = PlyData([PlyElement.describe(rows_to_come, "vertex"), *tail], text=False, byte_order="<").header
     with atomic_file(path) as stream:
         stream.write(header.encode("ascii") + b"\n")
@@ -143,15 +151,18 @@ def _vertex_blocks(gaussians: Gaussians) -> Iterator[NDArray[np.float32]]:
         yield block
 
 
-def _camera_elements(camera: Camera, color_space: ColorSpace, cam_to_world: NDArray[Any] | None) -> list[PlyElement]:
+def _camera_elements(
+    camera: Camera, color_space: ColorSpace, cam_to_world: NDArray[Any] | None, color_code: int | None
+) -> list[PlyElement]:
     pose = np.eye(4) if cam_to_world is None else np.asarray(cam_to_world)
+    linear = color_space == "linear"
     elements = [
         _list_element("image_size", [camera.width_px, camera.height_px], "<u4"),
         _list_element("intrinsic", camera.matrix().ravel(), "<f4"),
         _list_element("extrinsic", pose.ravel(), "<f4"),
-        _list_element("color_space", [0 if color_space == "srgb" else 1], "u1"),
+        _list_element("color_space", [int(linear) if color_code is None else color_code], "u1"),
     ]
-    if color_space == "linear":
+    if linear and color_code is None:
         elements.append(_list_element("version", _SHARP_VERSION, "u1"))
     return elements
 

@@ -1,0 +1,125 @@
+"""Gaussians moved, turned, and taken from covariances; nothing is changed in place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..reconstruction import Gaussians
+from .sh import sh_basis, sh_degree
+
+Centre = Literal["mean", "median", "bounds"]
+"""What comes to lie at the origin: the mean of the positions; on each axis the lower of the
+two middle ones; or the middle of the box around all."""
+
+_MIN_VARIANCE = 1e-8
+_DIRECTIONS = 256
+"""Directions that harmonics are compared along: more than enough for the 16 of degree 3."""
+
+
+def centred(gaussians: Gaussians, centre: Centre = "mean") -> tuple[Gaussians, NDArray[np.float32]]:
+    """Moves the centre to the origin.
+
+    Returns:
+        gaussians: The same, moved.
+        centre: (3,) what was subtracted from every position; add it to get back.
+    """
+    means = np.asarray(gaussians.means)
+    if centre == "mean":
+        point = means.mean(axis=0, dtype=np.float64)
+    elif centre == "median":
+        middle = (len(means) - 1) // 2
+        point = np.partition(means, middle, axis=0)[middle]
+    else:
+        point = (means.min(axis=0).astype(np.float64) + means.max(axis=0)) / 2
+    point = point.astype(np.float32)
+    return replace(gaussians, means=means - point), point
+
+
+def rotated(gaussians: Gaussians, rotation: NDArray[Any]) -> Gaussians:
+    """Turns everything about the origin: places, axes, and the directions that colours depend on.
+
+    Args:
+        gaussians: What to turn.
+        rotation: (3, 3) proper rotation; a place p goes to `rotation @ p`.
+    """
+    matrix = np.asarray(rotation, np.float64)
+    return replace(
+        gaussians,
+        means=(np.asarray(gaussians.means) @ matrix.T).astype(np.float32),
+        rotations=rotated_quaternions(gaussians.rotations, matrix),
+        sh=rotated_sh(gaussians.sh, matrix),
+    )
+
+
+def rotated_quaternions(quaternions: NDArray[Any], rotation: NDArray[Any]) -> NDArray[np.float32]:
+    """(N, 4) float32: each rotation (w, x, y, z) followed by another one, a (3, 3) matrix."""
+    aw, ax, ay, az = (np.float32(v) for v in quaternions_of(np.asarray(rotation)[None])[0])
+    w, x, y, z = np.asarray(quaternions, dtype=np.float32).T
+    product = [
+        aw * w - ax * x - ay * y - az * z,
+        aw * x + ax * w + ay * z - az * y,
+        aw * y - ax * z + ay * w + az * x,
+        aw * z + ax * y - ay * x + az * w,
+    ]
+    return np.stack(product, axis=1)
+
+
+def rotated_sh(sh: NDArray[Any], rotation: NDArray[Any]) -> NDArray[np.float32]:
+    """Harmonics of a thing that was turned.
+
+    The colour seen along `rotation @ d` is now what it was along d. That defines the new coefficients,
+    and they follow from the harmonics' values along enough directions.
+
+    Args:
+        sh: (N, K, 3) raw coefficients, K in {1, 4, 9, 16}.
+        rotation: (3, 3) proper rotation.
+
+    Returns:
+        (N, K, 3) float32.
+    """
+    degree = sh_degree(sh.shape[1])
+    if degree == 0:
+        return np.array(sh, dtype=np.float32)
+    before = np.random.default_rng(0).normal(size=(_DIRECTIONS, 3))
+    before /= np.linalg.norm(before, axis=1, keepdims=True)
+    turn = np.linalg.pinv(sh_basis(before @ np.asarray(rotation, np.float64).T, degree)) @ sh_basis(before, degree)
+    return np.matmul(turn.astype(np.float32), np.asarray(sh, dtype=np.float32))
+
+
+def scales_and_rotations(covariances: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Standard deviations and axes of Gaussians that are given by their covariance.
+
+    Args:
+        covariances: (N, 3, 3) symmetric.
+
+    Returns:
+        scales: (N, 3) float32 in ascending order, at least 1e-4.
+        rotations: (N, 4) float32 unit quaternions w, x, y, z; their columns are the axes, each up to sign.
+    """
+    variances, axes = np.linalg.eigh(np.asarray(covariances, dtype=np.float64))
+    axes = np.where(np.linalg.det(axes)[:, None, None] < 0, -axes, axes)
+    return np.sqrt(np.maximum(variances, _MIN_VARIANCE)).astype(np.float32), quaternions_of(axes)
+
+
+def quaternions_of(matrices: NDArray[Any]) -> NDArray[np.float32]:
+    """(N, 4) float32 unit quaternions w, x, y, z, w >= 0, of (N, 3, 3) proper rotations."""
+    m = np.asarray(matrices, dtype=np.float64)
+    xx, yy, zz = m[:, 0, 0], m[:, 1, 1], m[:, 2, 2]
+    # Four times the outer product of the quaternion with itself; its longest row is furthest from rounding errors.
+    outer = np.empty((len(m), 4, 4))
+    outer[:, 0, 0], outer[:, 1, 1] = 1 + xx + yy + zz, 1 + xx - yy - zz
+    outer[:, 2, 2], outer[:, 3, 3] = 1 - xx + yy - zz, 1 - xx - yy + zz
+    outer[:, 0, 1] = outer[:, 1, 0] = m[:, 2, 1] - m[:, 1, 2]
+    outer[:, 0, 2] = outer[:, 2, 0] = m[:, 0, 2] - m[:, 2, 0]
+    outer[:, 0, 3] = outer[:, 3, 0] = m[:, 1, 0] - m[:, 0, 1]
+    outer[:, 1, 2] = outer[:, 2, 1] = m[:, 0, 1] + m[:, 1, 0]
+    outer[:, 1, 3] = outer[:, 3, 1] = m[:, 0, 2] + m[:, 2, 0]
+    outer[:, 2, 3] = outer[:, 3, 2] = m[:, 1, 2] + m[:, 2, 1]
+    longest = np.argmax(np.einsum("nii->ni", outer), axis=1)
+    q = outer[np.arange(len(m)), longest]
+    q /= np.linalg.norm(q, axis=1, keepdims=True)
+    return np.where(q[:, :1] < 0, -q, q).astype(np.float32)

@@ -1,0 +1,98 @@
+"""Gaussians that are moved, turned, or come from covariances stay the same Gaussians."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from infinidepth_blender.reconstruction import Gaussians
+from infinidepth_blender.splats.placed import rotation_matrices
+from infinidepth_blender.splats.sh import evaluate_sh
+from infinidepth_blender.splats.transform import (
+    centred,
+    quaternions_of,
+    rotated,
+    scales_and_rotations,
+)
+
+
+def random_gaussians(count: int = 64, coefficients: int = 16, seed: int = 2) -> Gaussians:
+    rng = np.random.default_rng(seed)
+    rotations = rng.standard_normal((count, 4)).astype(np.float32)
+    return Gaussians(
+        means=(rng.standard_normal((count, 3)) * (1, 2, 3) + (1, -2, 5)).astype(np.float32),
+        scales=np.exp(rng.standard_normal((count, 3))).astype(np.float32),
+        rotations=rotations / np.linalg.norm(rotations, axis=1, keepdims=True),
+        opacities=rng.random(count, dtype=np.float32),
+        sh=rng.standard_normal((count, coefficients, 3)).astype(np.float32),
+    )
+
+
+def random_rotation(seed: int = 4) -> np.ndarray:
+    q, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((3, 3)))
+    return q * np.linalg.det(q)
+
+
+def covariances(g: Gaussians) -> np.ndarray:
+    axes = rotation_matrices(g.rotations.astype(np.float64))
+    return (axes * g.scales[:, None].astype(np.float64) ** 2) @ axes.transpose(0, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("centre", "measure"),
+    [
+        ("mean", lambda p: p.mean(axis=0)),
+        ("median", lambda p: np.sort(p, axis=0)[(len(p) - 1) // 2]),
+        ("bounds", lambda p: (p.min(axis=0) + p.max(axis=0)) / 2),
+    ],
+)
+@pytest.mark.parametrize("count", [1, 8, 9])
+def test_the_centre_comes_to_the_origin_and_is_returned(centre, measure, count):
+    gaussians = random_gaussians(count)
+    moved, shift = centred(gaussians, centre)
+    np.testing.assert_allclose(measure(moved.means.astype(np.float64)), 0, atol=1e-6)
+    np.testing.assert_allclose(moved.means + shift, gaussians.means, atol=1e-6)
+    assert moved.means.dtype == np.float32
+
+
+@pytest.mark.parametrize("coefficients", [1, 4, 9, 16])
+def test_turning_turns_places_shapes_and_colours(coefficients):
+    gaussians, rotation = random_gaussians(coefficients=coefficients), random_rotation()
+    turned = rotated(gaussians, rotation)
+    np.testing.assert_allclose(turned.means, gaussians.means @ rotation.T, atol=1e-5)
+    expected = rotation @ covariances(gaussians) @ rotation.T
+    np.testing.assert_allclose(covariances(turned), expected, rtol=1e-4, atol=1e-5)
+    directions = random_gaussians(seed=9).rotations[:, :3]
+    directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    before, after = evaluate_sh(gaussians.sh, directions), evaluate_sh(turned.sh, directions @ rotation.T)
+    np.testing.assert_allclose(after, before, atol=1e-4)
+
+
+def test_turning_changes_nothing_in_place_and_back_gives_the_same():
+    gaussians, rotation = random_gaussians(), random_rotation()
+    before = {name: getattr(gaussians, name).copy() for name in Gaussians.__dataclass_fields__}
+    back = rotated(rotated(gaussians, rotation), rotation.T)
+    np.testing.assert_allclose(back.sh, gaussians.sh, atol=1e-4)
+    np.testing.assert_allclose(back.means, gaussians.means, atol=1e-5)
+    for name, value in before.items():
+        np.testing.assert_array_equal(getattr(gaussians, name), value)
+
+
+def test_covariances_come_back():
+    gaussians = random_gaussians()
+    scales, rotations = scales_and_rotations(covariances(gaussians))
+    assert (np.diff(scales, axis=1) >= 0).all()
+    again = Gaussians(gaussians.means, scales, rotations, gaussians.opacities, gaussians.sh)
+    np.testing.assert_allclose(covariances(again), covariances(gaussians), rtol=1e-3, atol=1e-4)
+
+
+def test_a_flat_covariance_keeps_a_little_thickness():
+    scales, rotations = scales_and_rotations(np.diag([4.0, 1.0, 0.0])[None])
+    np.testing.assert_allclose(scales, [[1e-4, 1, 2]], rtol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(rotations, axis=1), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("special", [(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1), (0, 0.6, 0.8, 0)])
+def test_half_turns_have_quaternions_too(special):
+    q = np.array([special], np.float64)
+    np.testing.assert_allclose(quaternions_of(rotation_matrices(q)), q, atol=1e-7)
