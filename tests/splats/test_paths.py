@@ -2,42 +2,80 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from goldens import golden_paths
 
+from infinidepth_blender.camera import Camera
 from infinidepth_blender.errors import OptionsError
 from infinidepth_blender.splats.paths import camera_path, look_at, orbit, swing
+from infinidepth_blender.splats.views import view_camera
 
-GOLDENS = Path(os.environ.get("INFINIDEPTH_GOLDENS", Path(__file__).parents[3] / "shared" / "reference" / "goldens"))
-GOLDEN = GOLDENS / "camera_paths.npz"
 AMPLITUDES = {120: (0.5, 0.15, 0.6), 7: (0.8, 0.3, 0.2), 1: (0.5, 0.15, 0.6)}
+"""To the side, up and down, and forward, by the number of frames that the golden clips were asked for."""
 KINDS = ("orbit", "swing", "dolly", "rise", "still")
 
 
-@pytest.mark.skipif(not GOLDEN.is_file(), reason=f"no golden camera paths in {GOLDENS}")
-def test_orbit_swing_and_look_at_are_the_official_ones():
-    golden = np.load(GOLDEN)
-    compared = 0
-    for key in golden.files:
-        match = re.fullmatch(r"(\w+)_(orbit|swing)_(\d+)", key)
-        if not match or len(golden[key]) == 1:
-            continue  # with too few frames the official swing is a single pose off to the side
-        base = golden[f"{match[1]}_base_c2w"]
-        radius, vertical, forward = AMPLITUDES[int(match[3])]
-        count = len(golden[key])
-        if match[2] == "orbit":
-            ours = orbit(base, golden[f"{match[1]}_target"], count, radius, vertical, forward)
-        else:
-            ours = swing(base, count, radius, forward)
-        np.testing.assert_allclose(ours, golden[key], atol=1e-5, err_msg=key)
-        compared += 1
-    assert compared >= 4
+def golden_arrays(pattern: str) -> list:
+    """A parameter for each array of the golden camera files whose name matches."""
+    return [
+        pytest.param(path, key, id=key)
+        for path in golden_paths("camera_paths*.npz")
+        for key in np.load(path).files
+        if re.fullmatch(pattern, key)
+    ]
+
+
+def base_and_amplitudes(golden, key: str) -> tuple[np.ndarray, tuple[float, float, float]]:
+    name, _, frames = key.rsplit("_", 2)
+    if int(frames) not in AMPLITUDES:
+        pytest.skip(f"nothing says how far the camera moves in a clip of {frames} frames")
+    return golden[f"{name}_base_c2w"], AMPLITUDES[int(frames)]
+
+
+@pytest.mark.parametrize(("path", "key"), golden_arrays(r"\w+_orbit_\d+"))
+def test_orbit_is_the_official_one(path: Path, key: str):
+    golden = np.load(path)
+    base, amplitudes = base_and_amplitudes(golden, key)
+    ours = orbit(base, golden[f"{key.rsplit('_', 2)[0]}_target"], len(golden[key]), *amplitudes)
+    np.testing.assert_allclose(ours, golden[key], atol=1e-5)
+
+
+@pytest.mark.parametrize(("path", "key"), golden_arrays(r"\w+_swing_\d+"))
+def test_swing_is_the_official_one(path: Path, key: str):
+    golden = np.load(path)
+    base, (radius, _, forward) = base_and_amplitudes(golden, key)
+    count = len(golden[key])
+    # Of fewer than eight frames the official clip keeps one: the second of its five stations.
+    ours = swing(base, 5, radius, forward)[1:2] if count == 1 else swing(base, count, radius, forward)
+    np.testing.assert_allclose(ours, golden[key], atol=1e-5)
+
+
+@pytest.mark.parametrize(("path", "key"), golden_arrays("look_c2w"))
+def test_look_at_is_the_official_one(path: Path, key: str):
+    golden = np.load(path)
     for place, target, up, expected in zip(*(golden[f"look_{n}"] for n in ("pos", "target", "up", "c2w")), strict=True):
         np.testing.assert_allclose(look_at(place, target, up), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("path", "key"), golden_arrays(r"K_\d+x\d+_to_\d+x\d+"))
+def test_intrinsics_scale_as_the_official_ones(path: Path, key: str):
+    golden = np.load(path)
+    height, width, new_height, new_width = (int(n) for n in re.findall(r"\d+", key))
+    k = golden["K_in"].astype(np.float64)
+    camera = Camera(width, height, k[0, 0], k[1, 1], k[0, 2], k[1, 2]).resized(new_width, new_height)
+    np.testing.assert_allclose(camera.matrix(), golden[key], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("path", "key"), golden_arrays("render_size_out"))
+def test_videos_have_the_official_even_sizes(path: Path, key: str):
+    golden = np.load(path)
+    for (height, width), expected in zip(golden["render_size_in"].tolist(), golden[key].tolist(), strict=True):
+        camera = view_camera(None, (width, height), None, even=True)
+        assert [camera.height_px, camera.width_px] == expected
 
 
 @pytest.mark.parametrize("kind", KINDS)
