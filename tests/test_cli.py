@@ -192,15 +192,6 @@ def test_a_full_disk_costs_one_photo(
     assert batch.counts == {"done": 0, "skipped": 0, "failed": 2}
 
 
-def test_models_list_is_honest(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["models", "list", "--json"]) == 0
-    models = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
-    assert models["infinidepth"]["status"] == "not supported yet"
-    assert set(models) == {"bundled", "infinidepth", "infinidepth-depthsensor"}
-    assert cli.main(["models", "download", "infinidepth"]) == 1
-    assert "nothing was downloaded" in capsys.readouterr().err
-
-
 def test_info_of_what_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for path in (tmp_path / "none", tmp_path, write_photo(tmp_path / "a.png")):
         assert cli.main(["info", str(path)]) == 1

@@ -44,7 +44,7 @@ def main() -> int:
         # At the end: what the engine's environment has itself comes first.
         sys.path.append(arguments[1])
     load_package(Path(__file__).resolve().parent.parent)
-    return importlib.import_module(f"{PACKAGE_NAME}.engine.worker").main()
+    return importlib.import_module(f"{PACKAGE_NAME}.engine.worker").main(light="--light" in arguments)
 
 
 if __name__ == "__main__":

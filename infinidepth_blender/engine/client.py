@@ -47,7 +47,12 @@ class EngineClient:
     """
 
     def __init__(
-        self, python: Path | str, *, site: Path | None = None, environment: dict[str, str] | None = None
+        self,
+        python: Path | str,
+        *,
+        site: Path | None = None,
+        environment: dict[str, str] | None = None,
+        light: bool = False,
     ) -> None:
         """Prepares a client; no process is started yet.
 
@@ -56,11 +61,13 @@ class EngineClient:
             site: Folder with pure Python packages that the worker may use when its own
                 environment lacks them: the extension's wheels.
             environment: Variables to set in the worker, beyond those of this process.
+            light: The worker loads no libraries: it starts at once and can only fetch models.
         """
         self.python = Path(python)
         self.ready: Ready | None = None
         self._site = site
         self._extra_environment = environment or {}
+        self._light = light
         self._worker: WorkerProcess | None = None
         self._queue: queue.Queue[tuple[WorkerProcess, Event | WorkerExit]] = queue.Queue()
         self._job_numbers = itertools.count(1)
@@ -100,7 +107,9 @@ class EngineClient:
         if self.running:
             return
         self.ready = None
-        self._worker = WorkerProcess.start(self.python, self._site, self._extra_environment, self._queue)
+        self._worker = WorkerProcess.start(
+            self.python, self._site, self._extra_environment, self._queue, light=self._light
+        )
 
     def reconstruct(self, photo: Path, folder: Path, options: ReconstructOptions) -> int:
         """Sends a photo and returns the number of the job.

@@ -111,7 +111,7 @@ class ModelStore:
                 raise ModelError(f"The bundled model is missing: {file}.", "Install InfiniDepth again.") from None
             raise ModelError(
                 f"The model '{entry.name}' is not downloaded yet.",
-                f"Run 'models download {entry.name}', or download it in the panel.",
+                f"Download it in the panel, or with 'models download {entry.name}'.",
             ) from None
         receipt = read_json(beside(file))
         known = (receipt.get("size_bytes"), receipt.get("mtime_ns")) == (stat.st_size, stat.st_mtime_ns)
@@ -279,12 +279,18 @@ class ModelStore:
             Whether there was something.
 
         Raises:
-            ModelError: it is the bundled model.
+            ModelError: it is the bundled model, or another process is busy with it.
             OutputError: its files cannot be removed.
         """
         if not entry.repository:
             raise ModelError("The bundled model belongs to InfiniDepth and cannot be removed.")
-        with self.lock(entry):
+
+        def busy(stage: str, fraction: float, message: str = "") -> None:
+            raise ModelError(
+                f"The model '{entry.name}' is just being fetched or checked.", "Wait for it, or stop that."
+            )
+
+        with self.lock(entry, busy):
             held = self.held(entry).status != "not downloaded"
             self.discard(self.part(entry))
             self.discard(self.file(entry))

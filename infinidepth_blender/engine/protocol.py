@@ -82,7 +82,7 @@ class Ready:
     Attributes:
         version: Version of the package, for display.
         protocol: `PROTOCOL_VERSION` of the worker.
-        device: What `auto` means on this machine: `cuda`, `mps` or `cpu`.
+        device: What `auto` means on this machine: `cuda`, `mps` or `cpu`; empty from a light worker.
         device_name: The device in words.
         python: Version of the worker's Python.
         packages: Versions of the libraries by name.

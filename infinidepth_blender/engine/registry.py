@@ -47,6 +47,7 @@ class ModelEntry:
 
     Attributes:
         name: What `--model` and `models download` take; also the name of its folder.
+        title: What the panels call it.
         purpose: What it is for.
         about: What it is, in a few words.
         licences: Its terms; those that are asked about before the first download.
@@ -58,6 +59,7 @@ class ModelEntry:
     """
 
     name: str
+    title: str
     purpose: Purpose
     about: str
     licences: tuple[Licence, ...]
@@ -116,28 +118,30 @@ _OFFICIAL = ("ritianyu/InfiniDepth", "b387ad877e922468fcd85190f24e5b78b28dcd66")
 
 
 def _official(
-    name: str, purpose: Purpose, about: str, file: str, size_bytes: int, sha256: str = "", sky: bool = False
+    name: str, title: str, purpose: Purpose, about: str, file: str, size_bytes: int, sha256: str = "", sky: bool = False
 ) -> ModelEntry:
     licences = (_MIT,) if sky else (_APACHE, _DINOV3)
-    return ModelEntry(name, purpose, about, licences, file, size_bytes, sha256, *_OFFICIAL)
+    return ModelEntry(name, title, purpose, about, licences, file, size_bytes, sha256, *_OFFICIAL)
 
 
-def _community(size: str, about: str, repository: str, size_bytes: int) -> ModelEntry:
+def _community(size: str, title: str, about: str, size_bytes: int) -> ModelEntry:
     return ModelEntry(
         f"infinidepth-{size}",
+        f"InfiniDepth {title}",
         "depth",
         f"{about}, trained by the community",
         (_APACHE, _DINOV3),
         "model.safetensors",
         size_bytes,
-        repository=f"lc700x/InfiniDepth-{repository}",
+        repository=f"lc700x/InfiniDepth-{title.replace(' ', '')}",
     )
 
 
 MODELS: tuple[ModelEntry, ...] = (
-    ModelEntry(BUNDLED, "depth", "small, comes with InfiniDepth", (_GPL,), "bundled.safetensors", 7_000_000),
+    ModelEntry(BUNDLED, "Bundled", "depth", "small, comes with InfiniDepth", (_GPL,), "bundled.safetensors", 7_000_000),
     _official(
         "infinidepth",
+        "InfiniDepth",
         "depth",
         "official, ViT-L",
         "infinidepth.ckpt",
@@ -146,14 +150,23 @@ MODELS: tuple[ModelEntry, ...] = (
     ),
     _official(
         "infinidepth-depthsensor",
+        "InfiniDepth Depth Sensor",
         "depth with prompt",
         "official, ViT-L, fills in measured depth",
         "infinidepth_depthsensor.ckpt",
         1_433_000_000,
     ),
-    _official("infinidepth-gs", "gaussians", "official, for infinidepth", "infinidepth_gs.ckpt", 2_340_000),
+    _official(
+        "infinidepth-gs",
+        "InfiniDepth Splats",
+        "gaussians",
+        "official, for infinidepth",
+        "infinidepth_gs.ckpt",
+        2_340_000,
+    ),
     _official(
         "infinidepth-depthsensor-gs",
+        "InfiniDepth Depth Sensor Splats",
         "gaussians",
         "official, for infinidepth-depthsensor",
         "infinidepth_depthsensor_gs.ckpt",
@@ -161,6 +174,7 @@ MODELS: tuple[ModelEntry, ...] = (
     ),
     _official(
         "skyseg",
+        "Sky Segmentation",
         "sky",
         "finds the sky (U2-Net)",
         "skyseg.onnx",
@@ -168,10 +182,10 @@ MODELS: tuple[ModelEntry, ...] = (
         "ab9c34c64c3d821220a2886a4a06da4642ffa14d5b30e8d5339056a089aa1d39",
         sky=True,
     ),
-    _community("small", "ViT-S", "Small", 100_000_000),
-    _community("small-plus", "ViT-S+", "SmallPlus", 129_000_000),
-    _community("base", "ViT-B", "Base", 358_000_000),
-    _community("large", "ViT-L", "Large", 1_230_000_000),
+    _community("small", "Small", "ViT-S", 100_000_000),
+    _community("small-plus", "Small Plus", "ViT-S+", 129_000_000),
+    _community("base", "Base", "ViT-B", 358_000_000),
+    _community("large", "Large", "ViT-L", 1_230_000_000),
 )
 """All models with a name, the bundled one first."""
 

@@ -92,9 +92,15 @@ class Channel:
 class Worker:
     """The jobs of one engine process."""
 
-    def __init__(self, channel: Channel) -> None:
-        """Starts to listen; `serve` then runs the jobs."""
+    def __init__(self, channel: Channel, *, light: bool = False) -> None:
+        """Starts to listen; `serve` then runs the jobs.
+
+        Args:
+            channel: The pipes to the client.
+            light: Loads no libraries: for downloads, which need none.
+        """
         self._channel = channel
+        self._light = light
         self._inbox: queue.Queue[Reconstruct | Call | None] = queue.Queue()
         self._lock = threading.Lock()
         self._waiting: set[int] = set()
@@ -144,10 +150,11 @@ class Worker:
     def serve(self) -> None:
         """Loads the libraries, says hello and runs jobs until the client closes."""
         try:
-            self._channel.send(_hello())
-            from .models import ModelCache
+            self._channel.send(_hello(self._light))
+            if not self._light:
+                from .models import ModelCache
 
-            self._models = ModelCache()
+                self._models = ModelCache()
         except (ImportError, OSError) as error:
             print(traceback.format_exc(), file=sys.stderr)
             self._report(Failed(0, _import_error(error).to_json(), traceback.format_exc()))
@@ -238,27 +245,34 @@ class Worker:
         return progress
 
 
-def _hello() -> Ready:
+def _hello(light: bool) -> Ready:
+    device_type, name = "", platform.processor() or platform.machine()
+    if not light:
+        device_type, name = _device(name)
+    return Ready(
+        version=package_version(),
+        protocol=protocol.PROTOCOL_VERSION,
+        device=device_type,
+        device_name=name,
+        python=platform.python_version(),
+        packages=package_versions(),
+    )
+
+
+def _device(name: str) -> tuple[str, str]:
+    """What `auto` means here, and the device in words; `name` is that of the processor."""
     import torch
 
     from ..field.device import choose_device
 
     device = choose_device("auto")
-    name = platform.processor() or platform.machine()
     if device.type == "cuda":
         try:
             name = torch.cuda.get_device_name(device)
         except RuntimeError as error:  # a card or driver in trouble: the processor still works
             print(error, file=sys.stderr)
             name = "CUDA"
-    return Ready(
-        version=package_version(),
-        protocol=protocol.PROTOCOL_VERSION,
-        device=device.type,
-        device_name=name,
-        python=platform.python_version(),
-        packages=package_versions(),
-    )
+    return device.type, name
 
 
 def _import_error(error: BaseException) -> InfiniDepthError:
@@ -284,10 +298,10 @@ def _unforeseen_error(error: Exception) -> EngineError:
     )
 
 
-def main() -> int:
+def main(*, light: bool = False) -> int:
     """Serves the client on the process's standard streams until it closes them."""
     # Ctrl-C belongs to the client, which then stops the job in order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    worker = Worker(Channel())
+    worker = Worker(Channel(), light=light)
     worker.serve()
     return 0

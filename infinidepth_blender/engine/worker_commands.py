@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
-from .models import ModelCache
 from .progress import Progress
+
+if TYPE_CHECKING:  # a light worker has no torch
+    from .models import ModelCache
 
 
 def verify_model(arguments: dict[str, Any], *, models: ModelCache, progress: Progress) -> dict[str, Any]:
@@ -61,5 +63,35 @@ def render(arguments: dict[str, Any], *, models: ModelCache, progress: Progress)
     return asdict(views) | {"output": str(views.output)}
 
 
-COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {"verify_model": verify_model, "render": render}
+def fetch_model(arguments: dict[str, Any], *, models: ModelCache | None, progress: Progress) -> dict[str, Any]:
+    """Downloads a model, or takes its file from a disk, into the folder of the models.
+
+    Args:
+        arguments: `name` in the registry, `root` of the models, `source`: a file on a disk, or empty.
+        models: Not needed; a light worker has none.
+        progress: Reports and hears of a cancel.
+
+    Returns:
+        `name` and `file`.
+
+    Raises:
+        LicenceError, DownloadError, ModelError, OutputError: see `download_model` and `ModelStore.add`.
+    """
+    from .download import download_model
+    from .model_store import ModelStore
+    from .registry import find
+
+    entry, store = find(arguments["name"]), ModelStore(Path(arguments["root"]))
+    if arguments["source"]:
+        file = store.add(entry, Path(arguments["source"]), progress)
+    else:
+        file = download_model(entry, store, progress)
+    return {"name": entry.name, "file": str(file)}
+
+
+COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {
+    "verify_model": verify_model,
+    "render": render,
+    "fetch_model": fetch_model,
+}
 """`command(arguments, models=..., progress=...) -> summary` by name."""

@@ -47,7 +47,13 @@ class WorkerProcess:
 
     @classmethod
     def start(
-        cls, python: Path, site: Path | None, environment: dict[str, str], events: queue.Queue[Any]
+        cls,
+        python: Path,
+        site: Path | None,
+        environment: dict[str, str],
+        events: queue.Queue[Any],
+        *,
+        light: bool = False,
     ) -> WorkerProcess:
         """Starts a worker; everything that it says goes into `events`, its end last.
 
@@ -58,6 +64,8 @@ class WorkerProcess:
         command = [str(python), "-I", "-u", "-X", "utf8", str(bootstrap)]
         if site is not None:
             command += ["--site", str(site)]
+        if light:
+            command.append("--light")
         try:
             process = subprocess.Popen(
                 command,

@@ -61,8 +61,12 @@ def store(tmp_path: Path, entry: ModelEntry) -> ModelStore:
     return store
 
 
+def quiet(stage: str, fraction: float, message: str = "") -> None:
+    """Reports nothing."""
+
+
 def fetch(entry: ModelEntry, store: ModelStore, patience: Patience = QUICK) -> Path:
-    return download_model(entry, store, lambda *_: None, patience)
+    return download_model(entry, store, quiet, patience)
 
 
 def files_of(store: ModelStore, entry: ModelEntry) -> list[str]:
@@ -353,7 +357,7 @@ def test_two_downloads_of_one_model_share_one_transfer(hub: Hub, entry: ModelEnt
     waiting = threading.Event()
     results: list[Path] = []
 
-    def second(_stage: str, _fraction: float, message: str = "") -> None:
+    def second(stage: str, fraction: float, message: str = "") -> None:
         if "Another" in message:
             waiting.set()
 
@@ -375,7 +379,7 @@ def test_two_downloads_of_one_model_share_one_transfer(hub: Hub, entry: ModelEnt
 def test_cancel_keeps_what_came(hub: Hub, entry: ModelEntry, store: ModelStore) -> None:
     hub.add(REPOSITORY, FILE, CONTENT, gate=threading.Event(), gate_after=200_000)
 
-    def stop(_stage: str, fraction: float, message: str = "") -> None:
+    def stop(stage: str, fraction: float, message: str = "") -> None:
         if fraction >= 0.5:
             raise Cancelled()
 
