@@ -145,6 +145,13 @@ class ReconstructOptions:
         )
         return width, height
 
+    @property
+    def painted_files(self) -> dict[str, str]:
+        """The pictures over the photo that are given, by the name of their option."""
+        given = {"points_mask": self.points_mask, "points_density": self.points_density}
+        given["sky"] = None if self.sky in ("auto", "off") else self.sky
+        return {name: path for name, path in given.items() if path is not None}
+
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` is the inverse."""
         return asdict(self) | {"make": list(self.make)}

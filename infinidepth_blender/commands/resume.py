@@ -32,6 +32,8 @@ def is_up_to_date(item: BatchItem, options: ReconstructOptions, model_sha256: st
         }
         if options.depth_prompt:
             made_of.add((data["model"]["depth_prompt_sha256"], sha256_of(Path(options.depth_prompt))))
+        for name, path in options.painted_files.items():
+            made_of.add((data["model"]["painted_sha256"][name], sha256_of(Path(path))))
         return (
             _comparable(recorded) == _comparable(options)
             and bool(recorded.depth_prompt) == bool(options.depth_prompt)
@@ -43,4 +45,7 @@ def is_up_to_date(item: BatchItem, options: ReconstructOptions, model_sha256: st
 
 
 def _comparable(options: ReconstructOptions) -> dict[str, Any]:
-    return options.to_json() | {"device": "", "depth_prompt": "", "make": sorted(set(options.make) - {"blend"})}
+    painted = dict.fromkeys(options.painted_files, "")
+    return (
+        options.to_json() | painted | {"device": "", "depth_prompt": "", "make": sorted(set(options.make) - {"blend"})}
+    )

@@ -33,6 +33,7 @@ from .photo import Photo, file_sha256, open_photo, write_texture
 from .points_stage import make_points, read_selection
 from .progress import Progress
 from .scale import scale_to_metres
+from .sky import SkyChoice, choose_sky
 
 SKY_SPLATS_DEPTH = 0.99
 """Depth of the sky's splats over that of the backdrop: seen together, neither flickers through the other."""
@@ -126,8 +127,11 @@ def reconstruct_photo(
             if isinstance(raw, NetworkField):
                 raw.on_step = stages.step
             camera = tilted(camera, getattr(raw, "pitch_rad", None), getattr(raw, "roll_rad", None))
+            # Depth that was given knows its own sky.
+            own_sky = field is not None and options.sky == "auto"
+            sky = SkyChoice(raw, "given") if own_sky else choose_sky(raw, options.sky, opened.pixels_srgb)
             # Transparent parts of a photo have no depth.
-            seen = raw if opened.opaque is None else MaskedField(raw, opened.opaque)
+            seen = sky.field if opened.opaque is None else MaskedField(sky.field, opened.opaque)
             scaled = scale_to_metres(seen, prompt, opened.width_px, opened.height_px, options.seed, opened.pixels_srgb)
             # Measured depth may lie on transparent pixels, too.
             metric = scaled.field if opened.opaque is None else MaskedField(scaled.field, opened.opaque)
@@ -153,10 +157,10 @@ def reconstruct_photo(
                 points=points,
                 splats=splats,
                 scale_known=scaled.scale_known,
-                model=model | scaled.details | _prompt_record(prompt),
+                model=model | scaled.details | {"sky": sky.method} | _prompt_record(prompt) | _painted_record(options),
                 options=options.to_json(),
                 timings_s=stages.timings_s,
-                warnings=[*opened.warnings, *camera_notes, *scaled.warnings, *models.take_notices()],
+                warnings=[*opened.warnings, *camera_notes, *sky.warnings, *scaled.warnings, *models.take_notices()],
             )
             _write_exports(result, staging, options, report)
             report(0.95)
@@ -267,3 +271,9 @@ def _prompt_record(prompt: DepthPrompt | None) -> dict[str, Any]:
     if prompt is None:
         return {}
     return {"depth_prompt": prompt.path.name, "depth_prompt_sha256": file_sha256(prompt.path)}
+
+
+def _painted_record(options: ReconstructOptions) -> dict[str, Any]:
+    """Hashes of the pictures over the photo, so that `--resume` notices when one is painted anew."""
+    hashes = {name: file_sha256(Path(path)) for name, path in options.painted_files.items()}
+    return {"painted_sha256": hashes} if hashes else {}

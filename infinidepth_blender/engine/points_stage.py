@@ -123,5 +123,8 @@ def make_points(
 
 def _room_for(count: int, like: PointArrays) -> PointArrays:
     """Arrays for `count` points, of the same kinds as those of other points."""
-    arrays: dict[str, Any] = {f.name: getattr(like, f.name) for f in fields(PointArrays)}
-    return PointArrays(**{name: np.empty((count, *old.shape[1:]), old.dtype) for name, old in arrays.items()})
+
+    def room(array: Any) -> Any:
+        return np.empty((count, *array.shape[1:]), array.dtype)
+
+    return PointArrays(*(room(getattr(like, f.name)) for f in fields(PointArrays)))
