@@ -15,7 +15,7 @@ from typing import Any, get_args
 from .commands import info, models, reconstruct, render
 from .commands.context import Context
 from .errors import Cancelled, InfiniDepthError, OptionsError
-from .options import DEFAULT_PARTS, Device, MeshKind, Outliers, Part, ReconstructOptions
+from .options import DEFAULT_PARTS, Device, MeshFaces, MeshKind, Outliers, Part, ReconstructOptions
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -40,6 +40,19 @@ exit codes: 0 all photos are done; 1 some failed, each with its reason on stderr
 OUTPUT/failures.json, the others are complete; 2 wrong usage; 130 stopped by Ctrl-C,
 nothing half-written stays behind.
 """
+
+_MODELS_FOLDER = """\
+The models are kept in a folder of their own, for all Blender versions and this command line;
+the variable INFINIDEPTH_MODELS names another one.
+"""
+
+_MODELS_NETWORK = (
+    _MODELS_FOLDER
+    + """
+Ctrl-C keeps what came; run it again to go on. HF_ENDPOINT names a mirror, HF_TOKEN an account's
+token, HTTPS_PROXY a proxy; HF_HUB_OFFLINE=1 forbids downloads.
+"""
+)
 
 
 def main(argv: Sequence[str] | None = None, *, context: Context | None = None) -> int:
@@ -132,13 +145,26 @@ def _add_reconstruct(commands: Any) -> None:
         type=int,
         default=defaults.mesh_size,
         metavar="N",
-        help="vertices along the longer side, default %(default)s",
+        help="vertices of the mesh along the longer side, default %(default)s",
     )
     parser.add_argument(
         "--mesh",
         choices=get_args(MeshKind),
         default=defaults.mesh,
-        help="how the mesh is laid out, default %(default)s",
+        help="regular: every vertex; adaptive: fewer where the surface is flat; default %(default)s",
+    )
+    parser.add_argument(
+        "--mesh-error",
+        type=float,
+        default=defaults.mesh_error,
+        metavar="R",
+        help="largest relative depth error of an adaptive mesh, default %(default)s",
+    )
+    parser.add_argument(
+        "--mesh-faces",
+        choices=get_args(MeshFaces),
+        default=defaults.mesh_faces,
+        help="quads where a regular mesh is not cut, or triangles throughout; default %(default)s",
     )
     parser.add_argument(
         "--edge-step",
@@ -186,11 +212,25 @@ def _add_reconstruct(commands: Any) -> None:
     lens = parser.add_argument_group("the photo's lens (default: from its EXIF data, else estimated)")
     lens.add_argument("--fov", type=float, metavar="DEG", help="horizontal field of view in degrees")
     lens.add_argument("--focal-px", type=float, metavar="F", help="focal length in pixels of the photo")
+    lens.add_argument(
+        "--camera",
+        type=Path,
+        metavar="FILE",
+        help="camera.json, or a text file with a 3x3 matrix or fx fy cx cy in pixels of the photo",
+    )
     parser.add_argument(
         "--depth-prompt",
         type=Path,
         metavar="FILE",
         help="measured depth in metres, sparse or dense: .png (16 bit, mm), .npy, .npz, .exr or .h5",
+    )
+    parser.add_argument(
+        "--known-distance",
+        action="append",
+        default=[],
+        metavar="X,Y=M|X,Y:X,Y=M",
+        help="a distance in metres that gives the scale: from the camera to a pixel, or between two pixels, counted from the "
+        "top left; may be repeated",
     )
     parser.add_argument("--device", choices=get_args(Device), default=defaults.device, help="default %(default)s")
     parser.add_argument(
@@ -220,18 +260,36 @@ def _angle_or_off(text: str) -> float | None:
 
 
 def _add_models(commands: Any) -> None:
-    parser = _parser(commands, "models", "list, download or check the depth models")
-    actions = parser.add_subparsers(metavar="list|download|verify", required=True)
-    listing = _parser(actions, "list", "the models that have a name")
+    parser = _parser(commands, "models", "list, download, check or remove the models", _MODELS_FOLDER)
+    actions = parser.add_subparsers(metavar="list|download|add|verify|remove", required=True)
+    listing = _parser(actions, "list", "the models that have a name, and which are here")
     listing.set_defaults(run=models.run_list)
-    download = _parser(actions, "download", "fetch a model")
+    download = _parser(
+        actions, "download", "fetch a model; what breaks off is continued the next time", _MODELS_NETWORK
+    )
     download.set_defaults(run=models.run_download)
-    download.add_argument("name", metavar="NAME")
-    verify = _parser(actions, "verify", "load a model in the engine and try it")
+    add = _parser(actions, "add", "take a model's file from a disk, where there is no network", _MODELS_FOLDER)
+    add.set_defaults(run=models.run_add)
+    verify = _parser(actions, "verify", "check a model's file by its hash, and try it in the engine")
     verify.set_defaults(run=models.run_verify)
-    verify.add_argument("name", metavar="NAME|FILE", nargs="?", default=models.BUNDLED, help="default %(default)s")
+    remove = _parser(actions, "remove", "delete a downloaded model, or what is there of one")
+    remove.set_defaults(run=models.run_remove)
+    for action in (download, add, remove):
+        action.add_argument("name", metavar="NAME", help="'models list' shows the names")
+    add.add_argument("file", metavar="FILE", type=Path, help="its file, such as infinidepth.ckpt; it is copied")
+    for action in (download, add):
+        action.add_argument("--accept-licence", action="store_true", help="for scripts: you have read and accept its licence")  # fmt: skip
+    verify.add_argument(
+        "name",
+        metavar="NAME|FILE",
+        nargs="?",
+        help="default: the bundled model, and the files of all that are downloaded",
+    )
     verify.add_argument("--device", choices=get_args(Device), default="auto", help="default %(default)s")
-    for action in (listing, verify):
+    remove.add_argument(
+        "--forget", action="store_true", help="also forget its hash, if the model was replaced on the hub"
+    )
+    for action in (listing, download, add, verify):
         action.add_argument("--json", action="store_true", help="print JSON")
 
 

@@ -7,14 +7,17 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from .errors import OptionsError
+from .known_distance import KnownDistance
 
 Part = Literal["depth", "mesh", "points", "splats", "camera", "blend"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Outliers = Literal["keep", "remove"]
-MeshKind = Literal["regular"]
+MeshKind = Literal["regular", "adaptive"]
+MeshFaces = Literal["quads", "triangles"]
 
 DEFAULT_PARTS: tuple[Part, ...] = ("depth", "mesh", "points", "splats", "camera")
 DEFAULT_EDGE_STEP = 0.04
+DEFAULT_MESH_ERROR = 0.002
 DEFAULT_GRAZING_CAP_DEG = 87.0
 MAX_DEPTH_SIDE_PX = 4096
 """`--depth-size photo` stops at this length of the longer side."""
@@ -37,12 +40,16 @@ class ReconstructOptions:
             points per pixel; the same holds for what is further than ten median depths. None:
             exactly even on the surface, however flat and far.
         sky: `auto`, `off`, or a picture over the photo that is white at the sky.
-        mesh_size: Vertices along the mesh's longer side.
-        mesh: How the mesh is laid out.
+        mesh_size: Vertices along the longer side of a regular mesh, and of the finest grid of an adaptive one.
+        mesh: How the mesh is laid out: all vertices, or fewer where the surface is flat.
+        mesh_error: Largest relative depth error of an adaptive mesh.
+        mesh_faces: Quads where a regular mesh is whole, or triangles throughout.
         edge_step: Relative step between neighbouring depths that counts as an edge.
         fov_deg: Field of view along the photo's width, degrees; None: unknown.
         focal_px: Focal length in pixels of the upright photo; None: unknown.
+        camera: File with the photo's camera (`camera.json`, or intrinsics in text); None: none.
         depth_prompt: File with sparse or dense depth in metres; None: none.
+        known_distance: Distances that give the scale, as `KnownDistance` reads them.
         device: Where the network runs.
         seed: Seed of everything random.
     """
@@ -59,10 +66,14 @@ class ReconstructOptions:
     sky: str = "auto"
     mesh_size: int = 1024
     mesh: MeshKind = "regular"
+    mesh_error: float = DEFAULT_MESH_ERROR
+    mesh_faces: MeshFaces = "quads"
     edge_step: float = DEFAULT_EDGE_STEP
     fov_deg: float | None = None
     focal_px: float | None = None
+    camera: str | None = None
     depth_prompt: str | None = None
+    known_distance: tuple[str, ...] = ()
     device: Device = "auto"
     seed: int = 0
 
@@ -100,13 +111,23 @@ class ReconstructOptions:
         _check(bool(self.sky), "The sky setting is empty.", "Use auto, off or the file of a mask.")
         _check(2 <= self.mesh_size <= 16_384, f"A mesh size of {self.mesh_size} is out of range.", "Use 2 to 16384.")
         _check(
+            0 < self.mesh_error <= 1,
+            f"A mesh error of {self.mesh_error} is out of range.",
+            f"Use a share of the depth above 0 and up to 1; {DEFAULT_MESH_ERROR:g} is usual.",
+        )
+        _check(
+            self.mesh_faces in get_args(MeshFaces),
+            f"A mesh cannot have '{self.mesh_faces}'.",
+            f"Use one of {', '.join(get_args(MeshFaces))}.",
+        )
+        _check(
             0.001 <= self.edge_step <= 10,
             f"An edge step of {self.edge_step} is out of range.",
             "Use 0.001 to 10; 0.04 is usual.",
         )
         _check(
-            self.fov_deg is None or self.focal_px is None,
-            "Field of view and focal length were both given.",
+            sum(given is not None for given in (self.fov_deg, self.focal_px, self.camera)) <= 1,
+            "More than one of field of view, focal length and camera file were given.",
             "Give one of them.",
         )
         _check(
@@ -119,6 +140,13 @@ class ReconstructOptions:
             f"A focal length of {self.focal_px} pixels is not possible.",
             "Use a positive number.",
         )
+        _check(
+            not (self.depth_prompt and self.known_distance),
+            "A depth file and a known distance were both given.",
+            "The depth file tells the scale already: give one of them.",
+        )
+        for text in self.known_distance:
+            KnownDistance.parse(text)
         _check(self.seed >= 0, f"The seed {self.seed} is negative.", "Use 0 or more.")
         self.depth_size_px(1, 1)
 
@@ -146,9 +174,9 @@ class ReconstructOptions:
         return width, height
 
     @property
-    def painted_files(self) -> dict[str, str]:
-        """The pictures over the photo that are given, by the name of their option."""
-        given = {"points_mask": self.points_mask, "points_density": self.points_density}
+    def photo_files(self) -> dict[str, str]:
+        """The files about the photo that are given, by the name of their option; without measured depth."""
+        given = {"camera": self.camera, "points_mask": self.points_mask, "points_density": self.points_density}
         given["sky"] = None if self.sky in ("auto", "off") else self.sky
         return {name: path for name, path in given.items() if path is not None}
 
@@ -162,6 +190,8 @@ class ReconstructOptions:
         known = {f.name: data[f.name] for f in fields(cls) if f.name in data}
         if "make" in known:
             known["make"] = tuple(known["make"])
+        if "known_distance" in known:
+            known["known_distance"] = tuple(known["known_distance"])
         if known.get("points_crop") is not None:
             known["points_crop"] = tuple(known["points_crop"])
         return cls(**known)

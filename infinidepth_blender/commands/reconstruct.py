@@ -37,6 +37,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     items, refused = plan_batch([path.expanduser() for path in arguments.photos], output)
     if options.depth_prompt and len(items) > 1:
         raise OptionsError("One depth file was given for several photos.", "Use --depth-prompt with a single photo.")
+    if options.known_distance and len(items) > 1:
+        raise OptionsError("A known distance was given for several photos.", "Use --known-distance with a single photo.")
     if output:
         _make_folder(output)
     batch = _Batch(
@@ -78,10 +80,14 @@ def options_of(arguments: argparse.Namespace) -> ReconstructOptions:
         points=arguments.points,
         mesh_size=arguments.mesh_size,
         mesh=arguments.mesh,
+        mesh_error=arguments.mesh_error,
+        mesh_faces=arguments.mesh_faces,
         edge_step=arguments.edge_step,
         fov_deg=arguments.fov,
         focal_px=arguments.focal_px,
+        camera=_existing(arguments.camera, "camera file"),
         depth_prompt=prompt,
+        known_distance=tuple(arguments.known_distance),
         points_mask=_existing(arguments.points_mask, "points mask"),
         points_crop=arguments.points_crop,
         points_density=_existing(arguments.points_density, "points density"),

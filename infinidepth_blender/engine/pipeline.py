@@ -18,6 +18,7 @@ from ..field.network_field import NetworkField
 from ..field.protocol import DepthField
 from ..geometry.backdrop import backdrop_distance_m, build_backdrop
 from ..geometry.mesh import build_mesh, mesh_vertex_coords
+from ..known_distance import KnownDistance
 from ..options import ReconstructOptions
 from ..query.grids import DepthSamples, depth_grid, mesh_grid
 from ..reconstruction import FLAG_VALID, Gaussians, MeshArrays, PhotoInfo, PointArrays, Reconstruction
@@ -26,6 +27,7 @@ from ..splats.ply import write_splats
 from . import exports
 from .depth_files import DepthPrompt, read_depth_file
 from .exif_camera import choose_camera, tilted
+from .known_scale import scale_by_known_distances
 from .masked_field import MaskedField, opaque_at, without_transparent
 from .memory import check_depth_map_fits
 from .models import ModelCache
@@ -108,7 +110,7 @@ def reconstruct_photo(
         The reconstruction; its `folder` is set.
 
     Raises:
-        PhotoError, DepthFileError, ModelError, OptionsError, OutputError, Cancelled:
+        PhotoError, DepthFileError, CameraFileError, ModelError, OptionsError, OutputError, Cancelled:
             nothing is left behind then.
     """
     stages = _Stages(progress or _silent)
@@ -133,6 +135,8 @@ def reconstruct_photo(
             # Transparent parts of a photo have no depth.
             seen = sky.field if opened.opaque is None else MaskedField(sky.field, opened.opaque)
             scaled = scale_to_metres(seen, prompt, opened.width_px, opened.height_px, options.seed, opened.pixels_srgb)
+            known = [KnownDistance.parse(text) for text in options.known_distance]
+            scaled = scale_by_known_distances(scaled, known, camera)
             # Measured depth may lie on transparent pixels, too.
             metric = scaled.field if opened.opaque is None else MaskedField(scaled.field, opened.opaque)
         surface = _Surface(opened, camera, metric, options)
@@ -157,7 +161,7 @@ def reconstruct_photo(
                 points=points,
                 splats=splats,
                 scale_known=scaled.scale_known,
-                model=model | scaled.details | {"sky": sky.method} | _prompt_record(prompt) | _painted_record(options),
+                model=model | scaled.details | {"sky": sky.method} | _prompt_record(prompt) | _files_record(options),
                 options=options.to_json(),
                 timings_s=stages.timings_s,
                 warnings=[*opened.warnings, *camera_notes, *sky.warnings, *scaled.warnings, *models.take_notices()],
@@ -198,7 +202,17 @@ def _mesh_and_backdrop(surface: _Surface, stages: _Stages) -> tuple[MeshArrays |
         depth_m, flags = mesh_grid(
             surface.field, camera, options.mesh_size, progress=lambda fraction: report(0.6 * fraction)
         )
-        mesh = build_mesh(depth_m, flags, camera, options.edge_step) if "mesh" in options.make else None
+        mesh = None
+        if "mesh" in options.make:
+            mesh = build_mesh(
+                depth_m,
+                flags,
+                camera,
+                options.edge_step,
+                kind=options.mesh,
+                max_error=options.mesh_error,
+                faces=options.mesh_faces,
+            )
         report(0.9)
         distance_m = backdrop_distance_m(depth_m, flags)
         opaque = surface.photo.opaque
@@ -273,7 +287,7 @@ def _prompt_record(prompt: DepthPrompt | None) -> dict[str, Any]:
     return {"depth_prompt": prompt.path.name, "depth_prompt_sha256": file_sha256(prompt.path)}
 
 
-def _painted_record(options: ReconstructOptions) -> dict[str, Any]:
-    """Hashes of the pictures over the photo, so that `--resume` notices when one is painted anew."""
-    hashes = {name: file_sha256(Path(path)) for name, path in options.painted_files.items()}
-    return {"painted_sha256": hashes} if hashes else {}
+def _files_record(options: ReconstructOptions) -> dict[str, Any]:
+    """Hashes of the files about the photo, so that `--resume` notices when one is painted or written anew."""
+    hashes = {name: file_sha256(Path(path)) for name, path in options.photo_files.items()}
+    return {"file_sha256": hashes} if hashes else {}

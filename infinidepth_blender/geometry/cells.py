@@ -12,7 +12,7 @@ whose surface it belongs to. The caller gives it a depth.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,7 +44,12 @@ class CellFaces:
     triangles: NDArray[np.int32]
 
 
-def cut_cells(torn_right: NDArray[np.bool_], torn_down: NDArray[np.bool_], keep: NDArray[np.bool_]) -> CellFaces:
+def cut_cells(
+    torn_right: NDArray[np.bool_],
+    torn_down: NDArray[np.bool_],
+    keep: NDArray[np.bool_],
+    cover: Callable[[NDArray[np.bool_]], NDArray[np.int32]] | None = None,
+) -> CellFaces:
     """Makes the faces of a grid.
 
     Args:
@@ -64,7 +69,9 @@ def cut_cells(torn_right: NDArray[np.bool_], torn_down: NDArray[np.bool_], keep:
     ).ravel()
     quads: list[NDArray[np.int64]] = []
     triangles: list[NDArray[np.int64]] = []
-    for code in range(16):
+    if cover is not None:
+        triangles.append(cover((pattern == 0).reshape(height - 1, width - 1) & keep[1:, 1:]).astype(np.int64))
+    for code in range(1 if cover is not None else 0, 16):
         cells = np.flatnonzero(pattern == code)
         if not len(cells):
             continue

@@ -6,11 +6,15 @@ camera it covers every pixel that has a surface, and no face connects two surfac
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..camera import Camera
+from ..options import DEFAULT_MESH_ERROR, MeshFaces, MeshKind
 from ..reconstruction import FLAG_VALID, MeshArrays
+from .adaptive import adaptive_triangles
 from .cells import CellFaces, cut_cells
 from .edges import Edges, disparity_of, sharpen
 
@@ -46,7 +50,16 @@ def mesh_grid_size(mesh_size: int, camera: Camera) -> tuple[int, int]:
     return rows, cols
 
 
-def build_mesh(depth_m: NDArray[np.float32], flags: NDArray[np.uint8], camera: Camera, edge_step: float) -> MeshArrays:
+def build_mesh(
+    depth_m: NDArray[np.float32],
+    flags: NDArray[np.uint8],
+    camera: Camera,
+    edge_step: float,
+    *,
+    kind: MeshKind = "regular",
+    max_error: float = DEFAULT_MESH_ERROR,
+    faces: MeshFaces = "quads",
+) -> MeshArrays:
     """Makes the mesh of everything that has a depth.
 
     Args:
@@ -54,32 +67,53 @@ def build_mesh(depth_m: NDArray[np.float32], flags: NDArray[np.uint8], camera: C
         flags: (rows, cols) uint8; vertices without `FLAG_VALID` (sky, no data) get no surface.
         camera: Camera at any size of the photo.
         edge_step: Relative depth step between neighbours that tears the mesh.
+        kind: `regular`: every vertex; `adaptive`: only those that the error asks for. Both are
+            cut along the same lines.
+        max_error: Largest relative depth error of an adaptive mesh at the vertices left out.
+        faces: `quads`: whole cells of a regular mesh stay quads; `triangles`: no face has
+            more than three corners.
 
     Returns:
-        Quads where the surface is whole, triangles and quads at the cuts. A photo without
+        Quads where a regular mesh is whole, triangles and quads at the cuts. A photo without
         any depth gives a mesh without faces.
     """
     valid = (flags & FLAG_VALID) > 0
     disparity, edges = sharpen(disparity_of(depth_m, valid), valid, edge_step)
-    faces = cut_cells(edges.right, edges.down, valid)
+    cover = partial(adaptive_triangles, disparity, max_error=max_error) if kind == "adaptive" else None
+    cells = cut_cells(edges.right, edges.down, valid, cover)
     gradient = surface_gradient(disparity, valid, edges)
-    at_vertex = _continued_disparity(disparity, gradient, valid, faces)
-    x_px, y_px = grid_to_px(faces, valid.shape, camera)
+    at_vertex = _continued_disparity(disparity, gradient, valid, cells)
+    x_px, y_px = grid_to_px(cells, valid.shape, camera)
     normals = plane_normals(
         at_vertex,
-        gradient[0].ravel()[faces.owner] * (valid.shape[1] - 1) / camera.width_px,
-        gradient[1].ravel()[faces.owner] * (valid.shape[0] - 1) / camera.height_px,
+        gradient[0].ravel()[cells.owner] * (valid.shape[1] - 1) / camera.width_px,
+        gradient[1].ravel()[cells.owner] * (valid.shape[0] - 1) / camera.height_px,
         x_px,
         y_px,
         camera,
     )
+    quads, triangles = cells.quads, cells.triangles
+    if faces == "triangles":
+        triangles = np.concatenate([split_quads(quads, at_vertex), triangles])
+        quads = quads[:0]
     return MeshArrays(
         vertices_cam=camera.unproject(x_px, y_px, 1 / at_vertex),
         uv=uv_of(x_px, y_px, camera),
         normals_cam=normals,
-        quads=faces.quads,
-        triangles=faces.triangles,
+        quads=quads,
+        triangles=triangles,
     )
+
+
+def split_quads(quads: NDArray[np.int32], disparity: NDArray[np.floating]) -> NDArray[np.int32]:
+    """(2 Q, 3) triangles: every quad is divided along the diagonal on which disparity changes least.
+
+    That diagonal runs along a crease instead of across it.
+    """
+    at = disparity[quads]
+    other = np.abs(at[:, 1] - at[:, 3]) < np.abs(at[:, 0] - at[:, 2])
+    turned = np.where(other[:, None], quads[:, [1, 2, 3, 0]], quads)
+    return np.concatenate([turned[:, [0, 1, 2]], turned[:, [0, 2, 3]]])
 
 
 def grid_to_px(

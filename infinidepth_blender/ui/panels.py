@@ -56,9 +56,11 @@ class _Quality(_Child):
         """Sizes and counts."""
         settings = context.scene.infinidepth
         column = _settings_column(self.layout)
-        row = column.row()
-        row.active = "mesh" in settings.make
-        row.prop(settings, "mesh_size")
+        rows = column.column()
+        rows.active = "mesh" in settings.make
+        rows.prop(settings, "mesh_size")
+        rows.prop(settings, "mesh")
+        rows.prop(settings, "mesh_error" if settings.mesh == "adaptive" else "mesh_faces")
         row = column.row()
         row.active = bool({"points", "splats"} & settings.make)
         row.prop(settings, "points")

@@ -80,6 +80,35 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
         soft_max=4096,
         max=16384,
     )
+    mesh: EnumProperty(
+        name="Layout",
+        description="Where the mesh has its vertices",
+        items=[
+            ("regular", "Regular", "A regular grid of quads, cut at depth steps; subdivides well"),
+            ("adaptive", "Adaptive", "Triangles, fewer where the surface is flat, within the mesh error"),
+        ],
+        default=_DEFAULTS.mesh,
+    )
+    mesh_error: FloatProperty(
+        name="Mesh Error",
+        description="Largest error in depth of an adaptive mesh, as a share of the depth",
+        default=_DEFAULTS.mesh_error,
+        min=0.00001,
+        soft_min=0.0005,
+        soft_max=0.02,
+        max=1.0,
+        step=0.1,
+        precision=4,
+    )
+    mesh_faces: EnumProperty(
+        name="Faces",
+        description="Corners of the mesh's faces",
+        items=[
+            ("quads", "Quads", "Quads where the mesh is not cut"),
+            ("triangles", "Triangles", "Triangles throughout"),
+        ],
+        default=_DEFAULTS.mesh_faces,
+    )
     edge_step: FloatProperty(
         name="Edge Step",
         description="Relative step in depth at which the mesh is cut. Smaller values cut more",
@@ -176,6 +205,9 @@ def options_of(settings: InfiniDepthSettings, device: Device = "auto") -> Recons
         }[settings.depth_size],
         points=settings.points,
         mesh_size=settings.mesh_size,
+        mesh=settings.mesh,
+        mesh_error=round(settings.mesh_error, 7),
+        mesh_faces=settings.mesh_faces,
         edge_step=round(settings.edge_step, 6),  # Blender keeps 32-bit floats: 0.04 comes back as 0.0399999991
         fov_deg=round(math.degrees(settings.fov_rad), 4) if settings.lens == "FOV" else None,
         focal_px=round(settings.focal_px, 3) if settings.lens == "FOCAL" else None,

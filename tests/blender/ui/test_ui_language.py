@@ -39,6 +39,7 @@ def test_every_option_of_a_reconstruction_can_be_set(addon: bpy.types.AddonPrefe
     settings.make = {"mesh"}
     settings.depth_size, settings.depth_width_px, settings.depth_height_px = "CUSTOM", 640, 480
     settings.points, settings.mesh_size, settings.edge_step, settings.seed = 1234, 77, 0.1, 5
+    settings.mesh, settings.mesh_error, settings.mesh_faces = "adaptive", 0.005, "triangles"
     settings.lens, settings.fov_rad = "FOV", 1.0
     settings.depth_prompt = "/photos/depth.png"
     settings.model, settings.model_file = "FILE", "/models/mine.safetensors"
@@ -46,6 +47,7 @@ def test_every_option_of_a_reconstruction_can_be_set(addon: bpy.types.AddonPrefe
     assert options.make == ("depth", "camera", "mesh")
     assert options.depth_size == "640x480"
     assert (options.points, options.mesh_size, options.edge_step, options.seed) == (1234, 77, 0.1, 5)
+    assert (options.mesh, options.mesh_error, options.mesh_faces) == ("adaptive", 0.005, "triangles")
     assert options.fov_deg == pytest.approx(57.2958, abs=1e-3)
     assert options.focal_px is None
     assert options.model == "/models/mine.safetensors"
