@@ -37,8 +37,8 @@ def official_network(config: OfficialConfig) -> OfficialDepthNetwork:
 
 def config_of(file: Path) -> OfficialConfig:
     """The network of a golden file, told by its name: `depth_<encoder>_<case>`, and vitl16 without an encoder."""
-    encoders: list[EncoderName] = [name for name in ENCODERS if f"_{name}_" in f"{file.stem}_"]
-    return OfficialConfig([*encoders, "vitl16"][0], prompted=file.stem.startswith("sensor_"))
+    named: list[EncoderName] = [name for name in ENCODERS if f"_{name}_" in f"{file.stem}_"]
+    return OfficialConfig(named[0] if named else "vitl16", prompted=file.stem.startswith("sensor_"))
 
 
 def grid_coords(height: int, width: int) -> Tensor:
