@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,20 +13,13 @@ from torch import Tensor
 
 from .compiled_decoder import CompiledDecoder
 from .device import free_cached_memory, is_out_of_memory
+from .evaluation import OUT_OF_MEMORY, Evaluator, Notify, log_notice
 from .network import InfiniDepthNetwork
-from .parallel import map_in_turn, map_on_cores
 from .preprocess import PreparedImage, prepare_image
 from .protocol import FieldScale
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-Notify = Callable[[str], None]
-
-log_notice: Notify = logging.getLogger(__name__).warning
-_CHUNK_CPU = 4096
-_CHUNK_CARD = 65_536
+_PIECE_CPU, _PIECE_CARD, _SMALLEST_PIECE = 4096, 65_536, 256
 """Points or pixels evaluated at a time: on a processor, what its cache holds."""
-_MIN_CHUNK = 256
 _T_LIMITS = (-1.0, 2.0)
 """Depths further out than one whole range beyond the quantiles are never meant."""
 
@@ -35,15 +27,14 @@ _T_LIMITS = (-1.0, 2.0)
 class NetworkField:
     """Disparity of one photo, right up to scale: `exp(-log_depth_range * t)`.
 
-    Implements `DepthField`. On a graphics card that runs out of memory, smaller chunks
-    are tried, then the processor takes over, with one notice.
+    Implements `DepthField`.
 
     Attributes:
         scale: Always `relative`.
         fov_x_rad: Horizontal field of view of the photo as the network estimates it.
         pitch_rad, roll_rad: Tilt of the camera as the network estimates it, see `Camera`.
         log_depth_range: Logarithm of the far over the near depth (98 % and 2 % quantiles).
-        on_step: Called during long answers with the fraction done; may raise to stop them.
+        evaluator: Runs the queries.
     """
 
     scale: FieldScale = "relative"
@@ -63,16 +54,19 @@ class NetworkField:
         self.fov_x_rad: float | None = fov_x_rad
         self.pitch_rad = pitch_rad
         self.roll_rad = roll_rad
-        self.on_step: Callable[[float], None] | None = None
-        self._decoder = decoder
+        self.evaluator = Evaluator(decoder, _PIECE_CPU, _PIECE_CARD, _SMALLEST_PIECE, notify)
         self._inside_y, self._inside_x = prepared.inside_y, prepared.inside_x
-        self._notify = notify
-        self._chunk = _CHUNK_CPU if decoder.device.type == "cpu" else _CHUNK_CARD
         self._sky: Tensor | None = None
+
+    def watch(self, on_step: Callable[[float], None]) -> None:
+        """Has `on_step` called during long answers with the fraction done; it may raise to stop them."""
+        self.evaluator.on_step = on_step
 
     def disparity(self, coords_yx: Tensor) -> Tensor:
         """(N,) disparity at (N, 2) coordinates."""
-        return self._in_chunks(coords_yx, lambda coords: self._to_disparity(self._decoder.points(coords)[:, 0]))
+        return self._in_chunks(
+            coords_yx, lambda coords: self._to_disparity(self.evaluator.decoder.points(coords)[:, 0])
+        )
 
     def disparity_and_gradient(self, coords_yx: Tensor) -> tuple[Tensor, Tensor]:
         """(N,) disparity and its (N, 2) derivative by (y, x), in closed form.
@@ -97,7 +91,7 @@ class NetworkField:
         return torch.exp(t.clamp(*_T_LIMITS) * -self.log_depth_range)
 
     def _with_gradient(self, coords: Tensor) -> Tensor:
-        t, slopes = self._decoder.points_with_slopes(coords)
+        t, slopes = self.evaluator.decoder.points_with_slopes(coords)
         disparity = self._to_disparity(t)
         inside = (t > _T_LIMITS[0]) & (t < _T_LIMITS[1])
         by_t = disparity * inside * -self.log_depth_range
@@ -107,16 +101,17 @@ class NetworkField:
     def _in_chunks(self, coords_yx: Tensor, evaluate: Callable[[Tensor], Tensor]) -> Tensor:
         def run() -> Tensor:
             inside = coords_yx.new_tensor([self._inside_y, self._inside_x])
-            coords = coords_yx.float().clamp(-1, 1).mul(inside).to(self._decoder.device)
-            return torch.cat(self._map(evaluate, coords.split(self._chunk)))
+            coords = coords_yx.float().clamp(-1, 1).mul(inside).to(self.evaluator.decoder.device)
+            return torch.cat(self.evaluator.map(evaluate, coords.split(self.evaluator.piece)))
 
-        return self._with_fallback(run).to(coords_yx.device)
+        return self.evaluator.run(run).to(coords_yx.device)
 
     def _grid(self, height: int, width: int) -> tuple[Tensor, Tensor]:
         def run() -> tuple[Tensor, Tensor]:
             disparity = torch.empty(height, width)
             sky = torch.empty(height, width, dtype=torch.float16)
-            plan = self._decoder.grid(height, width, self._inside_y, self._inside_x, 2 * self._chunk)
+            decoder, piece = self.evaluator.decoder, self.evaluator.piece
+            plan = decoder.grid(height, width, self._inside_y, self._inside_x, 2 * piece)
 
             def fill(strip: tuple[int, int]) -> None:
                 answer = plan.evaluate(strip)
@@ -124,33 +119,11 @@ class NetworkField:
                 disparity[rows] = self._to_disparity(answer[..., 0])
                 sky[rows] = answer[..., 1].sigmoid()
 
-            self._map(fill, plan.strips)
+            self.evaluator.map(fill, plan.strips)
             return disparity, sky
 
-        disparity, self._sky = self._with_fallback(run)
+        disparity, self._sky = self.evaluator.run(run)
         return disparity, self._sky
-
-    def _map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-        if self._decoder.device.type == "cpu":
-            return map_on_cores(work, items, self.on_step)
-        return map_in_turn(work, items, self.on_step)
-
-    def _with_fallback(self, run: Callable[[], Result]) -> Result:
-        while True:
-            device = self._decoder.device
-            try:
-                with torch.no_grad():
-                    return run()
-            except RuntimeError as error:
-                if device.type == "cpu" or not is_out_of_memory(error):
-                    raise
-            free_cached_memory(device)
-            if self._chunk > _MIN_CHUNK:
-                self._chunk //= 2
-            else:
-                self._notify("The graphics card has too little free memory: continuing on the processor.")
-                self._decoder = self._decoder.to(torch.device("cpu"))
-                self._chunk = _CHUNK_CPU
 
 
 class FieldModel:
@@ -185,7 +158,7 @@ class FieldModel:
             if self._device.type == "cpu" or not is_out_of_memory(error):
                 raise
         free_cached_memory(self._device)
-        self._notify("The graphics card has too little free memory: continuing on the processor.")
+        self._notify(OUT_OF_MEMORY)
         self._device = torch.device("cpu")
         self._network.to(self._device)
         return self._encode(prepared)

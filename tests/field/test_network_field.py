@@ -61,14 +61,14 @@ def test_long_answers_report_and_can_be_stopped(threads: int) -> None:
 
     try:
         torch.set_num_threads(threads)
-        field.on_step = fractions.append
+        field.watch(fractions.append)
         field.disparity(coords)
         assert fractions == sorted(fractions)
         assert len(fractions) > 5
         assert fractions[-1] == 1
         for ask in (lambda: field.disparity(coords), lambda: field.disparity_grid(300, 300)):
             fractions.clear()
-            field.on_step = stop_half_way
+            field.watch(stop_half_way)
             with pytest.raises(Cancelled):
                 ask()
             assert fractions[-1] < 0.8

@@ -32,7 +32,7 @@ _DIRECT_ROWS = 2048
 _CORNERS_AT_ONCE = 4096
 _WORTH_SORTING = 2
 """Queries per corner from which cells are cheaper than query by query."""
-_BLOCK_WEIGHTS_CPU, _BLOCK_WEIGHTS_CARD = 1 << 18, 1 << 26
+_BLOCK_WEIGHTS_CPU, _BLOCK_WEIGHTS_CARD = 1 << 20, 1 << 26
 """Numbers in one block of gathered weights: on a processor, what its cache holds."""
 _BAND_ROWS = 4
 """Rows of cells in a strip of a grid."""
@@ -114,6 +114,8 @@ class CompiledHead:
 
     def evaluate(self, coords_yx: Tensor, slopes: bool = False) -> Tensor:
         """(N, 2) coordinates -> (N, 1) raw predictions; with slopes (N, 3): and derivatives by (y, x)."""
+        if len(coords_yx) == 0:
+            return torch.empty(0, 3 if slopes else 1, device=self.device)
         queries = sort_points(coords_yx, self.grid)
         corners = self.grid.corners_of(queries.cells).unique()
         if len(coords_yx) < _WORTH_SORTING * len(corners):
@@ -228,7 +230,9 @@ class PointsPlan:
 
     def __init__(self, head: CompiledHead, coords_yx: Tensor, strip: int) -> None:
         self._head = head
-        y, x = (locate(coords_yx[:, axis], edges)[0] for axis, edges in enumerate((head.grid.y_edges, head.grid.x_edges)))
+        y, x = (
+            locate(coords_yx[:, axis], edges)[0] for axis, edges in enumerate((head.grid.y_edges, head.grid.x_edges))
+        )
         # Compact parts share corners.
         self.order = (y // _BAND_ROWS * head.grid.shape[1] + x).argsort()
         self._coords = coords_yx[self.order]
@@ -313,9 +317,7 @@ def _padded_indices(chosen: Tensor, counts: Tensor, length: int) -> Tensor:
     return padded
 
 
-def _blocks(
-    counts: Tensor, mixed: Tensor, wide: int, device: torch.device
-) -> Iterator[tuple[Tensor, int, int]]:
+def _blocks(counts: Tensor, mixed: Tensor, wide: int, device: torch.device) -> Iterator[tuple[Tensor, int, int]]:
     """Cells in blocks of equally many queries and similarly many mixed units, with both numbers."""
     limit = _BLOCK_WEIGHTS_CPU if device.type == "cpu" else _BLOCK_WEIGHTS_CARD
     order = (counts * (int(mixed.max()) + 1) + mixed).argsort()

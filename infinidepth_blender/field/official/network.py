@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ..conv_encoder import CONV_CHANNELS, BasicEncoder
 from ..network import IMAGE_MEAN, IMAGE_STD
+from ..precision import computing_in
 from ..vit import VisionTransformer
 from .config import OfficialConfig
 from .prompt_model import Prompt, PromptModel
@@ -65,6 +66,11 @@ class DepthImplicitHead(nn.Module):
         super().__init__()
         self.out_layer = HeadMlp(width + CONV_CHANNELS)
 
+    @property
+    def linear_layers(self) -> list[nn.Linear]:
+        """The four layers."""
+        return [layer for layer in self.out_layer.layers if isinstance(layer, nn.Linear)]
+
     def forward(self, tokens: Tensor, conv: Tensor, coords_yx: Tensor) -> Tensor:
         """(B, N) answers; see `OfficialDepthNetwork.decode`."""
         grid = coords_yx.clamp(-1 + BORDER, 1 - BORDER).flip(-1)[:, :, None]
@@ -95,13 +101,16 @@ class OfficialDepthNetwork(nn.Module):
         self.depth_implicit_head = DepthImplicitHead(config.width)
         self.prompt_model = PromptModel(config.width) if config.prompted else None
 
-    def encode(self, image: Tensor, prompt: Prompt | None = None) -> OfficialFeatures:
+    def encode(
+        self, image: Tensor, prompt: Prompt | None = None, backbone_dtype: torch.dtype = torch.float32
+    ) -> OfficialFeatures:
         """Feature maps of a batch.
 
         Args:
             image: (B, 3, H, W) sRGB in [0, 1]; H and W multiples of 16, at least 32.
             prompt: Measured depth, for a network that takes it; without it a prompted network
                 answers as for a photo in which nothing was measured.
+            backbone_dtype: What the matrix products of the vision transformer are computed in.
 
         Raises:
             ValueError: the size does not fit, or the network takes no prompt.
@@ -115,7 +124,8 @@ class OfficialDepthNetwork(nn.Module):
         if prompt is not None and self.prompt_model is None:
             raise ValueError(f"a network with {self.config} takes no prompt")
         normalised = (image - self._mean) / self._std
-        seen = self.pretrained(normalised.to(self.pretrained.cls_token.dtype), (self.config.vit.blocks - 1,))
+        with computing_in(image.device, backbone_dtype):
+            seen = self.pretrained(normalised.to(self.pretrained.cls_token.dtype), (self.config.vit.blocks - 1,))
         dino_tokens = seen.patches[0]
         tokens = dino_tokens
         if prompt is not None and self.prompt_model is not None:
