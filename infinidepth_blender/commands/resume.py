@@ -15,7 +15,7 @@ from .models import sha256_of
 def is_up_to_date(item: BatchItem, options: ReconstructOptions, model_sha256: str) -> bool:
     """Whether a bundle is complete and was made from the same photo, model and options.
 
-    Photo, depth file and model are compared by their content. The device does not count:
+    Photo, depth file, camera file, masks and model are compared by their content. The device does not count:
     it changes nothing but the last digits.
 
     Args:
@@ -32,8 +32,8 @@ def is_up_to_date(item: BatchItem, options: ReconstructOptions, model_sha256: st
         }
         if options.depth_prompt:
             made_of.add((data["model"]["depth_prompt_sha256"], sha256_of(Path(options.depth_prompt))))
-        for name, path in options.painted_files.items():
-            made_of.add((data["model"]["painted_sha256"][name], sha256_of(Path(path))))
+        for name, path in options.photo_files.items():
+            made_of.add((data["model"]["file_sha256"][name], sha256_of(Path(path))))
         return (
             _comparable(recorded) == _comparable(options)
             and bool(recorded.depth_prompt) == bool(options.depth_prompt)
@@ -45,7 +45,7 @@ def is_up_to_date(item: BatchItem, options: ReconstructOptions, model_sha256: st
 
 
 def _comparable(options: ReconstructOptions) -> dict[str, Any]:
-    painted = dict.fromkeys(options.painted_files, "")
+    files = dict.fromkeys(options.photo_files, "")
     return (
-        options.to_json() | painted | {"device": "", "depth_prompt": "", "make": sorted(set(options.make) - {"blend"})}
+        options.to_json() | files | {"device": "", "depth_prompt": "", "make": sorted(set(options.make) - {"blend"})}
     )
