@@ -75,6 +75,7 @@ def test_convolutions_and_norms_are_those_of_plain_torch() -> None:
     maps = []
     for layer in (encoder.layer1, encoder.layer2, encoder.layer3, encoder.layer4):
         for block in layer:
+            assert isinstance(block, ResidualBlock)
             shortcut = x if block.downsample is None else F.instance_norm(block.downsample(x), eps=1e-5)
             x = F.relu(shortcut + norm_relu(block.conv2(norm_relu(block.conv1(x)))))
         maps.append(F.interpolate(x, (12, 20), mode="bilinear", align_corners=True))
