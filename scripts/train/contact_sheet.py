@@ -14,9 +14,9 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
+from train.scenes.bank import make_bank  # noqa: E402
 from train.scenes.layouts import LAYOUTS  # noqa: E402
 from train.scenes.render import Sample, render  # noqa: E402
-from train.scenes.textures import make_bank  # noqa: E402
 
 
 def colour_depth(sample: Sample) -> np.ndarray:

@@ -24,9 +24,9 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT / "scripts") not in sys.path:
     sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
+from train.scenes.bank import Bank, make_bank  # noqa: E402
 from train.scenes.layouts import LAYOUTS  # noqa: E402
 from train.scenes.render import Sample, render  # noqa: E402
-from train.scenes.textures import TextureBank, make_bank  # noqa: E402
 
 SHAPES: dict[str, tuple[int, int, float]] = {
     "4x3": (160, 214, 0.28),
@@ -99,7 +99,7 @@ def pack(samples: list[Sample]) -> Shard:
     )
 
 
-def make_shard(seed: int, number: int, count: int, bank: TextureBank, shape: tuple[int, int] | None = None) -> Shard:
+def make_shard(seed: int, number: int, count: int, bank: Bank, shape: tuple[int, int] | None = None) -> Shard:
     """Renders shard `number` of a pool; equal arguments give equal shards."""
     rng = np.random.default_rng([seed, number])
     if shape is None:
@@ -111,7 +111,7 @@ def make_shard(seed: int, number: int, count: int, bank: TextureBank, shape: tup
     return pack([render(rng, bank, height, width) for _ in range(count)])
 
 
-def bank_for(seed: int, number: int, device: str = "cpu", each: int = 10) -> TextureBank:
+def bank_for(seed: int, number: int, device: str = "cpu", each: int = 10) -> Bank:
     """The textures that shard `number` uses."""
     return make_bank(np.random.default_rng([seed, number // SHARDS_PER_BANK, 1]), each, device)
 

@@ -19,7 +19,7 @@ if str(SCRIPTS) not in sys.path:
 def bank():
     """A small bank of textures."""
     import numpy as np
-    from train.scenes.textures import make_bank
+    from train.scenes.bank import make_bank
 
     return make_bank(np.random.default_rng(0), each=1)
 

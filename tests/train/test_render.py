@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from train.scenes.casting import cast_grid
 from train.scenes.layouts import LAYOUTS
 from train.scenes.render import render, take_shot
 from train.scenes.sensor import expose, jpeg_like
-from train.scenes.solids import cast_grid
 
 
 @pytest.mark.parametrize("kind", sorted(LAYOUTS))

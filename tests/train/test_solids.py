@@ -7,8 +7,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from train.scenes.casting import RayGrid, cast_grid, cast_rays
 from train.scenes.looks import random_rotation
-from train.scenes.solids import BOX, CYLINDER, ELLIPSOID, Material, RayGrid, SolidList, Solids, cast_grid, cast_rays
+from train.scenes.shapes import BOX, CYLINDER, ELLIPSOID
+from train.scenes.solids import Material, SolidList, Solids
 
 
 def scene(*items) -> Solids:

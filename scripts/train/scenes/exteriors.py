@@ -1,18 +1,17 @@
-"""Streets, courtyards and landscapes."""
+"""Streets and courtyards."""
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
+from . import nature, outdoor, structures
+from .looks import Looks, Placer, choose
+from .places import OUTDOOR_FREE, Place, floating, scatter
+from .shapes import BOX, CARD
+from .solids import SolidList
 
-from . import outdoor
-from .looks import Looks, Placer, along, choose
-from .places import NATURE_FREE, OUTDOOR_FREE, Place, floating, scatter
-from .solids import BOX, CYLINDER, ELLIPSOID, SolidList
 
-
-def _building(items: SolidList, looks: Looks, x, y, half_w, half_d, height, yaw) -> None:
+def building(items: SolidList, looks: Looks, x, y, half_w, half_d, height, yaw) -> None:
     rng = looks.rng
     p = Placer(items, x, y, 0.0, yaw)
     m = looks.make("facade", "facade", "facade", "bricks", "plaster", tile_m=rng.uniform(9, 24))
@@ -46,16 +45,11 @@ def _building(items: SolidList, looks: Looks, x, y, half_w, half_d, height, yaw)
                 z + rng.uniform(0.1, 0.9),
                 looks.any(2),
             )
-    if rng.random() < 0.3 and height < 14:  # a pitched roof
-        for side in (-1, 1):
-            slope = np.array([[0.8, 0, 0.6 * side], [0, 1, 0], [-0.6 * side, 0, 0.8]])
-            p.put(
-                BOX,
-                (side * half_w * 0.5, 0, height + half_w * 0.36),
-                (half_w * 0.68, half_d, 0.12),
-                looks.make("tiles", "bricks", "plain", tile_m=2),
-                tilt=slope,
-            )
+    if rng.random() < 0.5 and height < 14:
+        structures.roof(p, looks, half_w, half_d, height)
+    elif rng.random() < 0.15:
+        sign = looks.make("plain", "metal", emission=float(rng.choice([0, 1])))
+        p.put(CARD, (0, -half_d, height + 0.9), (min(half_w, 3), 0.05, 0.9), sign, chart=looks.chart("letters"))
 
 
 def street(looks: Looks) -> Place:
@@ -97,14 +91,12 @@ def street(looks: Looks) -> Place:
             depth = rng.uniform(3, 14)
             width, height = rng.uniform(3, 12), float(rng.choice([rng.uniform(3, 9), rng.uniform(8, 40)]))
             back = setback + rng.uniform(0, 3)
-            _building(items, looks, s * (edge + back + width), y + depth, width, depth, height, rng.normal(0, 0.03))
+            building(items, looks, s * (edge + back + width), y + depth, width, depth, height, rng.normal(0, 0.03))
             y += 2 * depth + float(rng.choice([0, 0.5, rng.uniform(2, 20)], p=[0.45, 0.15, 0.4]))
     if rng.random() < 0.55:
-        _building(
-            items, looks, rng.normal(0, 10), rng.uniform(50, 250), rng.uniform(10, 40), 8, rng.uniform(5, 35), 0.0
-        )
+        building(items, looks, rng.normal(0, 10), rng.uniform(50, 250), rng.uniform(10, 40), 8, rng.uniform(5, 35), 0.0)
     for _ in range(rng.integers(0, 5)):
-        _hill(items, looks, rng.uniform(-400, 400), rng.uniform(200, 700), 150)
+        nature.hill(items, looks, rng.uniform(-400, 400), rng.uniform(200, 700), 150)
     for s in (-1, 1):  # parked and moving cars, pavement furniture
         y = rng.uniform(-2, 6)
         busy = rng.random()
@@ -120,22 +112,22 @@ def street(looks: Looks) -> Place:
             thing(Placer(items, s * (lanes + rng.uniform(0.3, pavement)), rng.uniform(0, 60), 0.12, yaw), looks)
         if rng.random() < 0.5:
             for k in range(rng.integers(2, 9)):
-                outdoor.tree(Placer(items, s * (lanes + pavement * 0.5), 3 + k * rng.uniform(6, 9), 0.12), looks)
+                nature.tree(Placer(items, s * (lanes + pavement * 0.5), 3 + k * rng.uniform(6, 9), 0.12), looks)
     for _ in range(rng.integers(0, 5)):
         s = int(rng.choice([-1, 1]))
         outdoor.car(
             Placer(items, s * lanes * rng.uniform(0.15, 0.55), rng.uniform(5, 60), 0, math.pi if s > 0 else 0.0), looks
         )
-    if rng.random() < 0.25:
-        for _ in range(rng.integers(1, 4)):  # wires across the road
-            y, z = rng.uniform(5, 50), rng.uniform(5, 9)
-            items.add(
-                CYLINDER,
-                (0, y, z),
-                (0.03, 0.03, lanes + 4),
-                looks.metal(),
-                tilt=along([1, rng.normal(0, 0.2), 0]),
-            )
+    if rng.random() < 0.35:
+        for _ in range(rng.integers(1, 5)):  # wires across the road
+            y, z, side = rng.uniform(5, 50), rng.uniform(5, 9), lanes + 4
+            structures.cable(items, looks, (-side, y, z), (side, y + rng.normal(0, 3), z), rng.uniform(0.1, 0.8))
+    if rng.random() < 0.3:
+        side = float(rng.choice([-1, 1])) * (lanes + 0.5)
+        structures.power_line(items, looks, side, rng.uniform(-10, 5), rng.uniform(15, 30), 4)
+    for _ in range(rng.integers(0, 3)):
+        draw = (structures.scaffold, structures.mast, structures.arcade, nature.hedge)[rng.integers(4)]
+        draw(Placer(items, rng.choice([-1, 1]) * (edge + 0.6), rng.uniform(5, 50), 0, 1.5708), looks)
     driving = rng.random() < 0.6
     if driving:
         return Place(
@@ -147,6 +139,7 @@ def street(looks: Looks) -> Place:
             float(rng.choice([0.08, 0.7])),
             0.0,
             0.04,
+            (),
             (),
             (40.0, 75.0),
         )
@@ -160,19 +153,8 @@ def street(looks: Looks) -> Place:
         0.03,
         0.13,
         (),
+        (),
         (35.0, 95.0),
-    )
-
-
-def _hill(items: SolidList, looks: Looks, x, y, size: float) -> None:
-    rng = looks.rng
-    half = size * rng.uniform(0.4, 1.3, 3) * [1, 1, rng.uniform(0.08, 0.5)]
-    items.add(
-        ELLIPSOID,
-        (x, y, -half[2] * rng.uniform(0.1, 0.5)),
-        half,
-        looks.make("grass", "leaves", "noise", "asphalt", tile_m=size * 0.15),
-        yaw=rng.uniform(0, 6.3),
     )
 
 
@@ -189,20 +171,12 @@ def courtyard(looks: Looks) -> Place:
         a = k * math.pi / 2 + rng.normal(0, 0.12)
         depth, length, height = rng.uniform(3, 8), rng.uniform(size * 0.5, size * 1.4), rng.uniform(4, 18)
         x, y = (size + depth) * math.sin(a), size + (size + depth) * math.cos(a)
-        _building(items, looks, x, y, length, depth, height, -a)
-        if rng.random() < 0.5:  # an arcade in front
-            p = Placer(items, size * math.sin(a), size + size * math.cos(a), 0, -a)
-            r, h, gap = rng.uniform(0.15, 0.4), rng.uniform(2.6, 5), rng.uniform(1.8, 4)
-            m = looks.make("plaster", "stones", "bricks", tile_m=2)
-            for j in range(int(length // gap)):
-                for s in (-1, 1):
-                    p.post(s * (j + 0.5) * gap, -1.5, 0, h, r, m)
-            p.box(-length, length, -1.9, 1, h, h + rng.uniform(0.3, 1.2), m)
+        building(items, looks, x, y, length, depth, height, -a)
+        if rng.random() < 0.5:
+            structures.arcade(Placer(items, size * math.sin(a), size + size * math.cos(a), 0, -a), looks)
     if rng.random() < 0.5:
         p = Placer(items, rng.uniform(-size, size) * 0.6, size * rng.uniform(0.5, 1.5), 0, rng.uniform(0, 6.3))
-        m, steps = looks.make("plaster", "stones", "asphalt", tile_m=2), rng.integers(3, 12)
-        for j in range(steps):
-            p.box(-rng.uniform(1.9, 2), 2, j * 0.3, steps * 0.3 + 1.5, j * 0.16, (j + 1) * 0.16, m)
+        structures.stairs(p, looks)
     taken: list[tuple[float, float]] = []
     scatter(items, looks, OUTDOOR_FREE, rng.integers(5, 20), (-size * 0.9, size * 0.9, 1.5, size * 1.9), taken, 1.0)
     if rng.random() < 0.4:
@@ -212,7 +186,7 @@ def courtyard(looks: Looks) -> Place:
             Placer(items, rng.uniform(-size, size) * 0.5, rng.uniform(4, size + 4), 0, rng.uniform(0, 6.3)), looks
         )
     for _ in range(rng.integers(0, 4)):
-        _hill(items, looks, rng.uniform(-300, 300), rng.uniform(100, 500), 120)
+        nature.hill(items, looks, rng.uniform(-300, 300), rng.uniform(100, 500), 120)
     return Place(
         items,
         False,
@@ -223,50 +197,6 @@ def courtyard(looks: Looks) -> Place:
         0.02,
         0.15,
         (),
-        (30.0, 100.0),
-    )
-
-
-def landscape(looks: Looks) -> Place:
-    """Hills, trees, rocks, a path, at times a house."""
-    rng = looks.rng
-    items = SolidList()
-    items.add(
-        BOX, (0, 0, -0.5), (3000, 3000, 0.5), looks.make("grass", "grass", "noise", "asphalt", tile_m=rng.uniform(2, 8))
-    )
-    for _ in range(rng.integers(3, 14)):
-        _hill(items, looks, rng.uniform(-60, 60), rng.uniform(8, 120), rng.uniform(5, 40))
-    for _ in range(rng.integers(0, 7)):
-        _hill(items, looks, rng.uniform(-700, 700), rng.uniform(250, 1200), rng.uniform(100, 500))
-    if rng.random() < 0.5:
-        x = rng.normal(0, 2)
-        path = looks.make("asphalt", "noise", "stones", tile_m=3)
-        for k in range(16):
-            items.add(BOX, (x, 2 + 4 * k, 0.01), (rng.uniform(0.9, 1.3), 2.4, 0.02), path, yaw=rng.normal(0, 0.15))
-            x += rng.normal(0, 0.5)
-    taken: list[tuple[float, float]] = []
-    scatter(items, looks, NATURE_FREE, rng.integers(4, 14), (-10, 10, 2, 22), taken, 1.3)
-    scatter(items, looks, NATURE_FREE[:2], rng.integers(0, 14), (-60, 60, 20, 100), taken, 3)
-    if rng.random() < 0.35:
-        _building(
-            items,
-            looks,
-            rng.uniform(-20, 20),
-            rng.uniform(15, 60),
-            rng.uniform(3, 8),
-            rng.uniform(3, 8),
-            rng.uniform(3, 7),
-            rng.uniform(0, 6.3),
-        )
-    return Place(
-        items,
-        False,
-        (0.0, 0.0, float(rng.choice([1.6, rng.uniform(0.3, 8)]))),
-        (2, 0.5, 0.1),
-        0.0,
-        0.4,
-        -0.03,
-        0.13,
         (),
-        (30.0, 95.0),
+        (30.0, 100.0),
     )

@@ -7,7 +7,10 @@ import math
 import numpy as np
 
 from .looks import Looks, Placer, along, random_rotation
-from .solids import BOX, CYLINDER, ELLIPSOID
+from .shapes import ARCH, BOX, CARD, CONE, CYLINDER, ELLIPSOID, GABLE, RELIEF, TUBE
+
+FLIPPED = np.diag([1.0, -1.0, -1.0])
+"""Upside down."""
 
 
 def clutter_on(p: Placer, looks: Looks, x0, x1, y0, y1, z, count) -> None:
@@ -19,14 +22,30 @@ def clutter_on(p: Placer, looks: Looks, x0, x1, y0, y1, z, count) -> None:
         if shape < 0.45:
             hx, hy, hz = rng.uniform(0.02, 0.16), rng.uniform(0.02, 0.14), rng.uniform(0.008, 0.14)
             p.put(BOX, (x, y, z + hz), (hx, hy, hz), m, yaw=rng.uniform(0, 6.3))
-        elif shape < 0.8:
-            r, h = rng.uniform(0.02, 0.08), rng.uniform(0.03, 0.16)
-            p.put(CYLINDER, (x, y, z + h), (r, r, h), m)
-            if rng.random() < 0.3:
-                p.put(CYLINDER, (x, y, z + 2.3 * h), (r * 0.4, r * 0.4, h * 0.4), m)
+        elif shape < 0.85:
+            vessel(p, looks, x, y, z)
         else:
             r = rng.uniform(0.02, 0.12)
             p.put(ELLIPSOID, (x, y, z + r), (r, r, r), m)
+
+
+def vessel(p: Placer, looks: Looks, x, y, z, size: float = 1.0) -> None:
+    """A bottle, cup, bowl, vase or tin at (x, y, z)."""
+    rng = looks.rng
+    m, style = looks.make("plain", "metal", "plain", "poster", "stripes", tile_m=0.2, specular=0.4), rng.random()
+    r, h = size * rng.uniform(0.025, 0.07), size * rng.uniform(0.03, 0.14)
+    if style < 0.3:
+        p.put(CYLINDER, (x, y, z + h), (r, r, h), m)
+        p.put(CONE, (x, y, z + 2.25 * h), (r, r, h * 0.25), m, param=0.4)
+        p.put(CYLINDER, (x, y, z + 2.8 * h), (r * 0.4, r * 0.4, h * 0.3), m)
+    elif style < 0.6:
+        p.put(TUBE, (x, y, z + h), (r, r, h), m, param=0.88)
+        p.put(CYLINDER, (x, y, z + 0.01), (r * 0.9, r * 0.9, 0.01), m)
+    elif style < 0.8:
+        p.put(CONE, (x, y, z + h * 0.6), (1.6 * r, 1.6 * r, h * 0.6), m, tilt=FLIPPED, param=rng.uniform(0.45, 0.85))
+    else:
+        p.put(ELLIPSOID, (x, y, z + h), (1.4 * r, 1.4 * r, h), m)
+        p.put(CONE, (x, y, z + 2 * h), (r, r, h * 0.35), m, tilt=FLIPPED, param=0.6)
 
 
 def desk(p: Placer, looks: Looks) -> None:
@@ -181,12 +200,9 @@ def lamp(p: Placer, looks: Looks) -> None:
     p.post(0, 0, 0, h, 0.012, looks.metal())
     p.post(0, 0, 0, 0.03, 0.15, looks.metal())
     r = rng.uniform(0.1, 0.25)
-    p.put(
-        CYLINDER if rng.random() < 0.6 else ELLIPSOID,
-        (0, 0, h),
-        (r, r, r * 0.7),
-        looks.make("plain", "plaster", emission=float(rng.choice([0, 1.0]))),
-    )
+    shade = looks.make("plain", "plaster", "cloth", emission=float(rng.choice([0, 1.0])))
+    kind = int(rng.choice([CONE, CYLINDER, ELLIPSOID], p=[0.5, 0.25, 0.25]))
+    p.put(kind, (0, 0, h), (r, r, r * 0.7), shade, param=rng.uniform(0.4, 0.8))
 
 
 def plant(p: Placer, looks: Looks) -> None:
@@ -195,9 +211,14 @@ def plant(p: Placer, looks: Looks) -> None:
     p.post(0, 0, 0, h, r, looks.make("plain", "noise", "stones", specular=0.2))
     leaf = looks.make("leaves", tile_m=0.5)
     top = rng.uniform(0.3, 1.2)
-    for _ in range(rng.integers(4, 12)):
-        c = rng.normal(0, 0.13, 3) + np.array([0, 0, h + top * rng.uniform(0.3, 1)])
-        p.put(ELLIPSOID, c, (0.03, rng.uniform(0.05, 0.1), rng.uniform(0.12, 0.3)), leaf, tilt=random_rotation(rng))
+    for k in range(rng.integers(4, 12)):
+        c = rng.normal(0, 0.1, 3) + np.array([0, 0, h + top * rng.uniform(0.3, 0.9)])
+        if rng.random() < 0.3:
+            p.put(ELLIPSOID, c, (0.03, rng.uniform(0.05, 0.1), rng.uniform(0.12, 0.3)), leaf, tilt=random_rotation(rng))
+        else:
+            wide = rng.uniform(0.12, 0.3)
+            chart = looks.chart("twig", "foliage", "grass")
+            p.put(CARD, c, (wide, 0.01, top * rng.uniform(0.25, 0.5)), leaf, yaw=k * 1.9, chart=chart)
     p.post(0, 0, h, h + top * 0.8, 0.015, looks.make("wood"))
 
 
@@ -216,11 +237,11 @@ def solid(p: Placer, looks: Looks, size: float = 0.6) -> None:
     half = size * rng.uniform(0.15, 1.0, 3) * rng.uniform(0.3, 1.0)
     if rng.random() < 0.2:
         half[:2] *= 0.15
-    kind = int(rng.choice([BOX, ELLIPSOID, CYLINDER]))
+    kind, param = any_solid(rng)
     if rng.random() < 0.6:
-        p.put(kind, (0, 0, half[2]), half, looks.any(size), yaw=rng.uniform(0, 6.3))
+        p.put(kind, (0, 0, half[2]), half, looks.any(size), yaw=rng.uniform(0, 6.3), param=param)
     else:
-        p.put(kind, (0, 0, half.max() * 0.8), half, looks.any(size), tilt=random_rotation(rng))
+        p.put(kind, (0, 0, half.max() * 0.8), half, looks.any(size), tilt=random_rotation(rng), param=param)
 
 
 def person(p: Placer, looks: Looks) -> None:
@@ -247,3 +268,60 @@ def person(p: Placer, looks: Looks) -> None:
     p.put(ELLIPSOID, (0, 0, h * 0.65), (0.2, 0.12, h * 0.21), shirt)
     p.put(ELLIPSOID, (0, 0, h * 0.93), (0.085, 0.1, 0.12), skin)
     p.put(ELLIPSOID, (0, 0.03, h * 0.955), (0.09, 0.1, 0.11), looks.make("noise", "leaves", "plain", tile_m=0.5))
+
+
+def stool(p: Placer, looks: Looks) -> None:
+    """A stool, a round table, or a side table with something on it."""
+    rng = looks.rng
+    h, r, m = rng.uniform(0.4, 0.78), rng.uniform(0.16, 0.5), looks.furniture()
+    p.post(0, 0, h - 0.03, h, r, m)
+    if rng.random() < 0.5:
+        p.put(CONE, (0, 0, h / 2), (0.1, 0.1, h / 2), looks.metal(), param=0.3)
+    else:
+        for k in range(4):
+            a = k * 1.57 + 0.7
+            p.post(r * 0.75 * math.cos(a), r * 0.75 * math.sin(a), 0, h, 0.018, m)
+    if r > 0.25:
+        clutter_on(p, looks, -r * 0.6, r * 0.6, -r * 0.6, r * 0.6, h, rng.integers(0, 5))
+
+
+def basket(p: Placer, looks: Looks) -> None:
+    """A bin, bucket, basket or crate, open at the top."""
+    rng = looks.rng
+    r, h, m = rng.uniform(0.12, 0.25), rng.uniform(0.12, 0.25), looks.any(0.3)
+    p.put(TUBE, (0, 0, h), (r, r, h), m, param=0.92)
+    p.post(0, 0, 0, 0.02, r * 0.95, m)
+
+
+def drying_rack(p: Placer, looks: Looks) -> None:
+    """Bars with cloth over them, a screen, or a safety gate."""
+    rng = looks.rng
+    w, h, m = rng.uniform(0.4, 1), rng.uniform(0.7, 1.7), looks.metal()
+    p.put(CARD, (0, 0, h / 2), (w, 0.01, h / 2), m, chart=looks.chart("bars", "lattice", "wire"))
+    if rng.random() < 0.6:
+        cloth = looks.make("cloth", "plain", "stripes", tile_m=0.6)
+        drop = rng.uniform(0.2, h * 0.45)
+        hang(p, looks, rng.uniform(-0.5, 0) * w, -0.02, h - drop, w * 0.45, drop, cloth)
+
+
+def hang(p: Placer, looks: Looks, x, y, z, half_w, half_h, m) -> None:
+    """Hanging cloth in folds that faces -y, its middle at (x, y, z)."""
+    depth = float(looks.rng.uniform(0.02, 0.07))
+    stand = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+    p.put(
+        RELIEF,
+        (x, y, z),
+        (half_w, half_h, depth),
+        m,
+        tilt=stand,
+        param=max(0.3, half_w / 0.8),
+        chart=looks.chart("folds"),
+    )
+
+
+def any_solid(rng: np.random.Generator) -> tuple[int, float]:
+    """A plain shape and its parameter."""
+    kind = int(
+        rng.choice([BOX, ELLIPSOID, CYLINDER, CONE, GABLE, TUBE, ARCH], p=[0.3, 0.22, 0.18, 0.1, 0.07, 0.08, 0.05])
+    )
+    return kind, float(rng.uniform(-0.9, 0.9) if kind == GABLE else rng.uniform(0.05, 0.9))

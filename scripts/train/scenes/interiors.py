@@ -6,14 +6,19 @@ import math
 
 import numpy as np
 
-from . import furniture, outdoor
+from . import furniture, nature, structures
 from .looks import Looks, Placer
 from .places import INDOOR_FREE, INDOOR_WALL, Place, floating, scatter
-from .solids import BOX, CYLINDER, ELLIPSOID, Material, SolidList
+from .shapes import BOX, CYLINDER, ELLIPSOID, RELIEF
+from .solids import Material, SolidList
 
 
-def _wall(items: SolidList, looks: Looks, start, end, height: float, m: Material, trim: Material) -> None:
-    """A wall with openings, doors, pictures, from start to end (x, y); its room lies to the left."""
+def _wall(items: SolidList, looks: Looks, start, end, height: float, m: Material, trim: Material) -> list:
+    """A wall with openings, doors, pictures, from start to end (x, y); its room lies to the left.
+
+    Returns:
+        Middle and inward normal of its windows.
+    """
     rng = looks.rng
     sx, sy = start
     length = math.hypot(end[0] - sx, end[1] - sy)
@@ -21,6 +26,7 @@ def _wall(items: SolidList, looks: Looks, start, end, height: float, m: Material
     p = Placer(items, sx, sy, 0.0, yaw)  # x along the wall, +y into the room
     t = rng.uniform(0.08, 0.3)
     style = rng.random()
+    windows: list = []
     if style < 0.3 and length > 1.6:  # windows through which the outside is seen
         count = max(1, int(length / rng.uniform(1.6, 4.0)))
         sill, top = rng.uniform(0.1, 1.1), height * rng.uniform(0.75, 0.95)
@@ -31,6 +37,9 @@ def _wall(items: SolidList, looks: Looks, start, end, height: float, m: Material
         x = 0.0
         for k in range(count):
             w0, w1 = (k + 0.5 - share / 2) * cell, (k + 0.5 + share / 2) * cell
+            reach = (k + 0.5) * cell
+            middle = (sx + math.cos(yaw) * reach, sy + math.sin(yaw) * reach, (sill + top) / 2)
+            windows.append((middle, (-math.sin(yaw), math.cos(yaw), 0.0)))
             p.box(x, w0, -t, 0, sill, top, m)
             x = w1
             f = 0.035
@@ -42,9 +51,9 @@ def _wall(items: SolidList, looks: Looks, start, end, height: float, m: Material
         p.box(0, length, 0, rng.uniform(0.02, 0.2), sill - 0.04, sill, trim)
         if rng.random() < 0.3:
             curtain = looks.make("cloth", "plain", "stripes", tile_m=1.2)
+            turned = Placer(items, sx + math.cos(yaw) * length, sy + math.sin(yaw) * length, 0.0, yaw + math.pi)
             for x in (rng.uniform(0.05, 0.3) * length, rng.uniform(0.7, 0.95) * length):
-                for k in range(8):
-                    p.post(x + (k - 4) * 0.09, 0.1, 0.05, top + 0.15, 0.055, curtain)
+                furniture.hang(turned, looks, x, -0.12, (top + 0.2) / 2, rng.uniform(0.25, 0.6), top / 2, curtain)
     elif style < 0.5 and length > 1.8:  # a doorway with a room behind
         x, w, top = rng.uniform(0.1, 0.9) * (length - 1.2), rng.uniform(0.8, 1.2), min(2.1, height - 0.1)
         p.box(0, x, -t, 0, 0, height, m)
@@ -72,6 +81,18 @@ def _wall(items: SolidList, looks: Looks, start, end, height: float, m: Material
             x = rng.uniform(0.1, 0.7) * length
             window = looks.make("gradient", "poster", "plaster", tile_m=0, emission=1.3)
             p.box(x, x + min(1.3, length * 0.3), 0, 0.02, 0.9, min(2.2, height - 0.1), window)
+        if rng.random() < 0.3:
+            x = rng.uniform(0.1, 0.8) * length
+            p.put(
+                RELIEF,
+                (x, 0.08, 0.45),
+                (0.5, 0.35, 0.05),
+                looks.make("plaster", "plain", "metal"),
+                tilt=np.array([[-1.0, 0, 0], [0, 0, 1], [0, 1, 0]]),
+                param=1.0,
+                chart=looks.chart("folds"),
+            )  # a radiator
+    return windows
 
 
 def room(looks: Looks) -> Place:
@@ -93,6 +114,7 @@ def room(looks: Looks) -> Place:
     items.add(BOX, (0, d / 2, h + 0.05), (w / 2 + 0.3, d / 2 + 0.3, 0.05), ceiling)
     items.add(BOX, (0, d / 2, -3.5), (900, 900, 0.2), looks.make("grass", "asphalt", "tiles", tile_m=4))
     corners = [(-w / 2, 0), (w / 2, 0), (w / 2, d), (-w / 2, d)]
+    windows: list = []
     shared = looks.make("plaster", "plaster", "plain", "noise", "bricks", tile_m=2.5)
     trim = looks.make("plain", "plaster", "wood")
     for k in range(4):
@@ -101,14 +123,14 @@ def room(looks: Looks) -> Place:
             if rng.random() < 0.75
             else looks.make("plaster", "plain", "stripes", "bricks", "tiles", "wood", tile_m=1.5)
         )
-        _wall(items, looks, corners[k], corners[(k + 1) % 4], h, m, trim)
+        windows += _wall(items, looks, corners[k], corners[(k + 1) % 4], h, m, trim)
     for _ in range(rng.integers(3, 9)):  # outside, seen through windows
         a, r, s = rng.uniform(0, 6.3), rng.uniform(15, 60), rng.uniform(4, 15)
         p = Placer(items, r * math.cos(a), d / 2 + r * math.sin(a), -3.3, rng.uniform(0, 6.3))
         if rng.random() < 0.6:
             p.box(-s, s, -s, s, 0, rng.uniform(5, 30), looks.make("facade", "bricks", tile_m=18))
         else:
-            outdoor.tree(p, looks, 1.5)
+            nature.tree(p, looks, 1.5)
     lamps = []
     nx, ny = max(1, round(w / rng.uniform(2.2, 5))), max(1, round(d / rng.uniform(2.2, 5)))
     fitting = rng.random()
@@ -123,6 +145,19 @@ def room(looks: Looks) -> Place:
                 items.add(CYLINDER, (x, y, h - drop / 2), (0.008, 0.008, drop / 2), trim)
                 items.add(ELLIPSOID, (x, y, h - drop), (0.15, 0.15, 0.12), glow)
             lamps.append((x, y, h - 0.35))
+    if rng.random() < 0.25:  # beams
+        beam = looks.make("wood", "plaster", "metal", tile_m=1.5)
+        for k in range(int(d // 1.4)):
+            y = 0.7 + 1.4 * k
+            items.add(BOX, (0, y, h - 0.08), (w / 2, 0.08, 0.09), beam)
+    if rng.random() < 0.4:  # a rug
+        rug = looks.make("cloth", "stripes", "poster", "noise", tile_m=0)
+        items.add(BOX, (rng.normal(0, w / 8), d * rng.uniform(0.3, 0.7), 0.008), (w * 0.25, d * 0.18, 0.008), rug)
+    if form >= 0.8 and rng.random() < 0.5:
+        structures.stairs(Placer(items, rng.uniform(-0.3, 0.3) * w, d * 0.7, 0, rng.choice([0, 1.57, -1.57])), looks)
+    if form >= 0.62 and rng.random() < 0.35:
+        for k in range(1, int(d // 3)):
+            structures.arcade(Placer(items, 0, 3.0 * k, 0, 0), looks, 1)
     taken: list[tuple[float, float]] = []
     dense = rng.uniform(0.4, 1.0)
     for k in range(4):
@@ -171,6 +206,7 @@ def room(looks: Looks) -> Place:
         -0.12,
         0.14,
         tuple(lamps),
+        tuple(windows),
         (40.0, 105.0),
     )
 
@@ -211,8 +247,8 @@ def tabletop(looks: Looks) -> Place:
             (-3, 3, 2 * d + 0.3, max(far, 2 * d + 0.4)),
             [],
             0.8,
-            z=-0.75,
+            height_at=lambda *_: -0.75,
         )
     eye = (0.0, rng.uniform(-0.5, 0.0), rng.uniform(0.15, 0.9))
     lamp = (rng.uniform(-1, 1), rng.uniform(-0.5, 1), rng.uniform(1.2, 2))
-    return Place(items, True, eye, (0.3, 0.1, 0.05), 0.0, 0.2, -0.45 * eye[2] - 0.15, 0.15, (lamp,), (35.0, 80.0))
+    return Place(items, True, eye, (0.3, 0.1, 0.05), 0.0, 0.2, -0.45 * eye[2] - 0.15, 0.15, (lamp,), (), (35.0, 80.0))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from . import furniture
-from .exteriors import courtyard, landscape, street
+from .exteriors import courtyard, street
 from .interiors import room, tabletop
+from .landscapes import landscape, passage, woods
 from .looks import Looks, Placer
 from .places import Place, floating
-from .solids import BOX, SolidList
+from .shapes import BOX
+from .solids import SolidList
 
 
 def medley(looks: Looks) -> Place:
@@ -49,16 +51,18 @@ def medley(looks: Looks) -> Place:
     eye = (0.0, 0.0, reach * rng.uniform(0.04, 0.35))
     lamp = (rng.uniform(-0.5, 0.5) * reach, rng.uniform(-0.2, 0.8) * reach, reach * rng.uniform(0.6, 1.4))
     return Place(
-        items, indoor, eye, (0.2 * reach, 0.05 * reach, 0.02 * reach), 0.0, 0.25, -0.1, 0.14, (lamp,), (30.0, 95.0)
+        items, indoor, eye, (0.2 * reach, 0.05 * reach, 0.02 * reach), 0.0, 0.25, -0.1, 0.14, (lamp,), (), (30.0, 95.0)
     )
 
 
 LAYOUTS: dict[str, tuple[Callable[[Looks], Place], float]] = {
-    "room": (room, 0.38),
-    "street": (street, 0.27),
-    "courtyard": (courtyard, 0.12),
+    "room": (room, 0.34),
+    "street": (street, 0.24),
+    "courtyard": (courtyard, 0.09),
     "landscape": (landscape, 0.08),
     "medley": (medley, 0.09),
     "tabletop": (tabletop, 0.06),
+    "woods": (woods, 0.05),
+    "passage": (passage, 0.05),
 }
 """Every kind of place and its share of the images."""

@@ -7,15 +7,22 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .solids import BOX, CYLINDER, Material, SolidList
+from .bank import Bank
+from .shapes import BOX, CYLINDER
+from .solids import Material, SolidList
 
 
 class Looks:
-    """Draws materials from a texture bank's patterns."""
+    """Draws materials, height maps and masks from a bank."""
 
-    def __init__(self, rng: np.random.Generator, kinds: dict[str, list[int]]) -> None:
+    def __init__(self, rng: np.random.Generator, bank: Bank) -> None:
         self.rng = rng
-        self.kinds = kinds
+        self.kinds = bank.kinds
+        self.charts = bank.charts
+
+    def chart(self, *families: str) -> int:
+        """Index of a height map or mask of one of the families."""
+        return int(self.rng.choice(self.charts.names[families[self.rng.integers(len(families))]]))
 
     def make(self, *patterns: str, tile_m: float = 1.0, **options) -> Material:
         """A material with one of the patterns, slightly tinted and shifted."""
@@ -53,17 +60,20 @@ class Placer:
 
     def __init__(self, items: SolidList, x: float, y: float, z: float = 0.0, yaw: float = 0.0) -> None:
         self.items, self.x, self.y, self.z, self.yaw = items, x, y, z, yaw
+        self.thing = items.new_thing()
 
-    def put(self, kind: int, centre, half, material: Material, yaw: float = 0.0, tilt=None) -> None:
+    def put(
+        self, kind: int, centre, half, material: Material, yaw: float = 0.0, tilt=None, param=0.0, chart: int = 0
+    ) -> None:
         """One solid in the thing's frame; `tilt` is a (3, 3) rotation in that frame."""
         c, s = math.cos(self.yaw), math.sin(self.yaw)
         x, y, z = centre
         world = (self.x + c * x - s * y, self.y + s * x + c * y, self.z + z)
         if tilt is not None:
             turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
-            self.items.add(kind, world, half, material, tilt=turn @ tilt)
+            self.items.add(kind, world, half, material, tilt=turn @ tilt, param=param, chart=chart, thing=self.thing)
         else:
-            self.items.add(kind, world, half, material, yaw=self.yaw + yaw)
+            self.items.add(kind, world, half, material, yaw=self.yaw + yaw, param=param, chart=chart, thing=self.thing)
 
     def box(self, x0, x1, y0, y1, z0, z1, material: Material) -> None:
         """A box between bounds."""

@@ -1,11 +1,11 @@
-"""Things that stand outdoors: vehicles, trees, rocks, poles. All from solids."""
+"""Things that stand along streets: vehicles, poles, benches, fences, bins."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .looks import Looks, Placer, along, random_rotation
-from .solids import BOX, CYLINDER, ELLIPSOID
+from .looks import Looks, Placer, along
+from .shapes import BOX, CYLINDER, ELLIPSOID
 
 
 def car(p: Placer, looks: Looks) -> None:
@@ -48,57 +48,6 @@ def car(p: Placer, looks: Looks) -> None:
         for sx in (-1, 1):
             p.put(BOX, (sx * w * 0.8, end * length, 0.65), (0.12, 0.02, 0.07), light)
         p.put(BOX, (0, end * length, 0.45), (0.25, 0.02, 0.06), looks.make("text", tile_m=0))
-
-
-def tree(p: Placer, looks: Looks, scale: float = 1.0) -> None:
-    rng = looks.rng
-    h = rng.uniform(2.5, 10) * scale
-    r = h * rng.uniform(0.015, 0.035)
-    bark, leaf = looks.make("wood", "noise", tile_m=0.8), looks.make("leaves", tile_m=rng.uniform(1, 3))
-    style = rng.random()
-    p.post(0, 0, 0, h * 0.75, r, bark)
-    if style < 0.65:
-        for _ in range(rng.integers(4, 12)):
-            c = rng.normal(0, 1, 3) * [h * 0.16, h * 0.16, h * 0.14] + [0, 0, h * 0.72]
-            p.put(ELLIPSOID, c, rng.uniform(0.07, 0.2, 3) * h, leaf)
-    elif style < 0.85:
-        for k in range(5):
-            f = k / 5
-            p.put(
-                ELLIPSOID,
-                (0, 0, h * (0.25 + 0.75 * f)),
-                (h * 0.22 * (1 - f) + 0.1, h * 0.22 * (1 - f) + 0.1, h * 0.12),
-                leaf,
-            )
-    else:
-        for _ in range(rng.integers(5, 14)):
-            start = h * rng.uniform(0.35, 0.75)
-            d = np.array([rng.normal(), rng.normal(), rng.uniform(0.4, 1.5)])
-            d /= np.linalg.norm(d)
-            reach = h * rng.uniform(0.1, 0.25)
-            p.put(CYLINDER, d * reach + [0, 0, start], (r * 0.35, r * 0.35, reach), bark, tilt=along(d))
-
-
-def bush(p: Placer, looks: Looks) -> None:
-    rng = looks.rng
-    size, leaf = rng.uniform(0.3, 1.2), looks.make("leaves", tile_m=1.0)
-    for _ in range(rng.integers(2, 6)):
-        half = rng.uniform(0.4, 1, 3) * size
-        p.put(ELLIPSOID, (rng.normal(0, size * 0.5), rng.normal(0, size * 0.5), half[2] * 0.6), half, leaf)
-
-
-def rock(p: Placer, looks: Looks) -> None:
-    rng = looks.rng
-    size, m = rng.lognormal(-0.7, 0.7), looks.make("noise", "stones", "asphalt", tile_m=1.0)
-    for _ in range(rng.integers(1, 4)):
-        kind = ELLIPSOID if rng.random() < 0.7 else BOX
-        p.put(
-            kind,
-            (*rng.normal(0, size * 0.4, 2), size * 0.25),
-            rng.uniform(0.3, 1, 3) * size,
-            m,
-            tilt=random_rotation(rng),
-        )
 
 
 def street_pole(p: Placer, looks: Looks) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import furniture, outdoor
+from . import furniture, nature, outdoor, structures
 from .looks import Looks, Placer, Thing, choose, random_rotation
-from .solids import BOX, CYLINDER, ELLIPSOID, SolidList
+from .solids import SolidList
 
 INDOOR_WALL: list[tuple[Thing, float, float]] = [
     (furniture.desk, 3, 0.5),
@@ -27,24 +28,38 @@ INDOOR_FREE: list[tuple[Thing, float]] = [
     (furniture.sofa, 0.8),
     (furniture.cabinet, 0.7),
     (furniture.shelf, 0.5),
+    (furniture.stool, 2),
+    (furniture.basket, 1),
+    (furniture.drying_rack, 0.8),
     (outdoor.bin_or_box, 1),
 ]
 OUTDOOR_FREE: list[tuple[Thing, float]] = [
     (furniture.person, 3),
     (outdoor.bench, 1.5),
     (outdoor.street_pole, 2),
-    (outdoor.bush, 2),
-    (outdoor.tree, 2),
+    (nature.bush, 2),
+    (nature.tree, 2),
+    (nature.tuft, 1),
+    (nature.rock, 0.7),
     (outdoor.bin_or_box, 2),
-    (outdoor.rock, 1),
+    (structures.mesh_fence, 1.2),
+    (structures.bicycle, 1.2),
+    (structures.road_things, 1.5),
+    (structures.stall, 0.8),
+    (structures.parasol, 0.8),
+    (structures.monument, 0.6),
+    (structures.stairs, 0.4),
     (furniture.solid, 2),
     (outdoor.fence, 1),
     (furniture.carton, 0.7),
 ]
 NATURE_FREE: list[tuple[Thing, float]] = [
-    (outdoor.tree, 5),
-    (outdoor.bush, 4),
-    (outdoor.rock, 4),
+    (nature.tree, 5),
+    (nature.bush, 3),
+    (nature.rock, 4),
+    (nature.tuft, 4),
+    (nature.log, 0.8),
+    (structures.mesh_fence, 0.4),
     (furniture.person, 0.6),
     (outdoor.fence, 0.8),
     (outdoor.bench, 0.3),
@@ -63,6 +78,7 @@ class Place:
         yaw: Preferred heading in radians (0 looks along +Y), `yaw_spread` its deviation.
         pitch: Preferred upward tilt in radians.
         lamps: Positions of lamps.
+        windows: Middle (3,) and inward normal (3,) of openings that day light comes through.
         fov: Range of the longer side's field of view in degrees.
     """
 
@@ -75,13 +91,21 @@ class Place:
     pitch: float = 0.0
     pitch_spread: float = 0.12
     lamps: tuple[tuple[float, float, float], ...] = ()
+    windows: tuple[tuple[tuple[float, float, float], tuple[float, float, float]], ...] = ()
     fov: tuple[float, float] = (30.0, 100.0)
 
 
 def scatter(
-    items: SolidList, looks: Looks, table, count: int, bounds, taken: list, gap: float = 0.5, z: float = 0.0
+    items: SolidList,
+    looks: Looks,
+    table,
+    count: int,
+    bounds,
+    taken: list,
+    gap: float = 0.5,
+    height_at: Callable[[float, float], float] | None = None,
 ) -> None:
-    """Places things at random where there is room."""
+    """Places things at random where there is room, on level ground or at a height."""
     rng = looks.rng
     x0, x1, y0, y1 = bounds
     for _ in range(count):
@@ -89,6 +113,7 @@ def scatter(
             x, y = rng.uniform(x0, x1), rng.uniform(y0, y1)
             if all((x - a) ** 2 + (y - b) ** 2 > gap * gap for a, b in taken):
                 taken.append((x, y))
+                z = height_at(x, y) if height_at else 0.0
                 choose(rng, table)(Placer(items, x, y, z, rng.uniform(0, 6.3)), looks)
                 break
 
@@ -101,4 +126,5 @@ def floating(items: SolidList, looks: Looks, count: int, bounds, low: float, hig
         if rng.random() < 0.25:
             half[:2] *= 0.12
         c = (rng.uniform(bounds[0], bounds[1]), rng.uniform(bounds[2], bounds[3]), rng.uniform(low, high))
-        items.add(int(rng.choice([BOX, ELLIPSOID, CYLINDER])), c, half, looks.any(size), tilt=random_rotation(rng))
+        kind, param = furniture.any_solid(rng)
+        items.add(kind, c, half, looks.any(size), tilt=random_rotation(rng), param=param)

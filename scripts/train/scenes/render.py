@@ -13,11 +13,12 @@ from torch import Tensor
 from infinidepth_blender.camera import Camera
 
 from . import layouts, shading
+from .bank import Bank
+from .casting import RayGrid, cast_grid, cast_rays
 from .layouts import Place
 from .looks import Looks
 from .sensor import expose
-from .solids import RayGrid, Solids, cast_grid, cast_rays
-from .textures import TextureBank
+from .solids import Solids
 
 
 @dataclass
@@ -67,15 +68,15 @@ class Shot:
         return cast_rays(self.solids, self.position, cam_rays @ cam_rays.new_tensor(self.rotation).T)[0]
 
 
-def take_shot(rng: np.random.Generator, bank: TextureBank, height: int, width: int, kind: str | None = None) -> Shot:
+def take_shot(rng: np.random.Generator, bank: Bank, height: int, width: int, kind: str | None = None) -> Shot:
     """Builds a random place and looks for a camera pose that shows something."""
     names = list(layouts.LAYOUTS)
     shares = np.array([layouts.LAYOUTS[name][1] for name in names])
     best: Shot | None = None
     for attempt in range(8):
         name = kind or str(rng.choice(names, p=shares / shares.sum()))
-        place = layouts.LAYOUTS[name][0](Looks(rng, bank.kinds))
-        shot = _aim(rng, place, name, height, width)
+        place = layouts.LAYOUTS[name][0](Looks(rng, bank))
+        shot = _aim(rng, bank, place, name, height, width)
         depth, index = cast_grid(shot.solids, _thin(shot.rays(1)))
         ground = depth[torch.isfinite(depth)]
         best = shot
@@ -93,7 +94,7 @@ def _thin(rays: RayGrid) -> RayGrid:
     return RayGrid(rays.origin, rays.axis_x, rays.axis_y, rays.forward, rays.x[3::8], rays.y[3::8])
 
 
-def _aim(rng: np.random.Generator, place: Place, kind: str, height: int, width: int) -> Shot:
+def _aim(rng: np.random.Generator, bank: Bank, place: Place, kind: str, height: int, width: int) -> Shot:
     longer = rng.uniform(*place.fov) if rng.random() < 0.9 else rng.uniform(25, 105)
     focal = max(height, width) / 2 / math.tan(math.radians(longer) / 2)
     roll = rng.normal(0, 0.02) if rng.random() < 0.7 else rng.normal(0, 0.12)
@@ -113,10 +114,10 @@ def _aim(rng: np.random.Generator, place: Place, kind: str, height: int, width: 
     kept = items.keep((distance > margin) | large)
     if large.any() and distance[large].min() < 0.05:
         position = position + np.array([0, 0, 0.3])
-    return Shot(Solids.from_list(kept), place, camera, position, rotation, kind)
+    return Shot(Solids.from_list(kept, bank.charts), place, camera, position, rotation, kind)
 
 
-def render(rng: np.random.Generator, bank: TextureBank, height: int, width: int, kind: str | None = None) -> Sample:
+def render(rng: np.random.Generator, bank: Bank, height: int, width: int, kind: str | None = None) -> Sample:
     """Draws a place, photographs it at (height, width) and keeps exact depth at twice the resolution."""
     shot = take_shot(rng, bank, height, width, kind)
     rays = shot.rays(2, bank.texels.device)
@@ -125,9 +126,7 @@ def render(rng: np.random.Generator, bank: TextureBank, height: int, width: int,
     return Sample(expose(rng, linear).permute(1, 2, 0).contiguous(), depth.log(), shot.camera, shot.kind)
 
 
-def _shade(
-    rng: np.random.Generator, bank: TextureBank, shot: Shot, rays: RayGrid, depth: Tensor, index: Tensor
-) -> Tensor:
+def _shade(rng: np.random.Generator, bank: Bank, shot: Shot, rays: RayGrid, depth: Tensor, index: Tensor) -> Tensor:
     """(3, rows, columns) linear light along the rays."""
     device = depth.device
     rows, columns = depth.shape
@@ -168,7 +167,7 @@ def _shade(
     horizon = torch.tensor([0.75, 0.82, 0.9], device=device) * bright * (sun_colour if warm > 0.3 else 1.0)
     zenith = torch.tensor([0.2, 0.38, 0.75], device=device) * bright
     if not shot.place.indoor and rng.random() < 0.7:
-        visibility = float(np.exp(rng.uniform(math.log(60), math.log(4000))))
+        visibility = float(np.exp(rng.uniform(math.log(90), math.log(5000))))
         colour = colour + (horizon * 0.8 - colour) * (1 - torch.exp(-t / visibility))[:, None]
     image = torch.zeros((rows * columns, 3), device=device)
     image[where] = colour
@@ -182,8 +181,9 @@ def _shade(
 def _sunlight(rng: np.random.Generator, shot: Shot, hits: shading.Hits, sun: np.ndarray, extent: float) -> Tensor:
     forward = shot.rotation[:, 2]
     centre = shot.position + np.array([forward[0], forward[1], 0]) * extent * 0.6
-    shadow = shading.ShadowMap.sun(shot.solids, sun, centre, extent, 256, float(rng.uniform(0.3, 1.3)))
-    facing = (hits.normals @ hits.normals.new_tensor(sun)).clamp_min(0)
+    device = hits.points.device
+    shadow = shading.ShadowMap.sun(shot.solids, sun, centre, extent, 256, float(rng.uniform(0.3, 1.3)), device)
+    facing = hits.facing(hits.normals.new_tensor(sun))
     return (facing * shadow.light(hits.points + hits.normals * 0.02, rng))[:, None]
 
 
@@ -199,19 +199,38 @@ def _indoor_light(
     for k, lamp in enumerate(lit):
         away = n.new_tensor(lamp) - n
         square = away.square().sum(dim=1)
-        facing = (hits.normals * away).sum(dim=1).clamp_min(0) / (square.sqrt() + 1e-3)
+        facing = hits.facing(away / (square.sqrt() + 1e-3)[:, None])
         scale = float(lamp[2] ** 2 + 1.0)
         strength = facing * scale / (square + 0.15 * scale)
         if k < 2:
-            strength = strength * shading.ShadowMap.lamp(shot.solids, lamp, 144, float(rng.uniform(0.5, 4))).light(
-                n + hits.normals * 0.02, rng
-            )
+            down, softness = np.array([0.0, 0.0, -1.0]), float(rng.uniform(0.5, 4))
+            shadow = shading.ShadowMap.lamp(shot.solids, lamp, down, 144, softness, n.device)
+            strength = strength * shadow.light(n + hits.normals * 0.02, rng)
         light = light + float(rng.uniform(0.4, 1.3)) * strength[:, None] * tone
+    panes = list(shot.place.windows)
+    rng.shuffle(panes)
+    day = float(np.exp(rng.uniform(-1.5, 1.2)))
+    for middle, inward in panes[:2] if rng.random() < 0.8 else ():
+        light = light + day * _window_light(rng, shot, hits, np.asarray(middle), np.asarray(inward))
     if rng.random() < 0.5 or not lit:
         light = light + float(rng.uniform(1, 5)) * sun_colour * _sunlight(rng, shot, hits, sun, 12.0)
     # Day light from one side: a smooth gradient over the place.
     side = n.new_tensor(np.array([math.cos(a := rng.uniform(0, 6.3)), math.sin(a), 0.3]))
     return light + float(rng.uniform(0, 0.5)) * (0.5 + 0.5 * (hits.normals @ side))[:, None] * open_share
+
+
+def _window_light(
+    rng: np.random.Generator, shot: Shot, hits: shading.Hits, middle: np.ndarray, inward: np.ndarray
+) -> Tensor:
+    """(n, 3) sky light through a window, strongest before it, with soft shadows."""
+    p = hits.points
+    away = p.new_tensor(middle) - p
+    square = away.square().sum(dim=1)
+    towards = away / (square.sqrt() + 1e-3)[:, None]
+    leaving = (-towards @ p.new_tensor(inward)).clamp_min(0)
+    shadow = shading.ShadowMap.lamp(shot.solids, middle + 0.1 * inward, inward, 96, float(rng.uniform(2, 5)), p.device)
+    strength = 6 * hits.facing(towards) * leaving / (square + 1) * shadow.light(p + hits.normals * 0.02, rng)
+    return strength[:, None] * p.new_tensor([0.92, 0.97, 1.05])
 
 
 def _glint(hits: shading.Hits, sun: np.ndarray | None) -> Tensor:

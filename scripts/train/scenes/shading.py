@@ -9,8 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .solids import BOX, CYLINDER, RayGrid, Solids, cast_grid
-from .textures import TextureBank
+from . import shapes
+from .bank import Bank
+from .casting import RayGrid, cast_grid
+from .solids import Solids
 
 
 @dataclass
@@ -26,10 +28,17 @@ class Hits:
     specular: Tensor
     to_eye: Tensor
     """(n, 3) unit."""
+    sheer: Tensor
+    """(n,) bool: thin things, which light shines through."""
+
+    def facing(self, towards: Tensor) -> Tensor:
+        """(n,) share of the light from unit directions, (3,) or (n, 3), that a surface takes."""
+        cosine = (self.normals * towards).sum(dim=1)
+        return torch.where(self.sheer, 0.3 + 0.5 * cosine.abs(), cosine.clamp_min(0))
 
 
 def surface(
-    solids: Solids, bank: TextureBank, index: Tensor, points: Tensor, eye: Tensor, distance: Tensor, pixel_rad: float
+    solids: Solids, bank: Bank, index: Tensor, points: Tensor, eye: Tensor, distance: Tensor, pixel_rad: float
 ) -> Hits:
     """Normals and materials at hit points.
 
@@ -43,35 +52,32 @@ def surface(
     """
     f32 = {"dtype": torch.float32, "device": points.device}
     table = torch.tensor(
-        np.concatenate([solids.rotations.reshape(-1, 9), solids.centres, solids.halves], axis=1), **f32
+        np.concatenate(
+            [solids.rotations.reshape(-1, 9), solids.centres, solids.halves, solids.params[:, None]], axis=1
+        ),
+        **f32,
     )
     looks = torch.tensor([[m.tile_m, *m.offset, *m.tint, m.specular, m.emission] for m in solids.materials], **f32)
-    textures = torch.tensor([m.texture for m in solids.materials], device=points.device)
-    kinds = torch.tensor(solids.kinds, device=points.device)[index]
+    whole = torch.tensor(
+        np.stack([solids.kinds, solids.chart_index, [m.texture for m in solids.materials]]), device=points.device
+    )
+    kinds, charts, textures = whole[:, index]
     rows = table[index]
     r, half = rows[:, :9].reshape(-1, 3, 3), rows[:, 12:15]
     local = (r * (points - rows[:, 9:12])[:, None]).sum(dim=2)
-    ratio = local / half
-    axis = ratio.abs().argmax(dim=1)
-    box_normal = torch.zeros_like(local).scatter_(1, axis[:, None], torch.gather(ratio, 1, axis[:, None]).sign())
-    on_cap = (ratio[:, :2].square().sum(dim=1) < ratio[:, 2].square()) & (kinds == CYLINDER)
-    round_normal = ratio / half
-    round_normal[:, 2] = torch.where(kinds == CYLINDER, 0.0, round_normal[:, 2])
-    is_box = kinds == BOX
-    flat = is_box | on_cap
-    normal = torch.where(is_box[:, None], box_normal, round_normal)
-    normal[:, 2] = torch.where(on_cap, ratio[:, 2].sign(), normal[:, 2])
-    normal[:, :2] = torch.where(on_cap[:, None], 0.0, normal[:, :2])
-    normal = F.normalize(normal, dim=1)
-    normal = (r * normal[:, :, None]).sum(dim=1)
+    facing = shapes.normals(kinds, local, half, rows[:, 15], charts, solids.charts)
+    normal = (r * facing[:, :, None]).sum(dim=1)
     to_eye = F.normalize(eye - points, dim=1)
     cosine = (normal * to_eye).sum(dim=1)
     normal = normal * torch.where(cosine < 0, -1.0, 1.0)[:, None]
 
     x, y, z = local.unbind(1)
-    side = is_box & (axis == 0)
-    level = (is_box & (axis == 2)) | on_cap
-    angle = torch.atan2(y, x) * half[:, 0]
+    turned = _is_one_of(kinds, (shapes.ELLIPSOID, shapes.CYLINDER, shapes.CONE, shapes.TUBE))
+    relief = kinds == shapes.RELIEF
+    level = relief | (torch.where(turned, 0.95, 0.71) < facing[:, 2].abs())
+    flat = ~turned | level
+    side = flat & ~level & (facing[:, 0].abs() > 0.71)
+    angle = torch.atan2(y / half[:, 1], x / half[:, 0]) * half[:, 0]
     u = torch.where(side, y, torch.where(flat, x, angle))
     v = torch.where(level, y, z)
     half_u = torch.where(side, half[:, 1], torch.where(flat, half[:, 0], 3.1416 * half[:, 0]))
@@ -82,8 +88,12 @@ def surface(
     u = torch.where(stretched, u / half_u * 0.4995 + 0.5, u / tile + look[:, 1])
     v = torch.where(stretched, v / half_v * 0.4995 + 0.5, v / tile + look[:, 2])
     footprint = distance * pixel_rad / torch.where(stretched, 2 * half_v, tile) / cosine.abs().clamp_min(0.2)
-    albedo = bank.sample(textures[index], u, v, footprint) * look[:, 3:6]
-    return Hits(points, normal, albedo, look[:, 7:8], look[:, 6:7], to_eye)
+    albedo = bank.sample(textures, u, v, footprint) * look[:, 3:6]
+    return Hits(points, normal, albedo, look[:, 7:8], look[:, 6:7], to_eye, kinds == shapes.CARD)
+
+
+def _is_one_of(kinds: Tensor, wanted: tuple[int, ...]) -> Tensor:
+    return torch.isin(kinds, torch.tensor(wanted, device=kinds.device))
 
 
 @dataclass
@@ -97,23 +107,34 @@ class ShadowMap:
 
     @classmethod
     def sun(
-        cls, solids: Solids, direction: np.ndarray, centre: np.ndarray, extent: float, size: int, softness: float
+        cls,
+        solids: Solids,
+        direction: np.ndarray,
+        centre: np.ndarray,
+        extent: float,
+        size: int,
+        softness: float,
+        device,
     ) -> ShadowMap:
         """A map of parallel light that travels against `direction`, over a square around `centre`."""
         x = np.cross(direction, [0.0, 0.0, 1.0] if abs(direction[2]) < 0.95 else [1.0, 0.0, 0.0])
         x /= np.linalg.norm(x)
         y = np.cross(direction, x)
-        axis = torch.linspace(-extent, extent, size)
+        axis = torch.linspace(-extent, extent, size, device=device)
         far = 4 * extent + 60
         rays = RayGrid(centre + direction * far, x, y, -direction, axis, axis, parallel=True)
         t, _ = cast_grid(solids, rays, near=0.0)
         return cls(rays, t, 2.5 * extent / size + 0.02, softness)
 
     @classmethod
-    def lamp(cls, solids: Solids, position: np.ndarray, size: int, softness: float) -> ShadowMap:
-        """A map of a lamp's light downwards."""
-        axis = torch.linspace(-4, 4, size)
-        rays = RayGrid(position, np.array([1.0, 0, 0]), np.array([0, 1.0, 0]), np.array([0, 0, -1.0]), axis, axis)
+    def lamp(
+        cls, solids: Solids, position: np.ndarray, forward: np.ndarray, size: int, softness: float, device
+    ) -> ShadowMap:
+        """A map of a lamp's light in a wide cone around a direction."""
+        x = np.cross(forward, [0.0, 0.0, 1.0] if abs(forward[2]) < 0.95 else [1.0, 0.0, 0.0])
+        x /= np.linalg.norm(x)
+        axis = torch.linspace(-4, 4, size, device=device)
+        rays = RayGrid(position, x, np.cross(forward, x), forward, axis, axis)
         t, _ = cast_grid(solids, rays, near=0.25)
         return cls(rays, t, 0.06, softness)
 
@@ -158,7 +179,7 @@ def occlusion(depth: Tensor, points: Tensor, normals: Tensor) -> Tensor:
 
 def sky_colour(
     rng: np.random.Generator,
-    bank: TextureBank,
+    bank: Bank,
     directions: Tensor,
     sun: np.ndarray,
     horizon: Tensor,
