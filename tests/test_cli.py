@@ -114,6 +114,8 @@ def test_own_outputs_are_no_photos(tmp_path: Path) -> None:
         ["reconstruct", "a.jpg", "--model", "no-such-model"],
         ["reconstruct", "a.jpg", "--model", "infinidepth"],
         ["reconstruct", "a.jpg", "--depth-prompt", "/no/such/depth.npy"],
+        ["reconstruct", "a.jpg", "--camera", "/no/such/camera.json"],
+        ["reconstruct", "a.jpg", "--known-distance", "near"],
         ["reconstruct", "a.jpg", "--mesh", "round"],
         ["nonsense"],
     ],
@@ -129,6 +131,7 @@ def test_wrong_usage_is_exit_2(arguments: list[str], capsys: pytest.CaptureFixtu
 def test_one_depth_file_for_two_photos_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     touch(tmp_path, "a.jpg", "b.jpg", "depth.npy")
     assert cli.main(["reconstruct", str(tmp_path), "--depth-prompt", str(tmp_path / "depth.npy")]) == 2
+    assert cli.main(["reconstruct", str(tmp_path), "--known-distance", "1,2=3"]) == 2
     assert "single photo" in capsys.readouterr().err
 
 

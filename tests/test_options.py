@@ -36,6 +36,9 @@ def test_depth_sizes(text: str, expected: tuple[int, int]) -> None:
         {"fov_deg": float("nan")},
         {"focal_px": -1.0},
         {"fov_deg": 50.0, "focal_px": 900.0},
+        {"fov_deg": 50.0, "camera": "camera.json"},
+        {"known_distance": ("here",)},
+        {"known_distance": ("1,2=3",), "depth_prompt": "depth.npy"},
         {"make": ()},
         {"make": ("depth", "soup")},
         {"device": "abacus"},
@@ -51,7 +54,7 @@ def test_what_is_out_of_range_is_refused_with_a_remedy(change: dict[str, Any]) -
 
 
 def test_json_there_and_back() -> None:
-    options = ReconstructOptions(make=("depth", "blend"), points=7, fov_deg=40.0)
+    options = ReconstructOptions(make=("depth", "blend"), points=7, fov_deg=40.0, known_distance=("1,2=3",))
     assert ReconstructOptions.from_json(options.to_json() | {"of_a_later_version": 1}) == options
 
 

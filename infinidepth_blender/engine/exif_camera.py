@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from ..camera import DIAGONAL_35MM, Camera
+from ..camera_files import read_camera_file
 from ..options import ReconstructOptions
 
 DEFAULT_FOV_RAD = math.radians(55)
@@ -120,14 +122,19 @@ def choose_camera(
     """The camera of a photo by the best source there is: given, EXIF, estimated, default.
 
     Args:
-        options: May give the focal length or the field of view.
+        options: May give a camera file, the focal length or the field of view.
         exif: The photo's EXIF record.
         estimated_fov_x_rad: What the depth model says, if it does.
         width_px, height_px: Size of the upright photo.
 
     Returns:
         The camera and sentences for the user.
+
+    Raises:
+        CameraFileError: the camera file cannot be used.
     """
+    if options.camera is not None:
+        return read_camera_file(Path(options.camera), width_px, height_px)
     if options.focal_px is not None:
         return Camera.from_focal_px(options.focal_px, width_px, height_px, "given"), []
     if options.fov_deg is not None:
@@ -149,7 +156,12 @@ def choose_camera(
 
 
 def tilted(camera: Camera, pitch_rad: float | None, roll_rad: float | None) -> Camera:
-    """The camera with an estimated tilt; level where the estimate is missing or no photographer would hold it so."""
+    """The camera with an estimated tilt; level where the estimate is missing or no photographer would hold it so.
+
+    A tilt that the camera has already, from a file, stays.
+    """
+    if camera.pitch_rad is not None or camera.roll_rad is not None:
+        return camera
     if pitch_rad is None or roll_rad is None:
         return camera
     if not (abs(pitch_rad) <= _MAX_PITCH_RAD and abs(roll_rad) <= _MAX_ROLL_RAD):

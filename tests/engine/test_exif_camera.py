@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -135,6 +136,18 @@ def test_the_best_source_wins() -> None:
     assert chosen(None, PhotoExif()) == ("default", pytest.approx(math.degrees(DEFAULT_FOV_RAD)), 1)
     assert chosen(math.nan, PhotoExif())[0] == "default"
     assert chosen(estimate, PhotoExif(focal_35mm=0.1)) == ("estimated", pytest.approx(70), 2)
+
+
+def test_a_camera_file_comes_first_and_keeps_its_tilt(tmp_path: Path) -> None:
+    (tmp_path / "camera.txt").write_text("2000 2100 1900 1600")
+    options = ReconstructOptions(camera=str(tmp_path / "camera.txt"))
+    camera, warnings = choose_camera(options, PhotoExif(focal_35mm=26), math.radians(70), 4000, 3000)
+    assert camera == Camera(4000, 3000, 2000, 2100, 1900, 1600, "given") and warnings == []
+    assert tilted(camera, 0.2, -0.1).pitch_rad == 0.2
+    level = Camera(4000, 3000, 2000, 2100, 1900, 1600, "given", 0.0, 0.0)
+    (tmp_path / "camera.json").write_text(json.dumps(level.to_json()))
+    camera, _ = choose_camera(ReconstructOptions(camera=str(tmp_path / "camera.json")), PhotoExif(), None, 4000, 3000)
+    assert tilted(camera, 0.2, -0.1) == level
 
 
 def test_default_holds_along_the_longer_side() -> None:

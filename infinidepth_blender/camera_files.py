@@ -1,0 +1,163 @@
+"""Camera files that users have: intrinsics for `--camera`, and poses.
+
+| file | what is read |
+|---|---|
+| .json | our own `camera.json` |
+| any other | numbers in text: a 3 x 3 calibration matrix, or `fx fy cx cy`, in pixels of the photo; distortion may follow |
+| pose | numbers in text: 4 x 4, 3 x 4, or 16 or 12 in any layout: world to camera, OpenCV axes |
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .camera import Camera
+from .errors import CameraFileError, OptionsError
+
+_MAX_BYTES = 1 << 20
+_SAME_ASPECT = 0.01
+_FORMS = "Give camera.json, a 3 x 3 matrix, or fx fy cx cy in pixels of the photo."
+
+
+def read_camera_file(path: Path, width_px: int, height_px: int) -> tuple[Camera, list[str]]:
+    """The camera of a photo from a file.
+
+    Args:
+        path: `camera.json`, or intrinsics in text.
+        width_px, height_px: Size of the upright photo.
+
+    Returns:
+        The camera for that size, and sentences for the user.
+
+    Raises:
+        CameraFileError: the file cannot be read, is of another kind, or belongs to another picture.
+    """
+    if path.suffix.lower() == ".json":
+        return _from_json(path, width_px, height_px), []
+    matrix, distortion = read_intrinsics(path)
+    try:
+        camera = Camera(width_px, height_px, matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2])
+    except OptionsError as error:
+        raise CameraFileError(f"{path.name} holds no camera: {error.message}", _FORMS) from error
+    if not (0 <= camera.cx_px <= width_px and 0 <= camera.cy_px <= height_px):
+        raise CameraFileError(
+            f"{path.name} puts the middle at ({camera.cx_px:g}, {camera.cy_px:g}), outside of the photo of "
+            f"{width_px} x {height_px} pixels: it was made for a picture of another size.",
+            "Scale its numbers to the photo, or give the photo at its original size.",
+        )
+    warnings = []
+    if any(distortion):
+        warnings.append(
+            f"The lens distortion in {path.name} was left aside: photos are taken as undistorted. Undistort the photo first if lines look bent."
+        )
+    return camera, warnings
+
+
+def read_intrinsics(path: Path) -> tuple[NDArray[np.float64], tuple[float, ...]]:
+    """Intrinsics from a text file.
+
+    Returns:
+        The (3, 3) calibration matrix, and the numbers that follow `fx fy cx cy`, as a rule lens distortion.
+
+    Raises:
+        CameraFileError: it cannot be read or holds no intrinsics.
+    """
+    rows = _rows_of_numbers(path)
+    values = [value for row in rows for value in row]
+    if [len(row) for row in rows] == [3, 3, 3] or _is_flat_matrix(values):
+        matrix = np.array(values).reshape(3, 3)
+        if not np.allclose(matrix[2], (0, 0, 1), atol=1e-6) or abs(matrix[1, 0]) > 1e-6:
+            raise CameraFileError(f"{path.name} holds a matrix that is no camera calibration.", _FORMS)
+        if abs(matrix[0, 1]) > 1e-3 * abs(matrix[0, 0]):
+            raise CameraFileError(
+                f"{path.name} has a skew of {matrix[0, 1]:g}, which photos and Blender's cameras do not have.",
+                "Set the second number to 0.",
+            )
+        return matrix, ()
+    if len(values) < 4:
+        raise CameraFileError(f"{path.name} holds {len(values)} numbers, too few for a camera.", _FORMS)
+    fx, fy, cx, cy = values[:4]
+    return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]), tuple(values[4:])
+
+
+def read_world_to_camera(path: Path) -> NDArray[np.float64]:
+    """The (4, 4) pose of a camera from a text file.
+
+    Raises:
+        CameraFileError: it cannot be read or holds no pose.
+    """
+    values = [value for row in _rows_of_numbers(path) for value in row]
+    if len(values) not in (12, 16):
+        raise CameraFileError(
+            f"{path.name} holds {len(values)} numbers, not the 12 or 16 of a pose.", "Save it as 4 x 4 or 3 x 4."
+        )
+    pose = np.eye(4)
+    pose[: len(values) // 4] = np.reshape(values, (-1, 4))
+    if not np.allclose(pose[3], (0, 0, 0, 1), atol=1e-6):
+        raise CameraFileError(f"{path.name} holds a matrix that is no pose: its last row is not 0 0 0 1.")
+    return pose
+
+
+def _from_json(path: Path, width_px: int, height_px: int) -> Camera:
+    try:
+        data = json.loads(_text(path))
+        camera = Camera.from_json(data)
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise CameraFileError(f"{path.name} is not a camera.json.", _FORMS) from error
+    except OptionsError as error:
+        raise CameraFileError(f"{path.name} holds no camera: {error.message}", _FORMS) from error
+    aspect = camera.width_px / camera.height_px
+    if abs(math.log(aspect * height_px / width_px)) > _SAME_ASPECT:
+        raise CameraFileError(
+            f"{path.name} is for a picture of {camera.width_px} x {camera.height_px} pixels, "
+            f"which is not the shape of the photo ({width_px} x {height_px}).",
+            "Give the camera of this photo.",
+        )
+    return replace(camera.resized(width_px, height_px), source="given")
+
+
+def _rows_of_numbers(path: Path) -> list[list[float]]:
+    rows = []
+    for line in _text(path).splitlines():
+        words = [word for word in re.split(r"[\s,;\[\]]+", line.partition("#")[0]) if word]
+        try:
+            row = [float(word) for word in words]
+        except ValueError:
+            raise CameraFileError(
+                f"{path.name} holds words, not only numbers: '{line.strip()[:40]}'.", _FORMS
+            ) from None
+        if not np.isfinite(row).all():
+            raise CameraFileError(f"{path.name} holds a number that is not finite.", _FORMS)
+        if row:
+            rows.append(row)
+    return rows
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise CameraFileError(f"{path} does not exist.", "Check the name and the folder.") from error
+    except IsADirectoryError as error:
+        raise CameraFileError(f"{path} is a folder, not a camera file.", _FORMS) from error
+    except OSError as error:
+        raise CameraFileError(f"{path} cannot be read ({error.strerror}).", "Check the file.") from error
+    try:
+        if len(content) > _MAX_BYTES or b"\0" in content:
+            raise ValueError
+        return content.decode("utf-8-sig")
+    except ValueError as error:
+        raise CameraFileError(f"{path.name} is not a text file with a camera.", _FORMS) from error
+
+
+def _is_flat_matrix(values: list[float]) -> bool:
+    """Nine numbers in a row may be a matrix, or fx fy cx cy and five of distortion."""
+    return len(values) == 9 and values[6:] == [0, 0, 1] and values[1] == values[3] == 0

@@ -1,0 +1,121 @@
+"""Camera files: the forms that people have, and what must be refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from goldens import golden_file, golden_files
+
+from infinidepth_blender.camera import Camera
+from infinidepth_blender.camera_files import read_camera_file, read_intrinsics, read_world_to_camera
+from infinidepth_blender.errors import CameraFileError, InfiniDepthError
+
+
+def write(folder: Path, text: str, name: str = "camera.txt") -> Path:
+    (folder / name).write_text(text)
+    return folder / name
+
+
+def golden_matrix(path: Path) -> np.ndarray:
+    return np.array(json.loads(golden_file("misc.json").read_text())[path.name])
+
+
+@pytest.mark.parametrize("path", golden_files("cam_K*.txt"))
+def test_golden_intrinsics(path: Path) -> None:
+    np.testing.assert_allclose(read_intrinsics(path)[0], golden_matrix(path), rtol=1e-6)
+
+
+@pytest.mark.parametrize("path", golden_files("cam_E*.txt"))
+def test_golden_poses(path: Path) -> None:
+    np.testing.assert_allclose(read_world_to_camera(path), golden_matrix(path), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "500 510 320 240",
+        "500\n510\n320\n240\n",
+        "500, 510, 320, 240",
+        "# pixels\n500 0 320\n0 510 240\n0 0 1\n",
+        "[[500, 0, 320],\n [0, 510, 240],\n [0, 0, 1]]",
+        "500 0 320 0 510 240 0 0 1",
+        "\ufeff500 510 320 240 0 0 0 0 0",
+    ],
+)
+def test_the_forms_of_intrinsics(tmp_path: Path, text: str) -> None:
+    camera, warnings = read_camera_file(write(tmp_path, text), 640, 480)
+    assert camera == Camera(640, 480, 500, 510, 320, 240)
+    assert warnings == []
+
+
+def test_distortion_is_said(tmp_path: Path) -> None:
+    camera, warnings = read_camera_file(write(tmp_path, "500 510 320 240 0.04 -0.3 0 0 0"), 640, 480)
+    assert camera.fx_px == 500
+    assert len(warnings) == 1 and "distortion" in warnings[0]
+
+
+def test_our_own_camera_json(tmp_path: Path) -> None:
+    pytest.importorskip("cv2")
+    from infinidepth_blender.engine.exports import write_camera_json
+
+    camera = Camera(640, 480, 500, 510, 300, 250, "estimated", 0.1, -0.05)
+    write_camera_json(tmp_path / "camera.json", camera, scale_known=True)
+    read, warnings = read_camera_file(tmp_path / "camera.json", 1280, 960)
+    assert read == Camera(1280, 960, 1000, 1020, 600, 500, "given", 0.1, -0.05)
+    assert warnings == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "0 numbers"),
+        ("500 320", "2 numbers"),
+        ("fx = 500", "words"),
+        ("500 nan 320 240", "not finite"),
+        ("-500 510 320 240", "fx_px"),
+        ("2083 2083 957 650", "another size"),
+        ("500 9 320\n0 510 240\n0 0 1", "skew"),
+        ("1 2 3\n4 5 6\n7 8 9", "no camera calibration"),
+    ],
+)
+def test_bad_intrinsics(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(CameraFileError, match=message) as caught:
+        read_camera_file(write(tmp_path, text), 640, 480)
+    assert "camera.txt" in caught.value.message and caught.value.remedy
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"width_px": "a"}', '{"width_px": 0, "height_px": 1, "fx_px": 1, "fy_px": 1, "cx_px": 0, "cy_px": 0}'])  # fmt: skip
+def test_bad_json(tmp_path: Path, text: str) -> None:
+    with pytest.raises(CameraFileError, match=r"camera\.json"):
+        read_camera_file(write(tmp_path, text, "camera.json"), 640, 480)
+
+
+def test_the_camera_of_another_shape(tmp_path: Path) -> None:
+    path = write(tmp_path, json.dumps(Camera.from_focal_px(500, 640, 480).to_json()), "camera.json")
+    with pytest.raises(CameraFileError, match="not the shape of the photo"):
+        read_camera_file(path, 480, 640)
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(CameraFileError, match="does not exist"):
+        read_camera_file(tmp_path / "gone.txt", 640, 480)
+    (tmp_path / "folder.txt").mkdir()
+    with pytest.raises(CameraFileError, match="folder"):
+        read_camera_file(tmp_path / "folder.txt", 640, 480)
+    (tmp_path / "binary.txt").write_bytes(bytes(range(256)))
+    with pytest.raises(CameraFileError, match="not a text file"):
+        read_camera_file(tmp_path / "binary.txt", 640, 480)
+
+
+def test_poses(tmp_path: Path) -> None:
+    with pytest.raises(CameraFileError, match="9 numbers"):
+        read_world_to_camera(write(tmp_path, "1 0 0\n0 1 0\n0 0 1"))
+    with pytest.raises(CameraFileError, match="last row"):
+        read_world_to_camera(write(tmp_path, " ".join(["1"] * 16)))
+
+
+def test_the_error_keeps_its_type_on_its_way_to_the_panel() -> None:
+    assert isinstance(InfiniDepthError.from_json(CameraFileError("a", "b").to_json()), CameraFileError)
