@@ -104,9 +104,16 @@ def sharpen(
         at = rows[start : start + CHUNK], cols[start : start + CHUNK]
         planes = fit_side_planes(disparity, solid, *at, edge_step)
         result[at] = planes.nearest_side(result[at])
-    right = _tears(result, valid, edge_step, SPANS[:1]) != 0
-    down = np.ascontiguousarray(_tears(result.T, valid.T, edge_step, SPANS[:1]).T != 0)
-    return result, Edges(right, down, found.adrift)
+    return result, Edges(*sharp_steps(result, valid, edge_step), found.adrift)
+
+
+def sharp_steps(
+    disparity: NDArray[np.float32], valid: NDArray[np.bool_], edge_step: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """The single links, (h, w - 1) and (h - 1, w), that are steps by themselves, without any search for ramps."""
+    right = _tears(disparity, valid, edge_step, SPANS[:1]) != 0
+    down = np.ascontiguousarray(_tears(disparity.T, valid.T, edge_step, SPANS[:1]).T != 0)
+    return right, down
 
 
 def side_planes_at(

@@ -6,6 +6,7 @@ camera it covers every pixel that has a surface, and no face connects two surfac
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -50,6 +51,39 @@ def mesh_grid_size(mesh_size: int, camera: Camera) -> tuple[int, int]:
     return rows, cols
 
 
+@dataclass(frozen=True)
+class CutGrid:
+    """The surfaces on a grid of vertices, told apart: what every mesh of a photo is made from.
+
+    Attributes:
+        disparity: (h, w) float32, no vertex between two surfaces; 0 where not valid.
+        valid: (h, w) bool, the vertex has a surface.
+        edges: The links that are torn.
+        d_x, d_y: (h, w) float32 change of disparity per grid step, never taken across a tear.
+        edge_step: Relative depth step that tears.
+    """
+
+    disparity: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    edges: Edges
+    d_x: NDArray[np.float32]
+    d_y: NDArray[np.float32]
+    edge_step: float
+
+
+def cut_grid(depth_m: NDArray[np.float32], flags: NDArray[np.uint8], edge_step: float) -> CutGrid:
+    """Tells the surfaces on a grid of depths apart.
+
+    Args:
+        depth_m: (rows, cols) depth at the vertices of `mesh_vertex_coords`, metres.
+        flags: (rows, cols) uint8; vertices without `FLAG_VALID` (sky, no data) get no surface.
+        edge_step: Relative depth step between neighbours that tears the surface.
+    """
+    valid = (flags & FLAG_VALID) > 0
+    disparity, edges = sharpen(disparity_of(depth_m, valid), valid, edge_step)
+    return CutGrid(disparity, valid, edges, *surface_gradient(disparity, valid, edges), edge_step)
+
+
 def build_mesh(
     depth_m: NDArray[np.float32],
     flags: NDArray[np.uint8],
@@ -60,13 +94,24 @@ def build_mesh(
     max_error: float = DEFAULT_MESH_ERROR,
     faces: MeshFaces = "quads",
 ) -> MeshArrays:
+    """`mesh_of_grid` of `cut_grid`."""
+    grid = cut_grid(depth_m, flags, edge_step)
+    return mesh_of_grid(grid, camera, kind=kind, max_error=max_error, faces=faces)
+
+
+def mesh_of_grid(
+    grid: CutGrid,
+    camera: Camera,
+    *,
+    kind: MeshKind = "regular",
+    max_error: float = DEFAULT_MESH_ERROR,
+    faces: MeshFaces = "quads",
+) -> MeshArrays:
     """Makes the mesh of everything that has a depth.
 
     Args:
-        depth_m: (rows, cols) depth at the vertices of `mesh_vertex_coords`, metres.
-        flags: (rows, cols) uint8; vertices without `FLAG_VALID` (sky, no data) get no surface.
+        grid: The surfaces.
         camera: Camera at any size of the photo.
-        edge_step: Relative depth step between neighbours that tears the mesh.
         kind: `regular`: every vertex; `adaptive`: only those that the error asks for. Both are
             cut along the same lines.
         max_error: Largest relative depth error of an adaptive mesh at the vertices left out.
@@ -77,17 +122,15 @@ def build_mesh(
         Quads where a regular mesh is whole, triangles and quads at the cuts. A photo without
         any depth gives a mesh without faces.
     """
-    valid = (flags & FLAG_VALID) > 0
-    disparity, edges = sharpen(disparity_of(depth_m, valid), valid, edge_step)
-    cover = partial(adaptive_triangles, disparity, max_error=max_error) if kind == "adaptive" else None
-    cells = cut_cells(edges.right, edges.down, valid, cover)
-    gradient = surface_gradient(disparity, valid, edges)
-    at_vertex = _continued_disparity(disparity, gradient, valid, cells)
-    x_px, y_px = grid_to_px(cells, valid.shape, camera)
+    cover = partial(adaptive_triangles, grid.disparity, max_error=max_error) if kind == "adaptive" else None
+    cells = cut_cells(grid.edges.right, grid.edges.down, grid.valid, cover)
+    at_vertex = _continued_disparity(grid, cells)
+    rows, cols = grid.valid.shape
+    x_px, y_px = grid_to_px(cells, grid.valid.shape, camera)
     normals = plane_normals(
         at_vertex,
-        gradient[0].ravel()[cells.owner] * (valid.shape[1] - 1) / camera.width_px,
-        gradient[1].ravel()[cells.owner] * (valid.shape[0] - 1) / camera.height_px,
+        grid.d_x.ravel()[cells.owner] * (cols - 1) / camera.width_px,
+        grid.d_y.ravel()[cells.owner] * (rows - 1) / camera.height_px,
         x_px,
         y_px,
         camera,
@@ -203,23 +246,19 @@ def plane_normals(
     return (-away / np.maximum(length, np.finfo(np.float32).tiny)).astype(np.float32)
 
 
-def _continued_disparity(
-    disparity: NDArray[np.float32],
-    gradient: tuple[NDArray[np.float32], NDArray[np.float32]],
-    valid: NDArray[np.bool_],
-    faces: CellFaces,
-) -> NDArray[np.float64]:
+def _continued_disparity(grid: CutGrid, faces: CellFaces) -> NDArray[np.float64]:
     """(V,) disparity of every vertex: its owner's, continued along the owner's surface.
 
     At a tear the near surface stays in front of the far one: neither is continued past
     the middle between the two.
     """
-    owner_row, owner_col = np.divmod(faces.owner, disparity.shape[1])
-    own = disparity.ravel()[faces.owner].astype(np.float64)
-    change = gradient[0].ravel()[faces.owner] * (faces.col - owner_col)
-    change += gradient[1].ravel()[faces.owner] * (faces.row - owner_row)
+    disparity = grid.disparity.ravel()
+    owner_row, owner_col = np.divmod(faces.owner, grid.disparity.shape[1])
+    own = disparity[faces.owner].astype(np.float64)
+    change = grid.d_x.ravel()[faces.owner] * (faces.col - owner_col)
+    change += grid.d_y.ravel()[faces.owner] * (faces.row - owner_row)
     result = own + np.clip(change, -MAX_CONTINUATION * own, MAX_CONTINUATION * own)
-    across = np.where(valid.ravel()[faces.other], disparity.ravel()[faces.other], own)
+    across = np.where(grid.valid.ravel()[faces.other], disparity[faces.other], own)
     middle = (own + across) / 2
     result = np.where(across > own, np.minimum(result, middle), result)
     return np.where(across < own, np.maximum(result, middle), result)
