@@ -58,6 +58,12 @@ class DepthFileError(InfiniDepthError):
     kind = "depth_file"
 
 
+class CameraFileError(InfiniDepthError):
+    """A file with a camera cannot be used."""
+
+    kind = "camera_file"
+
+
 class BundleError(InfiniDepthError):
     """A reconstruction folder is missing, incomplete or damaged."""
 
@@ -127,6 +133,7 @@ _KINDS: dict[str, type[InfiniDepthError]] = {
         OptionsError,
         PhotoError,
         DepthFileError,
+        CameraFileError,
         BundleError,
         SplatFileError,
         ModelError,

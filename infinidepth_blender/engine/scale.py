@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ..errors import DepthFileError, PhotoError
-from ..field.align import AlignedField, fit_affine_lad
+from ..field.align import AlignedField
 from ..field.prompted import PromptedField
 from ..field.protocol import DepthField
+from ..field.robust_line import fit_affine_robust
 from .depth_files import DepthPrompt
 
 MEDIAN_DEPTH_M = 5.0
 """Where the median depth is put when nothing tells the scale."""
+
+UNKNOWN_SCALE = (
+    "The scale of the scene is unknown: the median depth was set to 5 m. "
+    "Give --depth-prompt or --known-distance to measure it."
+)
 
 _LOOK_SIDE_PX = 384
 _MAX_PROMPTS = 100_000
@@ -24,7 +30,14 @@ _MIN_PROMPTS_FOR_OFFSET = 8
 _MIN_PROMPTS_FOR_CORRECTION = 4
 _MANY_LEFT_OUT = 0.1
 _POOR_FIT = 0.25
+_POOR_FIT_WARNING = (
+    "The depth in {name} fits the picture badly (median error {error:.0%}): check that it belongs to it."
+)
 _ASPECT_TOLERANCE = 0.03
+
+PromptUse = Literal["follow", "align", "check"]
+"""`align`: measured depth gives factor and offset. `follow`: the field is also corrected locally to agree
+with it, from four measurements on. `check`: the field was made from it, and stays as it is."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +72,12 @@ def scale_to_metres(
     height_px: int,
     seed: int,
     picture_srgb: NDArray[np.uint8] | None = None,
+    prompt_use: PromptUse = "follow",
 ) -> ScaledField:
     """Gives a field its scale.
 
-    With measured depth: `a * disparity + b` by least absolute deviations against the
-    measured disparity, which outliers do not move; from
-    four measurements on the field is then corrected locally to agree with them. Without: a metric field stays as it
+    With measured depth: `a * disparity + b` fitted to the measured disparity in a way that
+    outliers do not move, and what `prompt_use` says. Without: a metric field stays as it
     is, of any other the median depth of all that is not sky becomes `MEDIAN_DEPTH_M`.
 
     Args:
@@ -73,34 +86,42 @@ def scale_to_metres(
         width_px, height_px: Size of the photo.
         seed: Of the choice among very many measurements.
         picture_srgb: (H, W, 3) the photo, whose colours help to tell measured surfaces apart.
+        prompt_use: What to do with measured depth.
 
     Raises:
         DepthFileError: the measured depth does not belong to this photo.
         PhotoError: the photo shows no surface at all.
     """
     look = _look(field, width_px, height_px)
+    if prompt is not None and prompt_use == "check":
+        return _checked(field, prompt, width_px / height_px, seed)
     if prompt is not None:
-        return _corrected(
-            _fit_to_prompt(field, look, prompt, width_px / height_px, seed),
-            prompt,
-            width_px,
-            height_px,
-            seed,
-            picture_srgb,
-        )
+        scaled = _fit_to_prompt(field, look, prompt, width_px / height_px, seed)
+        if prompt_use == "align":
+            return scaled
+        return _corrected(scaled, prompt, width_px, height_px, seed, picture_srgb)
     if field.scale == "metric":
         return ScaledField(field, True, {"scale": "metric"})
     offset = _offset_without_measurement(look) if field.scale == "affine" else 0.0
     factor = MEDIAN_DEPTH_M * (float(np.median(look.disparity[look.surface])) + offset)
-    warnings = [
-        "The scale of the scene is unknown: the median depth was set to 5 m. Give --depth-prompt to measure it."
-    ]
+    warnings = [UNKNOWN_SCALE]
     if field.scale == "affine":
         warnings.append(
             "This model leaves the shape of depth open by an offset, which was guessed: far and near may be stretched."
         )
     details = {"scale": "median", "disparity_factor": 1 / factor, "disparity_offset": offset / factor}
     return ScaledField(AlignedField(field, 1 / factor, offset / factor, "relative"), False, details, tuple(warnings))
+
+
+def _checked(field: DepthField, prompt: DepthPrompt, aspect: float, seed: int) -> ScaledField:
+    """The field as it is, and how well it agrees with the measurements that went into it."""
+    warnings = _check_shape(prompt, aspect)
+    source, target = _pairs(field, prompt, seed)
+    error = float(np.median(np.abs(source - target) / target)) if len(source) else float("nan")
+    if not error <= _POOR_FIT:
+        warnings.append(_POOR_FIT_WARNING.format(name=prompt.path.name, error=error))
+    details = {"scale": "depth prompt", "prompt_points": len(source), "prompt_median_error": error}
+    return ScaledField(field, True, details, tuple(warnings))
 
 
 def _corrected(
@@ -157,7 +178,7 @@ def _fit_to_prompt(field: DepthField, look: _Look, prompt: DepthPrompt, aspect: 
         )
     factor, offset = 0.0, 0.0
     if len(source) >= _MIN_PROMPTS_FOR_OFFSET:
-        factor, offset = fit_affine_lad(source, target, seed=seed)
+        factor, offset = fit_affine_robust(source, target, seed=seed)
     if factor <= 0 or not np.isfinite([factor, offset]).all():
         if len(source) >= _MIN_PROMPTS_FOR_OFFSET:
             warnings.append(
@@ -169,9 +190,7 @@ def _fit_to_prompt(field: DepthField, look: _Look, prompt: DepthPrompt, aspect: 
         warnings.append(f"{lost:.0%} of the picture lies beyond what {prompt.path.name} covers and got no depth.")
     error = float(np.median(np.abs(factor * source + offset - target) / target))
     if error > _POOR_FIT:
-        warnings.append(
-            f"The depth in {prompt.path.name} fits the picture badly (median error {error:.0%}): check that it belongs to it."
-        )
+        warnings.append(_POOR_FIT_WARNING.format(name=prompt.path.name, error=error))
     details = {
         "scale": "depth prompt",
         "disparity_factor": factor,

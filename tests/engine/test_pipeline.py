@@ -146,6 +146,25 @@ def test_a_depth_prompt_makes_metres(photo: Path, tmp_path: Path) -> None:
     assert np.median(made.depth_m) == pytest.approx(np.median(truth), rel=0.02)
 
 
+def test_a_known_distance_makes_metres(photo: Path, tmp_path: Path) -> None:
+    made = make(photo, tmp_path / "out", PlaneField(scale="relative"), known_distance=("9,7=3.5",))
+    assert made.scale_known and not any("unknown" in w for w in made.warnings)
+    camera = made.camera
+    x, y = np.array(9.5), np.array(7.5)
+    seen = camera.unproject(x, y, np.array(made.depth_m[7, 9]))
+    assert np.linalg.norm(seen) == pytest.approx(3.5, rel=1e-4)
+    with pytest.raises(OptionsError, match="pixels"):
+        make(photo, tmp_path / "other", PlaneField(scale="relative"), known_distance=("900,7=3.5",))
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_camera_file(photo: Path, tmp_path: Path) -> None:
+    (tmp_path / "lens.txt").write_text("40 40 9 8")
+    made = make(photo, tmp_path / "out", PlaneField(), camera=str(tmp_path / "lens.txt"), fov_deg=None)
+    assert (made.camera.fx_px, made.camera.cx_px, made.camera.source) == (40, 9, "given")
+    assert made.model["file_sha256"]["camera"] == file_sha256(tmp_path / "lens.txt")
+
+
 def test_depth_maps_of_other_sizes(photo: Path, tmp_path: Path) -> None:
     made = make(photo, tmp_path / "out", depth_size="2x", make=("depth",))
     assert made.depth_m.shape == (120, 160) and made.camera.width_px == 80
