@@ -23,6 +23,21 @@ def unregister() -> None:
 
 def _modules():
     # Imported here: the package itself must import without Blender.
-    from . import command, drop, operators, panels, preferences, properties, runtime_link, scene_operators, session
+    from . import (
+        command,
+        drop,
+        model_fetch,
+        model_operators,
+        operators,
+        panels,
+        preferences,
+        properties,
+        runtime_link,
+        scene_operators,
+        session,
+    )
 
-    return [properties, preferences, operators, scene_operators, panels, drop, command, session, runtime_link]
+    return [
+        properties, preferences, operators, model_operators, scene_operators, panels, drop, command,
+        session, runtime_link, model_fetch,
+    ]  # fmt: skip

@@ -8,6 +8,7 @@ the panel then offers to reconstruct).
 import bpy
 
 from .operators import PHOTO_SUFFIXES
+from .registering import add_classes, remove_classes
 
 
 class INFINIDEPTH_FH_photos(bpy.types.FileHandler):
@@ -43,11 +44,9 @@ CLASSES = (INFINIDEPTH_FH_photos, INFINIDEPTH_FH_splats)
 
 def register() -> None:
     """Adds the handlers."""
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
+    add_classes(CLASSES)
 
 
 def unregister() -> None:
     """Takes them away again."""
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+    remove_classes(CLASSES)

@@ -15,6 +15,7 @@ from .active_image import PhotoFile, find_active_image, photo_file
 from .delivery import put_into_scene
 from .photo_jobs import PhotoRequest
 from .properties import options_of
+from .registering import add_classes, remove_classes
 from .reports import refuse
 from .text import in_panel_words
 
@@ -41,7 +42,7 @@ class _Reconstruct:
         requests: list[PhotoRequest] = []
         try:
             preferences = addon.preferences(context)
-            options = options_of(context.scene.infinidepth, preferences.device if preferences else "auto")
+            options = options_of(context.scene.infinidepth, preferences)
             for photo in photos:
                 folder = output.bundle_folder(photo, {request.folder for request in requests})
                 requests.append(PhotoRequest(photo.path, photo.name, folder, photo.temporary))
@@ -209,11 +210,9 @@ CLASSES = (
 
 def register() -> None:
     """Adds the operators."""
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
+    add_classes(CLASSES)
 
 
 def unregister() -> None:
     """Takes them away again."""
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+    remove_classes(CLASSES)

@@ -8,7 +8,9 @@ from ..scene.materials import photo_mode
 from ..scene.saved import photo_collection, recall
 from . import runtime_link
 from .active_image import find_active_image
+from .model_drawing import draw_chosen_model
 from .properties import PHOTO_MODES, SHOWN
+from .registering import add_classes, remove_classes
 from .session import session
 from .text import in_panel_words, paragraph
 
@@ -71,6 +73,24 @@ class _Quality(_Child):
             sizes.prop(settings, "depth_height_px")
 
 
+class _Model(_Child):
+    bl_label = "Model"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Which network, and how to get it."""
+        settings = context.scene.infinidepth
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        column = layout.column()
+        column.enabled = session.job is None
+        column.prop(settings, "model")
+        if settings.model == "FILE":
+            column.prop(settings, "model_file")
+        elif settings.model != "BUNDLED":
+            draw_chosen_model(layout, settings.model, context)
+
+
 class _Camera(_Child):
     bl_label = "Camera"
 
@@ -83,6 +103,8 @@ class _Camera(_Child):
             column.prop(settings, "fov_rad")
         elif settings.lens == "FOCAL":
             column.prop(settings, "focal_px")
+        elif settings.lens == "FILE":
+            column.prop(settings, "camera_file")
 
 
 class _Advanced(_Child):
@@ -94,6 +116,7 @@ class _Advanced(_Child):
         column = _settings_column(self.layout)
         column.prop(settings, "edge_step")
         column.prop(settings, "depth_prompt")
+        column.prop(settings, "known_distance")
         column.prop(settings, "model")
         if settings.model == "FILE":
             column.prop(settings, "model_file")
@@ -266,7 +289,7 @@ def _panel_classes(space: str, prefix: str) -> list[type[bpy.types.Panel]]:
     classes: list[type[bpy.types.Panel]] = [
         type(parent, (_Main, bpy.types.Panel), {"bl_idname": parent, "bl_space_type": space})
     ]
-    for child in (_Quality, _Camera, _Advanced):
+    for child in (_Model, _Quality, _Camera, _Advanced):
         name = f"{parent}{child.__name__.lower()}"
         body = {"bl_idname": name, "bl_space_type": space, "bl_parent_id": parent}
         classes.append(type(name, (child, bpy.types.Panel), body))
@@ -278,11 +301,9 @@ CLASSES = (*_panel_classes("VIEW_3D", "VIEW3D"), *_panel_classes("IMAGE_EDITOR",
 
 def register() -> None:
     """Adds the panels."""
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
+    add_classes(CLASSES)
 
 
 def unregister() -> None:
     """Takes them away again."""
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+    remove_classes(CLASSES)

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # pyright: reportInvalidTypeForm=false
-"""Preferences: the engine's Python, the device, and where results go."""
+"""Preferences: the engine's Python, the models, the device, and where results go."""
 
 import bpy
 from bpy.props import EnumProperty, StringProperty
 
 from ..errors import InfiniDepthError
 from . import addon, runtime_link, session
+from .model_drawing import draw_model_list
+from .registering import add_classes, remove_classes
 from .reports import refuse
 from .text import paragraph
 
@@ -40,6 +42,16 @@ class InfiniDepthPreferences(bpy.types.AddonPreferences):
         ],
         default="auto",
     )
+    precision: EnumProperty(
+        name="Precision",
+        description="How exactly large models compute; the bundled model is always exact",
+        items=[
+            ("auto", "Automatic", "16 bits where the hardware is made for it, else 32 bits"),
+            ("exact", "Exact", "32 bits everywhere"),
+            ("fast", "Fast", "16 bits: faster on graphics cards and recent processors"),
+        ],
+        default="auto",
+    )
     bundle_location: EnumProperty(
         name="Results",
         description="Where depth maps, PLY files and what is needed to open a result again are written",
@@ -62,8 +74,10 @@ class InfiniDepthPreferences(bpy.types.AddonPreferences):
         layout.use_property_split = True
         layout.use_property_decorate = False
         _draw_engine(layout.box(), self, context)
+        draw_model_list(layout.box(), context)
         column = layout.column()
         column.prop(self, "device")
+        column.prop(self, "precision")
         column.prop(self, "bundle_location")
         if self.bundle_location == "FOLDER":
             column.prop(self, "bundle_folder")
@@ -207,11 +221,9 @@ CLASSES = (
 
 def register() -> None:
     """Adds the preferences and their operators."""
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
+    add_classes(CLASSES)
 
 
 def unregister() -> None:
     """Takes them away again."""
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+    remove_classes(CLASSES)

@@ -4,12 +4,19 @@
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 
+from ..engine.model_store import installed_file
+from ..engine.registry import BUNDLED, MODELS, PURPOSES
 from ..errors import OptionsError
-from ..options import MAX_DEPTH_SIDE_PX, Device, Part, ReconstructOptions
+from ..options import MAX_DEPTH_SIDE_PX, Part, ReconstructOptions
+from .registering import add_classes, remove_classes
+
+if TYPE_CHECKING:
+    from .preferences import InfiniDepthPreferences
 
 _DEFAULTS = ReconstructOptions()
 
@@ -23,6 +30,31 @@ PHOTO_MODES = [
     ("LIT", "Lit", "A surface with the photo's colors that takes light and shadow"),
     ("HOLDOUT", "Holdout", "A hole in the render, to put things behind the photo"),
 ]
+
+
+_MODEL_NUMBERS = {
+    "infinidepth": 2,
+    "infinidepth-depthsensor": 3,
+    "infinidepth-small": 4,
+    "infinidepth-small-plus": 5,
+    "infinidepth-base": 6,
+    "infinidepth-large": 7,
+}
+"""Blend files keep these numbers: a model never gets another one."""
+
+
+def _model_items() -> list[tuple[str, str, str, int]]:
+    """The registry's models for depth, between the bundled one and a file of one's own."""
+    named = [
+        (entry.name, entry.title, f"{PURPOSES[entry.purpose][:1].upper()}{PURPOSES[entry.purpose][1:]}: {entry.about}")
+        for entry in MODELS
+        if entry.makes_depth and entry.repository
+    ]
+    return [
+        ("BUNDLED", "Bundled", "The small model that comes with the add-on", 0),
+        *((name, title, description, _MODEL_NUMBERS[name]) for name, title, description in named),
+        ("FILE", "Checkpoint File", "A checkpoint of your own", 1),
+    ]
 
 
 class InfiniDepthSettings(bpy.types.PropertyGroup):
@@ -126,6 +158,7 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
             ("AUTO", "Automatic", "From the photo's metadata, else estimated from its content"),
             ("FOV", "Field of View", "Give the horizontal field of view"),
             ("FOCAL", "Focal Length", "Give the focal length in pixels of the photo"),
+            ("FILE", "Camera File", "Read camera.json, or a text file with a 3x3 matrix or fx fy cx cy in pixels"),
         ],
         default="AUTO",
     )
@@ -147,18 +180,25 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
         subtype="PIXEL",
         precision=1,
     )
+    camera_file: StringProperty(
+        name="Camera",
+        description="File with the photo's camera: camera.json, or a text file with a 3x3 matrix or fx fy cx cy in pixels",
+        subtype="FILE_PATH",
+    )
     depth_prompt: StringProperty(
         name="Depth Hint",
         description="File with measured depth, sparse or dense, that the result is fitted to (PNG in mm, EXR, NPY, NPZ, H5)",
         subtype="FILE_PATH",
     )
+    known_distance: StringProperty(
+        name="Known Distance",
+        description="Gives the scale. 640,360=2.5 is 2.5 m from the camera to that pixel, 100,80:100,640=2 is 2 m between "
+        "two pixels, counted from the photo's top left. Separate several by semicolons",
+    )
     model: EnumProperty(
         name="Model",
         description="Network that estimates the depth",
-        items=[
-            ("BUNDLED", "Bundled", "The model that comes with the add-on"),
-            ("FILE", "Checkpoint File", "A checkpoint of your own"),
-        ],
+        items=_model_items(),
         default="BUNDLED",
     )
     model_file: StringProperty(
@@ -181,22 +221,27 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
     )
 
 
-def options_of(settings: InfiniDepthSettings, device: Device = "auto") -> ReconstructOptions:
-    """The settings as the engine takes them.
+def options_of(
+    settings: InfiniDepthSettings, preferences: "InfiniDepthPreferences | None" = None
+) -> ReconstructOptions:
+    """The settings as the engine takes them; where and how exactly it computes are preferences.
 
     Not a method: Blender 4.2 never lets go of a property group with methods, and crashes at exit.
 
     Raises:
         OptionsError: nothing is to be made, or a setting contradicts another one.
+        ModelError: the chosen model is not downloaded, or its file is damaged.
     """
     if not settings.make:
         raise OptionsError("Nothing is to be made of the photo.", "Switch on Mesh, Points or Splats.")
+    if settings.lens == "FILE" and not settings.camera_file:
+        raise OptionsError("No camera file is chosen.", "Choose one, or set Lens to Automatic.")
     if settings.model == "FILE" and not settings.model_file:
         raise OptionsError("No checkpoint file is chosen.", "Choose one, or use the bundled model.")
     parts: tuple[Part, ...] = ("mesh", "points", "splats")
     return ReconstructOptions(
         make=("depth", "camera", *(part for part in parts if part in settings.make)),
-        model="bundled" if settings.model == "BUNDLED" else _absolute(settings.model_file),
+        model=_model(settings),
         depth_size={
             "PHOTO": "photo",
             "HALF": "0.5x",
@@ -211,10 +256,19 @@ def options_of(settings: InfiniDepthSettings, device: Device = "auto") -> Recons
         edge_step=round(settings.edge_step, 6),  # Blender keeps 32-bit floats: 0.04 comes back as 0.0399999991
         fov_deg=round(math.degrees(settings.fov_rad), 4) if settings.lens == "FOV" else None,
         focal_px=round(settings.focal_px, 3) if settings.lens == "FOCAL" else None,
+        camera=_absolute(settings.camera_file) if settings.lens == "FILE" else None,
         depth_prompt=_absolute(settings.depth_prompt) if settings.depth_prompt else None,
-        device=device,
+        known_distance=tuple(text.strip() for text in settings.known_distance.split(";") if text.strip()),
+        device=preferences.device if preferences else "auto",
+        precision=preferences.precision if preferences else "auto",
         seed=settings.seed,
     )
+
+
+def _model(settings: InfiniDepthSettings) -> str:
+    if settings.model == "BUNDLED":
+        return BUNDLED
+    return _absolute(settings.model_file) if settings.model == "FILE" else str(installed_file(settings.model))
 
 
 def _absolute(path: str) -> str:
@@ -226,13 +280,11 @@ CLASSES = (InfiniDepthSettings,)
 
 def register() -> None:
     """Adds the settings to every scene."""
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
+    add_classes(CLASSES)
     bpy.types.Scene.infinidepth = PointerProperty(type=InfiniDepthSettings)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def unregister() -> None:
     """Takes them away again."""
     del bpy.types.Scene.infinidepth  # pyright: ignore[reportAttributeAccessIssue]
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+    remove_classes(CLASSES)

@@ -8,14 +8,15 @@ import bpy
 from bpy.props import EnumProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
-from ..errors import InfiniDepthError
-from ..scene.build import show_only
+from ..errors import InfiniDepthError, SceneError
+from ..scene.build import SceneObjects, show_only
 from ..scene.imported import import_splats
 from ..scene.match import match_scene_to_photo
 from ..scene.materials import photo_mode, set_photo_mode
 from ..scene.saved import photo_collection, recall
 from .delivery import put_into_scene
 from .properties import PHOTO_MODES, SHOWN
+from .registering import add_classes, remove_classes
 from .reports import needs_object_mode, refuse
 
 
@@ -74,7 +75,38 @@ class INFINIDEPTH_OT_import_splats(bpy.types.Operator, ImportHelper):
         return {"FINISHED"}
 
 
-class INFINIDEPTH_OT_match_scene(bpy.types.Operator):
+class _OnPhoto:
+    """What works on the photo of the active object, or on the only one in the scene."""
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """A photo's objects must be in the scene."""
+        if photo_collection(context.scene, context.active_object) is None:
+            cls.poll_message_set("Select an object of a reconstructed photo")  # pyright: ignore[reportAttributeAccessIssue]
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Changes the photo's objects."""
+        collection = photo_collection(context.scene, context.active_object)
+        if collection is None:
+            return {"CANCELLED"}
+        try:
+            self._change(context, recall(collection))
+        except InfiniDepthError as error:
+            return refuse(self, error)  # pyright: ignore[reportArgumentType]
+        return {"FINISHED"}
+
+    def _change(self, context: bpy.types.Context, objects: SceneObjects) -> None:
+        """What the operator does.
+
+        Raises:
+            InfiniDepthError: it cannot be done.
+        """
+        raise NotImplementedError
+
+
+class INFINIDEPTH_OT_match_scene(_OnPhoto, bpy.types.Operator):
     """Give the scene the photo's size, camera and colours"""
 
     bl_idname = "infinidepth.match_scene"
@@ -84,24 +116,11 @@ class INFINIDEPTH_OT_match_scene(bpy.types.Operator):
     )
     bl_options = {"REGISTER", "UNDO"}
 
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        """A photo's objects must be in the scene."""
-        return _has_photo(cls, context)
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """Changes the scene."""
-        collection = photo_collection(context.scene, context.active_object)
-        if collection is None:
-            return {"CANCELLED"}
-        try:
-            match_scene_to_photo(recall(collection), context.scene)
-        except InfiniDepthError as error:
-            return refuse(self, error)
-        return {"FINISHED"}
+    def _change(self, context: bpy.types.Context, objects: SceneObjects) -> None:
+        match_scene_to_photo(objects, context.scene)
 
 
-class INFINIDEPTH_OT_show(bpy.types.Operator):
+class INFINIDEPTH_OT_show(_OnPhoto, bpy.types.Operator):
     """Show the photo as a mesh, as points or as splats"""
 
     bl_idname = "infinidepth.show"
@@ -111,24 +130,11 @@ class INFINIDEPTH_OT_show(bpy.types.Operator):
 
     what: EnumProperty(name="Show", items=SHOWN)
 
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        """A photo's objects must be in the scene."""
-        return _has_photo(cls, context)
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """Hides the other representations."""
-        collection = photo_collection(context.scene, context.active_object)
-        if collection is None:
-            return {"CANCELLED"}
-        try:
-            show_only(recall(collection), self.what)
-        except InfiniDepthError as error:
-            return refuse(self, error)
-        return {"FINISHED"}
+    def _change(self, context: bpy.types.Context, objects: SceneObjects) -> None:
+        show_only(objects, self.what)
 
 
-class INFINIDEPTH_OT_photo_mode(bpy.types.Operator):
+class INFINIDEPTH_OT_photo_mode(_OnPhoto, bpy.types.Operator):
     """Choose how the mesh shows the photo"""
 
     bl_idname = "infinidepth.photo_mode"
@@ -138,35 +144,13 @@ class INFINIDEPTH_OT_photo_mode(bpy.types.Operator):
 
     mode: EnumProperty(name="Material", items=PHOTO_MODES)
 
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        """A photo's objects must be in the scene."""
-        return _has_photo(cls, context)
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """Switches the material of the photo's mesh."""
-        collection = photo_collection(context.scene, context.active_object)
-        if collection is None:
-            return {"CANCELLED"}
-        try:
-            mesh = recall(collection).mesh
-        except InfiniDepthError as error:
-            return refuse(self, error)
-        materials = [slot.material for slot in mesh.material_slots if slot.material] if mesh else []
-        materials = [material for material in materials if photo_mode(material) is not None]
+    def _change(self, context: bpy.types.Context, objects: SceneObjects) -> None:
+        slots = objects.mesh.material_slots if objects.mesh else []
+        materials = [slot.material for slot in slots if slot.material and photo_mode(slot.material) is not None]
         if not materials:
-            self.report({"WARNING"}, f"The mesh of '{collection.name}' does not have its photo material any more")
-            return {"CANCELLED"}
+            raise SceneError("The mesh does not have its photo material any more.", "Reconstruct or open it again.")
         for material in materials:
             set_photo_mode(material, self.mode)
-        return {"FINISHED"}
-
-
-def _has_photo(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
-    if photo_collection(context.scene, context.active_object) is None:
-        cls.poll_message_set("Select an object of a reconstructed photo")
-        return False
-    return True
 
 
 CLASSES = (
@@ -185,13 +169,11 @@ def _draw_import_menu(menu: bpy.types.Menu, _context: bpy.types.Context) -> None
 
 def register() -> None:
     """Adds the operators, and the importers to File > Import."""
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
+    add_classes(CLASSES)
     bpy.types.TOPBAR_MT_file_import.append(_draw_import_menu)
 
 
 def unregister() -> None:
     """Takes them away again."""
     bpy.types.TOPBAR_MT_file_import.remove(_draw_import_menu)
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+    remove_classes(CLASSES)

@@ -21,8 +21,9 @@ _PANEL_WORDS = {
     "--mesh-size": "the mesh size under Quality",
     "--points": "the number of points under Quality",
     "--device": "the device in the preferences",
+    "--precision": "the precision in the preferences",
     " with --output": " in the preferences",
-    "--model": "the model under Advanced",
+    "--model": "the model under Model",
 }
 """Where the panels have what the command line calls by these names."""
 
@@ -34,7 +35,9 @@ def in_panel_words(text: str) -> str:
     return text
 
 
-def paragraph(layout: bpy.types.UILayout, text: str, context: bpy.types.Context, icon: str = "NONE") -> None:
+def paragraph(
+    layout: bpy.types.UILayout, text: str, context: bpy.types.Context, icon: str = "NONE", characters: int = 0
+) -> None:
     """Labels do not wrap: breaks the text at the width of the region.
 
     Args:
@@ -42,9 +45,11 @@ def paragraph(layout: bpy.types.UILayout, text: str, context: bpy.types.Context,
         text: One or more sentences.
         context: Gives the width.
         icon: Shown before the first line.
+        characters: Length of a line where the region says nothing, as in dialogs; 0: from the region.
     """
     scale = context.preferences.system.ui_scale
-    width_px = context.region.width / scale - _MARGIN_PX
-    lines = textwrap.wrap(text, max(int(width_px / _CHARACTER_PX), _NARROWEST))
+    if not characters:
+        characters = int((context.region.width / scale - _MARGIN_PX) / _CHARACTER_PX)
+    lines = textwrap.wrap(text, max(characters, _NARROWEST))
     for number, line in enumerate(lines):
         layout.label(text=line, icon=icon if number == 0 else ("NONE" if icon == "NONE" else "BLANK1"))

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Classes come into Blender in order and leave it in the opposite one."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import bpy
+
+
+def add_classes(classes: Sequence[type[Any]]) -> None:
+    """Registers classes; if one fails, those before it are taken away again."""
+    done: list[type[Any]] = []
+    try:
+        for cls in classes:
+            bpy.utils.register_class(cls)
+            done.append(cls)
+    except BaseException:
+        remove_classes(done)
+        raise
+
+
+def remove_classes(classes: Sequence[type[Any]]) -> None:
+    """The inverse of `add_classes`."""
+    for cls in reversed(classes):
+        bpy.utils.unregister_class(cls)
