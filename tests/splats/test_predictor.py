@@ -8,18 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from goldens import fill_by_rule, golden_files, rule_weight
+from goldens import golden_files, rule_weight
 from numpy.typing import NDArray
+from predictor_golden import ATTRIBUTES, assert_close, official_names, official_sparse_means, rule_predictor
 
 from infinidepth_blender.errors import Cancelled, ModelError
-from infinidepth_blender.splats.predictor import GaussianMap, GaussianPredictor, SampledGaussians
+from infinidepth_blender.splats.predictor import GaussianMap, GaussianPredictor
 
 MODULE_FILES = golden_files("gs_[!e]*.npz", "gs_e[!2]*.npz")
-ATTRIBUTES = ("means", "harmonics", "opacities", "scales", "rotations")
-
-
-def assert_close(ours: NDArray, expected: NDArray) -> None:
-    np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-4)
 
 
 @functools.cache
@@ -28,29 +24,11 @@ def golden(path: Path) -> dict[str, NDArray]:
 
 
 @functools.cache
-def rule_predictor(token_width: int) -> GaussianPredictor:
-    predictor = GaussianPredictor(token_width)
-    fill_by_rule(predictor)
-    return predictor.requires_grad_(False)
-
-
-@functools.cache
 def predicted(path: Path) -> GaussianMap:
     g = golden(path)
     image = torch.from_numpy(g["image_u8"]).permute(0, 3, 1, 2).float() / 255
     tokens = torch.from_numpy(g["dino_tokens"])
     return rule_predictor(tokens.shape[-1])(image, torch.from_numpy(g["depthmap"]), tokens)
-
-
-def official_names(gaussians: SampledGaussians, means: torch.Tensor) -> dict[str, NDArray]:
-    """Arrays of the first photo as the golden files have them: harmonics are colour by colour."""
-    return {
-        "means": means[0].numpy(),
-        "harmonics": gaussians.sh[0].mT.numpy(),
-        "opacities": gaussians.opacities[0].numpy(),
-        "scales": gaussians.scales_m[0].numpy(),
-        "rotations": gaussians.rotations[0].numpy(),
-    }
 
 
 @functools.cache
@@ -65,16 +43,6 @@ def between_pixels(path: Path) -> dict[str, NDArray]:
     g = golden(path)
     coords = torch.from_numpy(g["sparse_coords"])
     return official_names(predicted(path).at(coords, padding="zeros"), official_sparse_means(g))
-
-
-def official_sparse_means(g: dict[str, NDArray]) -> torch.Tensor:
-    """The official pipeline's places, with its half pixel off: pixel centres at whole numbers."""
-    height, width = g["image_u8"].shape[1:3]
-    y, x = np.moveaxis(g["sparse_coords"].astype(np.float64), -1, 0)
-    pixels = np.stack([(x + 1) * width / 2 - 0.5, (y + 1) * height / 2 - 0.5, np.ones_like(x)], axis=-1)
-    points = pixels @ np.linalg.inv(g["intrinsics"].astype(np.float64)).transpose(0, 2, 1) * g["sparse_depth"]
-    pose = g["extrinsics_c2w"].astype(np.float64)
-    return torch.from_numpy(points @ pose[:, :3, :3].transpose(0, 2, 1) + pose[:, None, :3, 3])
 
 
 @pytest.mark.parametrize("name", ATTRIBUTES)
