@@ -15,7 +15,7 @@ from typing import Any, get_args
 from .commands import info, models, reconstruct, render
 from .commands.context import Context
 from .errors import Cancelled, InfiniDepthError, OptionsError
-from .options import DEFAULT_PARTS, Device, MeshFaces, MeshKind, Outliers, Part, ReconstructOptions
+from .options import DEFAULT_PARTS, Device, MeshFaces, MeshKind, Outliers, Part, Precision, ReconstructOptions
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -233,6 +233,13 @@ def _add_reconstruct(commands: Any) -> None:
         "top left; may be repeated",
     )
     parser.add_argument("--device", choices=get_args(Device), default=defaults.device, help="default %(default)s")
+    parser.add_argument(
+        "--precision",
+        choices=get_args(Precision),
+        default=defaults.precision,
+        help="of a large model's encoder: exact (32 bit), fast (16 bit), or auto: fast where the hardware is made for "
+        "it; default %(default)s",
+    )
     parser.add_argument(
         "--seed", type=int, default=defaults.seed, metavar="N", help="of everything random, default %(default)s"
     )

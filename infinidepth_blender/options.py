@@ -11,6 +11,7 @@ from .known_distance import KnownDistance
 
 Part = Literal["depth", "mesh", "points", "splats", "camera", "blend"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "exact", "fast"]
 Outliers = Literal["keep", "remove"]
 MeshKind = Literal["regular", "adaptive"]
 MeshFaces = Literal["quads", "triangles"]
@@ -51,6 +52,8 @@ class ReconstructOptions:
         depth_prompt: File with sparse or dense depth in metres; None: none.
         known_distance: Distances that give the scale, as `KnownDistance` reads them.
         device: Where the network runs.
+        precision: How exactly a large network computes: `exact` in float32, `fast` in 16 bits, `auto` fast
+            where the hardware has units for it. The bundled model is always exact.
         seed: Seed of everything random.
     """
 
@@ -75,6 +78,7 @@ class ReconstructOptions:
     depth_prompt: str | None = None
     known_distance: tuple[str, ...] = ()
     device: Device = "auto"
+    precision: Precision = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -85,6 +89,11 @@ class ReconstructOptions:
             self.device in get_args(Device),
             f"Unknown device '{self.device}'.",
             f"Use one of {', '.join(get_args(Device))}.",
+        )
+        _check(
+            self.precision in get_args(Precision),
+            f"Unknown precision '{self.precision}'.",
+            f"Use one of {', '.join(get_args(Precision))}.",
         )
         _check(
             self.mesh in get_args(MeshKind),

@@ -95,6 +95,7 @@ def options_of(arguments: argparse.Namespace) -> ReconstructOptions:
         grazing_cap_deg=arguments.grazing_cap,
         sky=sky or "auto",
         device=arguments.device,
+        precision=arguments.precision,
         seed=arguments.seed,
     )
 

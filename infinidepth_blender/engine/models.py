@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
-from ..field.load import load_field_model
+from ..field.load import BUNDLED, DepthModel, load_field_model
 from ..field.network_field import FieldModel
+from ..field.precision import Precision
 
 
 class ModelCache:
-    """Keeps the last model, so that a batch loads its weights once."""
+    """Keeps the last model, so that a batch loads its weights once, and the small bundled one beside it."""
 
     def __init__(self) -> None:
-        self._key: tuple[str, str] | None = None
-        self._model: FieldModel | None = None
+        self._last: tuple[tuple[str, str, str], DepthModel] | None = None
+        self._bundled: dict[str, FieldModel] = {}
         self._notices: list[str] = []
 
-    def get(self, name_or_file: str, device: str) -> FieldModel:
+    def get(self, name_or_file: str, device: str, precision: Precision = "auto") -> DepthModel:
         """The model on a device, loaded now if it is not the last one used.
 
         Args:
-            name_or_file: `bundled`, a registered name or a weights file.
+            name_or_file: `bundled` or a weights file.
             device: `auto`, `cpu`, `cuda` or `mps`.
+            precision: How exactly a large encoder computes.
 
         Raises:
             ModelError: it cannot be loaded.
         """
-        key = (name_or_file, device)
-        if key != self._key or self._model is None:
-            self._key, self._model = None, None  # frees the memory before the next one needs it
-            self._model = load_field_model(name_or_file, device, self._notices.append)
-            self._key = key
-        return self._model
+        if name_or_file == BUNDLED:
+            return self.bundled(device)
+        key = (name_or_file, device, precision)
+        if self._last is None or self._last[0] != key:
+            self._last = None  # frees the memory before the next one needs it
+            self._last = (key, load_field_model(name_or_file, device, precision, self._notices.append))
+        return self._last[1]
+
+    def bundled(self, device: str) -> FieldModel:
+        """The bundled model, which is small enough to stay.
+
+        Raises:
+            ModelError: it is missing or damaged, or there is no such device.
+        """
+        if device not in self._bundled:
+            model = load_field_model(BUNDLED, device, notify=self._notices.append)
+            assert isinstance(model, FieldModel)
+            self._bundled[device] = model
+        return self._bundled[device]
 
     def take_notices(self) -> list[str]:
         """What models had to say since the last call, such as that a graphics card was too small."""

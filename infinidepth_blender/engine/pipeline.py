@@ -7,35 +7,29 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import reconstruction as bundle
 from ..camera import Camera
-from ..field.network_field import NetworkField
 from ..field.protocol import DepthField
 from ..geometry.backdrop import backdrop_distance_m, build_backdrop
 from ..geometry.mesh import build_mesh, mesh_vertex_coords
-from ..known_distance import KnownDistance
 from ..options import ReconstructOptions
 from ..query.grids import DepthSamples, depth_grid, mesh_grid
 from ..reconstruction import FLAG_VALID, Gaussians, MeshArrays, PhotoInfo, PointArrays, Reconstruction
 from ..splats.of_photo import splat_grid_size, splats_of_photo
 from ..splats.ply import write_splats
 from . import exports
-from .depth_files import DepthPrompt, read_depth_file
-from .exif_camera import choose_camera, tilted
-from .known_scale import scale_by_known_distances
-from .masked_field import MaskedField, opaque_at, without_transparent
+from .depth_files import read_depth_file
+from .masked_field import opaque_at, without_transparent
 from .memory import check_depth_map_fits
 from .models import ModelCache
-from .photo import Photo, file_sha256, open_photo, write_texture
+from .photo import Photo, open_photo, write_texture
+from .photo_field import PhotoField, find_photo_field
 from .points_stage import make_points, read_selection
 from .progress import Progress
-from .scale import scale_to_metres
-from .sky import SkyChoice, choose_sky
 
 SKY_SPLATS_DEPTH = 0.99
 """Depth of the sky's splats over that of the backdrop: seen together, neither flickers through the other."""
@@ -81,9 +75,18 @@ class _Surface:
     """What is asked of the field once the photo has a camera and a scale."""
 
     photo: Photo
-    camera: Camera
-    field: DepthField
+    found: PhotoField
     options: ReconstructOptions
+
+    @property
+    def camera(self) -> Camera:
+        """The photo's camera."""
+        return self.found.camera
+
+    @property
+    def field(self) -> DepthField:
+        """Disparity in 1 / metres."""
+        return self.found.field
 
 
 def reconstruct_photo(
@@ -124,22 +127,12 @@ def reconstruct_photo(
     # From here on errors of the operating system are about the output.
     with bundle.staged_folder(folder) as staging:
         with stages.stage("encode", "Looking at the photo"):
-            raw, model = _field_of(opened, options, models, field, stages.progress)
-            camera, camera_notes = choose_camera(options, opened.exif, raw.fov_x_rad, opened.width_px, opened.height_px)
-            if isinstance(raw, NetworkField):
-                raw.on_step = stages.step
-            camera = tilted(camera, getattr(raw, "pitch_rad", None), getattr(raw, "roll_rad", None))
-            # Depth that was given knows its own sky.
-            own_sky = field is not None and options.sky == "auto"
-            sky = SkyChoice(raw, "given") if own_sky else choose_sky(raw, options.sky, opened.pixels_srgb)
-            # Transparent parts of a photo have no depth.
-            seen = sky.field if opened.opaque is None else MaskedField(sky.field, opened.opaque)
-            scaled = scale_to_metres(seen, prompt, opened.width_px, opened.height_px, options.seed, opened.pixels_srgb)
-            known = [KnownDistance.parse(text) for text in options.known_distance]
-            scaled = scale_by_known_distances(scaled, known, camera)
-            # Measured depth may lie on transparent pixels, too.
-            metric = scaled.field if opened.opaque is None else MaskedField(scaled.field, opened.opaque)
-        surface = _Surface(opened, camera, metric, options)
+            surface = _Surface(
+                opened,
+                find_photo_field(opened, prompt, options, models, field, stages.progress, stages.step),
+                options,
+            )
+            camera = surface.camera
         with stages.stage("depth", "Depth map") as report:
             depth = depth_grid(surface.field, camera, *size, edge_step=options.edge_step, progress=report)
         mesh, backdrop = _mesh_and_backdrop(surface, stages)
@@ -160,11 +153,11 @@ def reconstruct_photo(
                 backdrop=backdrop,
                 points=points,
                 splats=splats,
-                scale_known=scaled.scale_known,
-                model=model | scaled.details | {"sky": sky.method} | _prompt_record(prompt) | _files_record(options),
+                scale_known=surface.found.scale_known,
+                model=surface.found.model,
                 options=options.to_json(),
                 timings_s=stages.timings_s,
-                warnings=[*opened.warnings, *camera_notes, *sky.warnings, *scaled.warnings, *models.take_notices()],
+                warnings=[*opened.warnings, *surface.found.warnings, *models.take_notices()],
             )
             _write_exports(result, staging, options, report)
             report(0.95)
@@ -175,22 +168,6 @@ def reconstruct_photo(
 
 def _silent(stage: str, fraction: float, message: str = "") -> None:
     """Progress that nobody listens to."""
-
-
-def _field_of(
-    photo: Photo,
-    options: ReconstructOptions,
-    models: ModelCache,
-    given: DepthField | None,
-    progress: Progress,
-) -> tuple[DepthField, dict[str, Any]]:
-    """The photo's depth field, and a record of what made it."""
-    if given is not None:
-        return given, {"name": "given depth", "sha256": ""}
-    progress("encode", 0.0, "Loading the model")
-    model = models.get(options.model, options.device)
-    progress("encode", 0.3, "Looking at the photo")
-    return model.encode(photo.pixels_srgb), dict(model.info)
 
 
 def _mesh_and_backdrop(surface: _Surface, stages: _Stages) -> tuple[MeshArrays | None, MeshArrays | None]:
@@ -279,15 +256,3 @@ def _write_exports(
         report(0.9)
     if "camera" in options.make:
         exports.write_camera_json(staging / "camera.json", result.camera, scale_known=result.scale_known)
-
-
-def _prompt_record(prompt: DepthPrompt | None) -> dict[str, Any]:
-    if prompt is None:
-        return {}
-    return {"depth_prompt": prompt.path.name, "depth_prompt_sha256": file_sha256(prompt.path)}
-
-
-def _files_record(options: ReconstructOptions) -> dict[str, Any]:
-    """Hashes of the files about the photo, so that `--resume` notices when one is painted or written anew."""
-    hashes = {name: file_sha256(Path(path)) for name, path in options.photo_files.items()}
-    return {"file_sha256": hashes} if hashes else {}

@@ -31,10 +31,13 @@ def verify_model(arguments: dict[str, Any], *, models: ModelCache, progress: Pro
     import numpy as np
     import torch
 
+    from ..field.official.model import OfficialModel
+
     progress("load", 0.0, "Loading the model")
     model = models.get(arguments["model"], arguments["device"])
     progress("encode", 0.0, "Trying the model")
-    field = model.encode(np.full((64, 96, 3), 128, dtype=np.uint8))
+    picture = np.full((64, 96, 3), 128, dtype=np.uint8)
+    field = model.encode(picture, np.full((64, 96), 2.0)) if isinstance(model, OfficialModel) else model.encode(picture)
     if not bool(torch.isfinite(field.disparity_grid(8, 12)).all()):
         raise ModelError(f"The model '{arguments['model']}' gives no usable depth.", "Install it again.")
     return {key: value for key, value in model.info.items() if isinstance(value, str | int | float)}

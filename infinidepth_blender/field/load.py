@@ -5,19 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import ModelError
+from ..options import Precision
 from .device import choose_device
-from .network_field import FieldModel, Notify, bundled_weights_path, log_notice
-from .weights_files import load_weights
+from .evaluation import Notify, log_notice
+from .network_field import FieldModel, bundled_weights_path
+from .official.checkpoints import network_of, read_checkpoint
+from .official.model import OfficialModel
+from .weights_files import load_weights, sha256_of
 
 BUNDLED = "bundled"
 
+DepthModel = FieldModel | OfficialModel
 
-def load_field_model(name_or_file: str, device: str = "auto", notify: Notify = log_notice) -> FieldModel:
-    """Loads a depth model.
+
+def load_field_model(
+    name_or_file: str, device: str = "auto", precision: Precision = "auto", notify: Notify = log_notice
+) -> DepthModel:
+    """Loads a depth model; what kind it is, its file tells.
 
     Args:
-        name_or_file: `bundled`, or the path of a `.safetensors` file that the trainer wrote.
+        name_or_file: `bundled`, or the path of weights: what the trainer wrote, or a checkpoint of
+            the official networks.
         device: `auto`, `cpu`, `cuda` or `mps`.
+        precision: How exactly a large encoder computes.
         notify: Called with a sentence when a graphics card is too small and the processor takes over.
 
     Raises:
@@ -25,17 +35,27 @@ def load_field_model(name_or_file: str, device: str = "auto", notify: Notify = l
     """
     torch_device = choose_device(device)
     path = _resolve(name_or_file)
-    weights = load_weights(path)
-    config = weights.network.config
+    name = name_or_file if name_or_file == BUNDLED else path.name
+    checkpoint = read_checkpoint(path)
+    if checkpoint.kind == "bundled":
+        weights = load_weights(path)
+        info = {
+            "name": name,
+            "sha256": weights.sha256,
+            "parameters": sum(parameter.numel() for parameter in weights.network.parameters()),
+            "tokens": weights.network.config.tokens,
+            "device": str(torch_device),
+            "training": weights.training,
+        }
+        return FieldModel(weights.network, torch_device, info, notify)
+    network = network_of(checkpoint)
     info = {
-        "name": name_or_file if name_or_file == BUNDLED else path.name,
-        "sha256": weights.sha256,
-        "parameters": sum(parameter.numel() for parameter in weights.network.parameters()),
-        "tokens": config.tokens,
+        "name": name,
+        "sha256": sha256_of(path),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "device": str(torch_device),
-        "training": weights.training,
     }
-    return FieldModel(weights.network, torch_device, info, notify)
+    return OfficialModel(network, torch_device, info, precision=precision, notify=notify)
 
 
 def _resolve(name_or_file: str) -> Path:
@@ -50,5 +70,5 @@ def _resolve(name_or_file: str) -> Path:
     path = Path(name_or_file).expanduser()
     looks_like_file = path.suffix != "" or path.parent != Path()
     if not path.is_file() and not looks_like_file:
-        raise ModelError(f"There is no model named '{name_or_file}'.", f"Use '{BUNDLED}' or a .safetensors file.")
+        raise ModelError(f"There is no model named '{name_or_file}'.", f"Use '{BUNDLED}' or a file of weights.")
     return path

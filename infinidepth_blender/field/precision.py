@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Literal
 
 import torch
 
-Precision = Literal["auto", "exact", "fast"]
+from ..options import Precision
 
 
 def encoder_dtype(device: torch.device, precision: Precision) -> torch.dtype:

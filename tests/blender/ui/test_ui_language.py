@@ -43,7 +43,8 @@ def test_every_option_of_a_reconstruction_can_be_set(addon: bpy.types.AddonPrefe
     settings.lens, settings.fov_rad = "FOV", 1.0
     settings.depth_prompt = "/photos/depth.png"
     settings.model, settings.model_file = "FILE", "/models/mine.safetensors"
-    options = options_of(settings, "cuda")
+    addon.device, addon.precision = "cuda", "exact"
+    options = options_of(settings, addon)
     assert options.make == ("depth", "camera", "mesh")
     assert options.depth_size == "640x480"
     assert (options.points, options.mesh_size, options.edge_step, options.seed) == (1234, 77, 0.1, 5)
@@ -51,7 +52,13 @@ def test_every_option_of_a_reconstruction_can_be_set(addon: bpy.types.AddonPrefe
     assert options.fov_deg == pytest.approx(57.2958, abs=1e-3)
     assert options.focal_px is None
     assert options.model == "/models/mine.safetensors"
-    assert options.device == "cuda"
+    assert (options.device, options.precision) == ("cuda", "exact")
+
+    settings.lens, settings.camera_file = "FILE", "/photos/camera.json"
+    settings.depth_prompt, settings.known_distance = "", "1,2=3; 4,5:6,7=8"
+    options = options_of(settings)
+    assert (options.fov_deg, options.camera) == (None, "/photos/camera.json")
+    assert options.known_distance == ("1,2=3", "4,5:6,7=8")
 
     settings.lens, settings.focal_px = "FOCAL", 1234.5
     options = options_of(settings)

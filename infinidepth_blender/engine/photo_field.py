@@ -1,0 +1,157 @@
+"""A photo's depth field in metres and its camera: what the models say, and what is known besides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..camera import Camera
+from ..field.official.field import OfficialField
+from ..field.official.model import OfficialModel
+from ..field.protocol import DepthField
+from ..options import ReconstructOptions
+from .companion import companion_alignment, with_estimates
+from .depth_files import DepthPrompt
+from .exif_camera import choose_camera, tilted
+from .known_scale import KnownDistance, scale_by_known_distances
+from .masked_field import MaskedField
+from .models import ModelCache
+from .photo import Photo, file_sha256
+from .progress import Progress
+from .scale import PromptUse, scale_to_metres
+from .sky import SkyChoice, choose_sky
+
+Step = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class PhotoField:
+    """What is asked of the field once the photo has a camera and a scale.
+
+    Attributes:
+        field: Disparity in 1 / metres.
+        camera: The photo's camera.
+        scale_known: False when the median depth was set by convention.
+        model: Record of what made it, for the result.
+        warnings: Sentences for the user.
+        official: The official network's own answer, if one was used: what a Gaussian predictor builds on.
+    """
+
+    field: DepthField
+    camera: Camera
+    scale_known: bool
+    model: dict[str, Any]
+    warnings: tuple[str, ...] = ()
+    official: OfficialField | None = None
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What the models say of a photo.
+
+    Attributes:
+        field: Of any scale.
+        record: What made it.
+        official: The official network's own answer.
+    """
+
+    field: DepthField
+    record: dict[str, Any]
+    official: OfficialField | None = None
+
+
+def find_photo_field(
+    photo: Photo,
+    prompt: DepthPrompt | None,
+    options: ReconstructOptions,
+    models: ModelCache,
+    given: DepthField | None,
+    progress: Progress,
+    on_step: Step,
+) -> PhotoField:
+    """Asks the models, and brings their answer to metres.
+
+    Args:
+        photo: The photo.
+        prompt: Measured depth, if there is any.
+        options: Which model, and what is known of camera, scale and sky.
+        models: Loaded models.
+        given: Depth that is known already; None: the model's.
+        progress: Hears what is being done.
+        on_step: Called during all long answers of the field with the fraction done.
+
+    Raises:
+        PhotoError, DepthFileError, CameraFileError, ModelError, OptionsError.
+    """
+    answer = _Answer(given, {"name": "given depth", "sha256": ""}) if given is not None else None
+    answer = answer or _ask(photo, prompt, options, models, progress, on_step)
+    raw = answer.field
+    camera, camera_notes = choose_camera(options, photo.exif, raw.fov_x_rad, photo.width_px, photo.height_px)
+    camera = tilted(camera, getattr(raw, "pitch_rad", None), getattr(raw, "roll_rad", None))
+    # Depth that was given knows its own sky.
+    own_sky = given is not None and options.sky == "auto"
+    sky = SkyChoice(raw, "given") if own_sky else choose_sky(raw, options.sky, photo.pixels_srgb)
+    # Transparent parts of a photo have no depth.
+    seen = sky.field if photo.opaque is None else MaskedField(sky.field, photo.opaque)
+    scaled = scale_to_metres(
+        seen,
+        prompt,
+        photo.width_px,
+        photo.height_px,
+        options.seed,
+        photo.pixels_srgb,
+        _prompt_use(answer.official),
+    )
+    scaled = scale_by_known_distances(scaled, [KnownDistance.parse(text) for text in options.known_distance], camera)
+    # Measured depth may lie on transparent pixels, too.
+    metric = scaled.field if photo.opaque is None else MaskedField(scaled.field, photo.opaque)
+    record = answer.record | scaled.details | {"sky": sky.method} | _prompt_record(prompt) | _files_record(options)
+    warnings = (*camera_notes, *sky.warnings, *scaled.warnings)
+    return PhotoField(metric, camera, scaled.scale_known, record, warnings, answer.official)
+
+
+def _ask(
+    photo: Photo,
+    prompt: DepthPrompt | None,
+    options: ReconstructOptions,
+    models: ModelCache,
+    progress: Progress,
+    on_step: Step,
+) -> _Answer:
+    progress("encode", 0.0, "Loading the model")
+    model = models.get(options.model, options.device, options.precision)
+    progress("encode", 0.3, "Looking at the photo")
+    if not isinstance(model, OfficialModel):
+        field = model.encode(photo.pixels_srgb)
+        field.watch(on_step)
+        return _Answer(field, dict(model.info))
+    official = model.encode(photo.pixels_srgb, None if prompt is None else prompt.depth_m, options.seed)
+    official.watch(on_step)
+    # The official networks answer neither sky nor camera, and without a measurement no scale.
+    companion = models.bundled(options.device).encode(photo.pixels_srgb)
+    record = dict(model.info)
+    if prompt is not None:
+        return _Answer(with_estimates(official, companion), record, official)
+    aligned = companion_alignment(official, companion, photo.width_px, photo.height_px)
+    return _Answer(aligned, record | aligned.details, official)
+
+
+def _prompt_use(official: OfficialField | None) -> PromptUse:
+    if official is None:
+        return "follow"
+    # What the large networks see between measurements is finer than a local correction.
+    return "check" if official.scale == "metric" else "align"
+
+
+def _prompt_record(prompt: DepthPrompt | None) -> dict[str, Any]:
+    if prompt is None:
+        return {}
+    return {"depth_prompt": prompt.path.name, "depth_prompt_sha256": file_sha256(prompt.path)}
+
+
+def _files_record(options: ReconstructOptions) -> dict[str, Any]:
+    """Hashes of the files about the photo, so that `--resume` notices when one is painted or written anew."""
+    hashes = {name: file_sha256(Path(path)) for name, path in options.photo_files.items()}
+    return {"file_sha256": hashes} if hashes else {}
