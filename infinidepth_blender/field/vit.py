@@ -104,6 +104,11 @@ def rotate(x: Tensor, sin: Tensor, cos: Tensor) -> Tensor:
     return (wide * cos + torch.cat([-second, first], dim=-1) * sin).to(x.dtype)
 
 
+def key_bias_mask(width: int) -> Tensor:
+    """(3 * width,) factors of the biases of query, key and value: 0 for the keys."""
+    return torch.tensor([1.0, 0.0, 1.0]).repeat_interleave(width)
+
+
 class MaskedKeyLinear(nn.Linear):
     """Query, key and value in one product; the mask takes the bias away from the keys."""
 
@@ -111,9 +116,7 @@ class MaskedKeyLinear(nn.Linear):
 
     def __init__(self, width: int) -> None:
         super().__init__(width, 3 * width)
-        mask = torch.ones(3 * width)
-        mask[width : 2 * width] = 0
-        self.register_buffer("bias_mask", mask)
+        self.register_buffer("bias_mask", key_bias_mask(width))
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., width) -> (..., 3 * width), order query, key, value."""

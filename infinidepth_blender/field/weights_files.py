@@ -5,21 +5,22 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from ..errors import ModelError, OutputError
 from .network import InfiniDepthNetwork, NetworkConfig
+from .tensor_files import COPY_AGAIN, check_tensors, read_tensors
 
 FORMAT = "infinidepth-field"
 FORMAT_VERSION = 1
 
-_CODE_CARRYING = {b"PK\x03\x04": "a PyTorch checkpoint", b"\x80\x02": "a pickle", b"\x80\x04": "a pickle"}
 _CHUNK_BYTES = 1 << 20
 
 
@@ -84,17 +85,10 @@ def load_weights(path: Path) -> WeightsFile:
     Raises:
         ModelError: there is no such file, it is of another kind, too new or damaged.
     """
-    _refuse_foreign(path)
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            header = file.metadata() or {}
-            network, training = _read_header(path, header)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-    except (SafetensorError, OSError) as error:
-        raise ModelError(
-            f"{path} is damaged or not a safetensors file: {error}.", "Copy or download the weights again."
-        ) from error
-    _load_state(path, network, tensors)
+    file = read_tensors(path)
+    network, training = _read_header(path, file.header)
+    check_tensors(path, file.tensors, {name: tuple(value.shape) for name, value in network.state_dict().items()})
+    network.load_state_dict({name: tensor.float() for name, tensor in file.tensors.items()})
     return WeightsFile(network.eval(), sha256_of(path), training)
 
 
@@ -107,26 +101,7 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _refuse_foreign(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            start = file.read(9)
-    except FileNotFoundError:
-        raise ModelError(f"There is no model file {path}.", "Check the path, or use the bundled model.") from None
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from error
-    for magic, what in _CODE_CARRYING.items():
-        if start.startswith(magic):
-            raise ModelError(
-                f"{path} is {what}, which may run code when it is opened, and was refused.",
-                "Use weights in the safetensors format.",
-            )
-    # A safetensors file starts with the length of its JSON header.
-    if len(start) < 9 or start[8:9] != b"{":
-        raise ModelError(f"{path} is not a safetensors file.", "Choose a .safetensors file that InfiniDepth wrote.")
-
-
-def _read_header(path: Path, header: dict[str, str]) -> tuple[InfiniDepthNetwork, dict[str, Any]]:
+def _read_header(path: Path, header: Mapping[str, str]) -> tuple[InfiniDepthNetwork, dict[str, Any]]:
     if header.get("format") != FORMAT:
         raise ModelError(
             f"{path} holds the weights of another kind of model.", "Choose a .safetensors file that InfiniDepth wrote."
@@ -140,22 +115,4 @@ def _read_header(path: Path, header: dict[str, str]) -> tuple[InfiniDepthNetwork
         network = InfiniDepthNetwork(NetworkConfig.from_json(json.loads(header["config"])))
         return network, dict(json.loads(header["training"]))
     except (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
-        raise ModelError(f"The header of {path} is damaged: {error}.", "Copy or download the weights again.") from error
-
-
-def _load_state(path: Path, network: InfiniDepthNetwork, tensors: dict[str, torch.Tensor]) -> None:
-    expected = network.state_dict()
-    if missing := sorted(expected.keys() - tensors.keys()):
-        raise ModelError(f"{path} lacks {len(missing)} weights, the first is '{missing[0]}'.")
-    if surplus := sorted(tensors.keys() - expected.keys()):
-        raise ModelError(
-            f"{path} has {len(surplus)} weights that the model does not know, the first is '{surplus[0]}'."
-        )
-    for name, tensor in tensors.items():
-        if tensor.shape != expected[name].shape:
-            raise ModelError(
-                f"In {path} the weights '{name}' have shape {tuple(tensor.shape)}, expected {tuple(expected[name].shape)}."
-            )
-        if not bool(torch.isfinite(tensor).all()):
-            raise ModelError(f"In {path} the weights '{name}' are not finite.", "Copy or download the weights again.")
-    network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+        raise ModelError(f"The header of {path} is damaged: {error}.", COPY_AGAIN) from error

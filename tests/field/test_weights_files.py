@@ -71,7 +71,7 @@ def refuse(path: Path, match: str) -> None:
         load_field_model(str(path), "cpu")
 
 
-def test_pickles_and_checkpoints_are_refused_unopened(tmp_path: Path) -> None:
+def test_pickles_are_refused_unopened_and_checkpoints_of_others_by_their_content(tmp_path: Path) -> None:
     class Explosive:
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return (exec, ("raise SystemExit('code was run')",))
@@ -79,9 +79,11 @@ def test_pickles_and_checkpoints_are_refused_unopened(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     for protocol in (2, 4, 5):
         path.write_bytes(pickle.dumps(Explosive(), protocol))
-        refuse(path, "pickle|not a safetensors")
+        refuse(path, "pickle.*was refused")
     torch.save({"weights": torch.zeros(3)}, path)
-    refuse(path, "PyTorch checkpoint")
+    refuse(path, "PyTorch checkpoint under the name")
+    torch.save({"weights": torch.zeros(3)}, path.with_suffix(".ckpt"))
+    refuse(path.with_suffix(".ckpt"), "another kind of model")
 
 
 @pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 100, b"\x10\x00\x00\x00\x00\x00\x00\x00{not json here}"])
