@@ -11,8 +11,9 @@ runs in strips of rows, so that memory does not grow with the image. The engine 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, cast
 
 import torch
@@ -20,13 +21,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import ModelError
+from ..field.official.checkpoints import read_checkpoint
 from ..field.parallel import map_in_turn, map_on_cores
+from ..field.tensor_files import check_tensors
 from .sh import SH_C0
 
 Step = Callable[[float], None]
 """Called with the fraction done; it may raise to stop the work."""
 
 PATCH = 16
+OFFICIAL_TOKEN_WIDTH = 1024
+"""Of ViT-L, which the released predictors were trained with."""
 SH_COEFFICIENTS = 9
 ATTRIBUTES = 35
 """Opacity, 3 scales, 4 numbers of the rotation, 9 coefficients for each of three colours."""
@@ -114,11 +119,11 @@ class GaussianMap:
 class GaussianPredictor(nn.Module):
     """Photo, depth and tokens to Gaussians; the state dictionary has the official names."""
 
-    def __init__(self, token_width: int = 1024) -> None:
+    def __init__(self, token_width: int = OFFICIAL_TOKEN_WIDTH) -> None:
         """Builds the network.
 
         Args:
-            token_width: Width of the depth model's tokens; 1024 in the released files.
+            token_width: Width of the depth model's tokens.
         """
         super().__init__()
         self.token_width = token_width
@@ -129,34 +134,6 @@ class GaussianPredictor(nn.Module):
         self.gaussian_head = nn.Sequential(
             _conv(_REG + _RGB + _TOKENS, _RAW, "replicate"), nn.GELU(), _conv(_RAW, _RAW, "replicate")
         )
-
-    @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> GaussianPredictor:
-        """Builds the network with the weights of a checkpoint.
-
-        Args:
-            tensors: By bare name (without `encoder.`).
-
-        Raises:
-            ModelError: a tensor is missing, has another shape, or is no part of this network.
-        """
-        remedy = "Choose a Gaussian predictor's checkpoint, such as infinidepth_gs.ckpt, or download it again."
-        first = tensors.get("dino_projector.0.weight")
-        if first is None or first.ndim != 4:
-            raise ModelError("The file holds no Gaussian predictor: it has no dino_projector.0.weight.", remedy)
-        with torch.device("meta"):
-            predictor = cls(first.shape[1])
-        expected = {name: tuple(value.shape) for name, value in predictor.state_dict().items()}
-        for name, shape in expected.items():
-            if name not in tensors:
-                raise ModelError(f"The Gaussian predictor's checkpoint has no {name}.", remedy)
-            if tuple(tensors[name].shape) != shape:
-                found = tuple(tensors[name].shape)
-                raise ModelError(f"{name} of the Gaussian predictor has the shape {found}, expected {shape}.", remedy)
-        if strange := sorted(set(tensors) - set(expected)):
-            raise ModelError(f"The Gaussian predictor's checkpoint holds {strange[0]}, which is no part of it.", remedy)
-        predictor.load_state_dict({name: tensors[name].float() for name in expected}, assign=True)
-        return predictor.requires_grad_(False).eval()
 
     @torch.no_grad()
     def forward(
@@ -224,6 +201,31 @@ class GaussianPredictor(nn.Module):
         around = F.pad(torch.cat([reg, rgb], dim=1), (1, 1, 1, 1), mode="replicate")
         hidden = F.conv2d(around, head.weight[:, :-_TOKENS], head.bias) + token_head
         return self.gaussian_head[2](F.gelu(hidden))
+
+
+def load_predictor(path: Path) -> GaussianPredictor:
+    """Loads a published Gaussian predictor, in evaluation mode, on the CPU.
+
+    Args:
+        path: A `.ckpt` or `.safetensors` file, with or without the names' prefix `encoder.`.
+
+    Raises:
+        ModelError: there is no such file, it holds something else, or a weight is missing or does not fit.
+    """
+    checkpoint = read_checkpoint(path)
+    if checkpoint.kind != "gaussians":
+        raise ModelError(
+            f"{path} holds a depth model, not a Gaussian predictor.",
+            "Choose a Gaussian predictor, such as infinidepth_gs.ckpt.",
+        )
+    projector = checkpoint.tensors.get("dino_projector.0.weight")
+    width = projector.shape[1] if projector is not None and projector.ndim == 4 else OFFICIAL_TOKEN_WIDTH
+    with torch.device("meta"):
+        predictor = GaussianPredictor(width)
+    shapes = {name: tuple(value.shape) for name, value in predictor.state_dict().items()}
+    check_tensors(path, checkpoint.tensors, shapes)
+    predictor.load_state_dict({name: checkpoint.tensors[name].float() for name in shapes}, assign=True)
+    return predictor.requires_grad_(False).eval()
 
 
 class _TokenPart:

@@ -11,9 +11,11 @@ import torch
 from goldens import golden_files, rule_weight
 from numpy.typing import NDArray
 from predictor_golden import ATTRIBUTES, assert_close, official_names, official_sparse_means, rule_predictor
+from safetensors.torch import save_file
 
 from infinidepth_blender.errors import Cancelled, ModelError
-from infinidepth_blender.splats.predictor import GaussianMap, GaussianPredictor
+from infinidepth_blender.field.network_field import bundled_weights_path
+from infinidepth_blender.splats.predictor import GaussianMap, GaussianPredictor, load_predictor
 
 MODULE_FILES = golden_files("gs_[!e]*.npz", "gs_e[!2]*.npz")
 
@@ -128,29 +130,45 @@ def test_tokens_that_do_not_fit_the_image_are_an_error(height, width, count):
         rule_predictor(24)(image, depth, torch.zeros(1, count, 24))
 
 
-def checkpoint(token_width: int = 24) -> dict[str, torch.Tensor]:
+def weights(token_width: int = 24) -> dict[str, torch.Tensor]:
     with torch.device("meta"):
         shapes = {name: tuple(value.shape) for name, value in GaussianPredictor(token_width).state_dict().items()}
     return {name: torch.from_numpy(rule_weight(name, shape)) for name, shape in shapes.items()}
 
 
-def test_a_checkpoint_of_any_token_width_and_precision_is_used():
-    tensors = {name: value.double() for name, value in checkpoint(40).items()}
-    predictor = GaussianPredictor.from_tensors(tensors)
+@pytest.mark.parametrize("prefix", ["encoder.", ""])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_checkpoint_of_any_token_width_and_precision_is_used(prefix, dtype, tmp_path):
+    tensors = {name: value.to(dtype) for name, value in weights(40).items()}
+    torch.save({"state_dict": {prefix + name: value for name, value in tensors.items()}}, tmp_path / "gs.ckpt")
+    predictor = load_predictor(tmp_path / "gs.ckpt")
     assert predictor.token_width == 40
+    assert not any(parameter.requires_grad for parameter in predictor.parameters())
     for name, value in predictor.state_dict().items():
         assert value.dtype == torch.float32
-        np.testing.assert_array_equal(value, tensors[name])
+        torch.testing.assert_close(value, tensors[name].float())
 
 
-def test_missing_misshaped_and_foreign_tensors_are_errors():
-    tensors = checkpoint()
+def test_a_file_of_safetensors_is_used(tmp_path):
+    save_file(weights(), tmp_path / "gs.safetensors")
+    assert load_predictor(tmp_path / "gs.safetensors").token_width == 24
+
+
+def test_missing_misshaped_and_foreign_tensors_are_errors(tmp_path):
     name = "gaussian_head.2.bias"
-    with pytest.raises(ModelError, match=rf"no {name}"):
-        GaussianPredictor.from_tensors({key: value for key, value in tensors.items() if key != name})
-    with pytest.raises(ModelError, match=r"\(36,\), expected \(37,\)"):
-        GaussianPredictor.from_tensors(tensors | {name: torch.zeros(36)})
-    with pytest.raises(ModelError, match=r"strange\.weight"):
-        GaussianPredictor.from_tensors(tensors | {"strange.weight": torch.zeros(1)})
-    with pytest.raises(ModelError, match="no Gaussian predictor"):
-        GaussianPredictor.from_tensors({})
+    for change, message in (
+        ({name: None}, f"lacks 1 weights, the first is '{name}'"),
+        ({name: torch.zeros(36)}, f"'{name}' have shape \\(36,\\), expected \\(37,\\)"),
+        ({"dino_projector.0.weight": None}, "lacks 1 weights"),
+        ({"strange.weight": torch.zeros(1)}, r"strange\.weight"),
+        ({"depth_implicit_head.out_layer.layers.0.weight": torch.zeros(2, 2)}, "depth network"),
+    ):
+        tensors = {key: value for key, value in (weights() | change).items() if value is not None}
+        torch.save(tensors, tmp_path / "gs.ckpt")
+        with pytest.raises(ModelError, match=message):
+            load_predictor(tmp_path / "gs.ckpt")
+
+
+def test_a_depth_model_is_no_gaussian_predictor():
+    with pytest.raises(ModelError, match="not a Gaussian predictor"):
+        load_predictor(bundled_weights_path())
