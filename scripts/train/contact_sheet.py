@@ -30,6 +30,14 @@ def colour_depth(sample: Sample) -> np.ndarray:
     return (rgb * 255).astype(np.uint8)
 
 
+def colour_normals(sample: Sample) -> np.ndarray:
+    """(H, W, 3) uint8: normals as colours, boundaries between things in white."""
+    rgb = (sample.normal[::2, ::2].numpy() * (1, -1, -1) + 1) / 2
+    edges = sample.boundaries()
+    rgb[(edges[::2, ::2] | edges[1::2, ::2] | edges[::2, 1::2] | edges[1::2, 1::2]).numpy()] = 1
+    return (rgb * 255).astype(np.uint8)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=ROOT / "training" / "contact_sheet.png")
@@ -37,7 +45,9 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=6)
     parser.add_argument("--kind", choices=sorted(LAYOUTS))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--no-depth", action="store_true")
+    parser.add_argument(
+        "--show", nargs="*", default=["depth"], choices=["depth", "normals"], help="beside the photographs"
+    )
     args = parser.parse_args()
     torch.set_num_threads(1)
     rng = np.random.default_rng(args.seed)
@@ -47,7 +57,8 @@ def main() -> None:
     start = time.perf_counter()
     for _ in range(args.columns * args.rows):
         sample = render(rng, bank, height, width, args.kind)
-        cells.append([sample.image.numpy()] if args.no_depth else [sample.image.numpy(), colour_depth(sample)])
+        truths = {"depth": colour_depth, "normals": colour_normals}
+        cells.append([sample.image.numpy(), *(truths[name](sample) for name in args.show)])
     print(f"{(time.perf_counter() - start) / len(cells):.3f} s per image")
     sheet = np.concatenate(
         [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,10 @@ from .pool import Shard, decode_log_depth, shard_folders
 
 MIN_LOG_RANGE = 0.05
 """Smallest spread of log depth that the targets are divided by."""
+TURNED_SHARE = 0.3
+"""Share of the images whose camera is rolled anew."""
+EDGE_SHARE = 0.2
+"""Share of the queries that are drawn beside depth steps."""
 
 
 @dataclass
@@ -49,10 +54,10 @@ class Batch:
 
 
 class PoolReader:
-    """Draws images from the shards that are in a pool at the moment."""
+    """Draws images from the shards that are in one or several pools at the moment."""
 
-    def __init__(self, folder: Path, seed: int, refresh_s: float = 20.0) -> None:
-        self.folder = folder
+    def __init__(self, folders: Path | Sequence[Path], seed: int, refresh_s: float = 20.0) -> None:
+        self.folders = [folders] if isinstance(folders, Path) else list(folders)
         self.rng = np.random.default_rng([seed, 17])
         self.refresh_s = refresh_s
         self.shards: dict[str, Shard] = {}
@@ -63,7 +68,7 @@ class PoolReader:
         if time.monotonic() - self.refreshed < self.refresh_s:
             return
         self.refreshed = time.monotonic()
-        present = {path.name: path for path in shard_folders(self.folder)}
+        present = {str(path): path for folder in self.folders for path in shard_folders(folder)}
         self.shards = {name: shard for name, shard in self.shards.items() if name in present}
         for name, path in present.items():
             if name not in self.shards:
@@ -80,7 +85,7 @@ class PoolReader:
         """
         self.refresh()
         if not self.shards:
-            raise FileNotFoundError(f"The pool {self.folder} has no shards yet.")
+            raise FileNotFoundError(f"No shards yet in {', '.join(map(str, self.folders))}.")
         names = list(self.shards)
         shape = self.shards[names[self.rng.integers(len(names))]].image.shape[1:]
         alike = [name for name in names if self.shards[name].image.shape[1:] == shape]
@@ -113,36 +118,75 @@ def make_batch(
     return Batch(*(torch.from_numpy(array) for array in stacked))
 
 
-def _prepare(image, codes, labels, rng: np.random.Generator, size: tuple[int, int], queries: int, augment: bool):
+@dataclass
+class _View:
+    """A part of a rendered image as another camera sees it.
+
+    Attributes:
+        image: (h, w, 3) uint8. codes: (2 h, 2 w) codes of log depth.
+        focal: Focal length over the diagonal of the view. sin_pitch, roll: Of its middle.
+    """
+
+    image: NDArray[np.uint8]
+    codes: NDArray[np.uint16]
+    focal: float
+    sin_pitch: float
+    roll: float
+
+
+def _cut(image, codes, labels, rng: np.random.Generator, size: tuple[int, int], augment: bool) -> _View:
+    """The middle of an image in the aspect ratio of `size`; augmented, a random part, rolled and mirrored."""
     height, width = image.shape[:2]
     focal, pitch, roll, _ = (float(v) for v in labels)
     aspect = size[1] / size[0]
     crop_h, crop_w = min(height, width / aspect), min(width, height * aspect)
-    zoom = float(rng.uniform(0.72, 1.0)) ** float(rng.random() < 0.7) if augment else 1.0
-    crop_h, crop_w = max(8, int(crop_h * zoom)), max(8, int(crop_w * zoom))
-    slack_y, slack_x = height - crop_h, width - crop_w
+    turn = 0.0
+    if augment:
+        # A narrower crop is another camera; enlarged pixels are no photograph.
+        smallest = float(np.clip(size[0] / (1.2 * crop_h), 0.5, 0.9))
+        zoom = float(rng.uniform(smallest, 1.0)) if rng.random() < 0.7 else 1.0
+        if rng.random() < TURNED_SHARE:
+            turn = float(rng.normal(0, 0.12))
+            c, s = math.cos(turn), abs(math.sin(turn))
+            zoom = min(zoom, height / (crop_h * c + crop_w * s), width / (crop_w * c + crop_h * s))
+        crop_h, crop_w = crop_h * zoom, crop_w * zoom
+    crop_h, crop_w = max(8, int(crop_h)), max(8, int(crop_w))
+    c, s = math.cos(turn), abs(math.sin(turn))
+    slack_y, slack_x = height - math.ceil(crop_h * c + crop_w * s), width - math.ceil(crop_w * c + crop_h * s)
     # Mostly near the middle: a principal point far off the centre is rare in photographs.
-    top = int(np.clip(slack_y * (0.5 + rng.normal(0, 0.2)), 0, slack_y)) if augment else slack_y // 2
-    left = int(np.clip(slack_x * (0.5 + rng.normal(0, 0.2)), 0, slack_x)) if augment else slack_x // 2
-    small = cv2.resize(
-        np.ascontiguousarray(image[top : top + crop_h, left : left + crop_w]), size[::-1], interpolation=cv2.INTER_AREA
-    )
-    truth = decode_log_depth(codes[2 * top : 2 * (top + crop_h), 2 * left : 2 * (left + crop_w)])
-
-    centre_x, centre_y = left + crop_w / 2 - width / 2, top + crop_h / 2 - height / 2
-    ray = np.array([centre_x / focal, centre_y / focal, 1.0])
+    top = int(np.clip(slack_y * (0.5 + rng.normal(0, 0.2)), 0, max(0, slack_y))) if augment else slack_y // 2
+    left = int(np.clip(slack_x * (0.5 + rng.normal(0, 0.2)), 0, max(0, slack_x))) if augment else slack_x // 2
+    if turn:
+        centre_x, centre_y = left + (width - slack_x) / 2, top + (height - slack_y) / 2
+        image = _turned(image, turn, centre_x, centre_y, crop_w, crop_h, cv2.INTER_LINEAR)
+        codes = _turned(codes, turn, 2 * centre_x, 2 * centre_y, 2 * crop_w, 2 * crop_h, cv2.INTER_NEAREST)
+    else:
+        centre_x, centre_y = left + crop_w / 2, top + crop_h / 2
+        image = image[top : top + crop_h, left : left + crop_w]
+        codes = codes[2 * top : 2 * (top + crop_h), 2 * left : 2 * (left + crop_w)]
+    ray = np.array([(centre_x - width / 2) / focal, (centre_y - height / 2) / focal, 1.0])
     world = Camera(width, height, focal, focal, width / 2, height / 2, "given", pitch, roll).world_rotation()
     sin_pitch = float((world @ ray)[2] / np.linalg.norm(ray))
+    roll += turn
     if augment and rng.random() < 0.5:
-        small, truth, roll = small[:, ::-1], truth[:, ::-1], -roll
+        image, codes, roll = image[:, ::-1], codes[:, ::-1], -roll
+    return _View(image, codes, focal / math.hypot(crop_w, crop_h), sin_pitch, roll)
 
-    t_rows, t_columns = truth.shape
+
+def _prepare(image, codes, labels, rng: np.random.Generator, size: tuple[int, int], queries: int, augment: bool):
+    view = _cut(image, codes, labels, rng, size, augment)
+    small = cv2.resize(np.ascontiguousarray(view.image), size[::-1], interpolation=cv2.INTER_AREA)
+    truth = decode_log_depth(view.codes)
+    rows, columns = truth.shape
     half = queries // 2
-    y, x = rng.integers(0, t_rows, half), rng.integers(0, t_columns, half)
+    y, x = rng.integers(0, rows, half), rng.integers(0, columns, half)
+    if augment:
+        chosen = int(EDGE_SHARE * half)
+        y[:chosen], x[:chosen] = _near_edges(truth, rng, chosen)
     reach = np.exp(rng.uniform(0, math.log(24), half))
-    turn = rng.uniform(0, 2 * math.pi, half)
-    y2 = np.clip(y + np.round(reach * np.sin(turn)).astype(int), 0, t_rows - 1)
-    x2 = np.clip(x + np.round(reach * np.cos(turn)).astype(int), 0, t_columns - 1)
+    heading = rng.uniform(0, 2 * math.pi, half)
+    y2 = np.clip(y + np.round(reach * np.sin(heading)).astype(int), 0, rows - 1)
+    x2 = np.clip(x + np.round(reach * np.cos(heading)).astype(int), 0, columns - 1)
     y, x = np.concatenate([y, y2]), np.concatenate([x, x2])
     log_depth = truth[y, x]
     ground = np.isfinite(log_depth)
@@ -151,12 +195,31 @@ def _prepare(image, codes, labels, rng: np.random.Generator, size: tuple[int, in
     low, high = np.quantile(solid, [0.02, 0.98]) if solid.size > 8 else (0.0, 1.0)
     spread = max(float(high - low), MIN_LOG_RANGE)
     t = np.where(ground, (np.where(ground, log_depth, low) - low) / spread, 0.0)
-    coords = np.stack([(y + 0.5) / t_rows * 2 - 1, (x + 0.5) / t_columns * 2 - 1], axis=-1)
+    coords = np.stack([(y + 0.5) / rows * 2 - 1, (x + 0.5) / columns * 2 - 1], axis=-1)
     pixels = small.astype(np.float32) / 255
     if augment:
         pixels = _recolour(pixels, rng)
-    log_focal = math.log(focal / math.hypot(crop_w, crop_h))
-    return pixels.transpose(2, 0, 1), coords, t, ~ground, log_focal, math.log(spread), sin_pitch, roll
+    labels_out = (math.log(view.focal), math.log(spread), view.sin_pitch, view.roll)
+    return pixels.transpose(2, 0, 1), coords, t, ~ground, *labels_out
+
+
+def _near_edges(truth: NDArray[np.float32], rng: np.random.Generator, count: int) -> tuple[NDArray, NDArray]:
+    """Rows and columns of points with the largest steps of log depth beside them, of eight times as many."""
+    rows, columns = truth.shape
+    y, x = rng.integers(0, rows - 2, 8 * count), rng.integers(0, columns - 2, 8 * count)
+    here = np.minimum(truth[y, x], 10.0)
+    step = np.abs(np.minimum(truth[y + 2, x], 10.0) - here) + np.abs(np.minimum(truth[y, x + 2], 10.0) - here)
+    best = np.argpartition(-step, count)[:count] if count else np.zeros(0, int)
+    return y[best], x[best]
+
+
+def _turned(source: NDArray, turn: float, centre_x: float, centre_y: float, width: int, height: int, how: int):
+    """The (height, width) view of a camera that is rolled clockwise by `turn` about a point of `source`."""
+    c, s = math.cos(turn), math.sin(turn)
+    x, y = width / 2 - 0.5, height / 2 - 0.5
+    matrix = np.array([[c, -s, centre_x - 0.5 - c * x + s * y], [s, c, centre_y - 0.5 - s * x - c * y]])
+    options = {"flags": how | cv2.WARP_INVERSE_MAP, "borderMode": cv2.BORDER_REPLICATE}
+    return cv2.warpAffine(np.ascontiguousarray(source), matrix, (width, height), **options)
 
 
 def _recolour(pixels: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -20,6 +20,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -233,7 +234,13 @@ class Log:
 
 
 def train(
-    run: Path, pool: Path, preset: Preset, device: str, steps: int | None, until: float | None, validation: Path | None
+    run: Path,
+    pool: Path | Sequence[Path],
+    preset: Preset,
+    device: str,
+    steps: int | None,
+    until: float | None,
+    validation: Path | None,
 ) -> Trainer:
     """Trains until a number of steps or a moment; goes on where the run stopped before."""
     torch.set_num_threads(preset.threads)
@@ -321,7 +328,7 @@ def supervise(arguments: list[str], run: Path, attempts: int = 50) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--pool", type=Path)
+    parser.add_argument("--pool", type=Path, nargs="+", help="one or several pools")
     parser.add_argument("--validation", type=Path, help="pool of held-out images")
     parser.add_argument("--preset", choices=sorted(PRESETS), default="cpu")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

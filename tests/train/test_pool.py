@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from train.data import PoolReader, make_batch
+from train.data import PoolReader, _near_edges, _turned, make_batch
 from train.pool import Shard, decode_log_depth, encode_log_depth, fill, make_shard, shard_folders
 
 from infinidepth_blender.camera import Camera
@@ -38,7 +38,7 @@ def test_filling_stops_at_its_limit_and_drops_the_oldest(tmp_path, monkeypatch, 
 
 
 def test_an_empty_pool_is_said_plainly(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no shards yet"):
+    with pytest.raises(FileNotFoundError, match="No shards yet"):
         make_batch(PoolReader(tmp_path, 0), np.random.default_rng(0), 2, 64, 12)
 
 
@@ -70,7 +70,8 @@ def test_pitch_of_a_batch_is_that_of_its_centre(pool):
     assert float(batch.roll_rad[0]) == pytest.approx(float(labels[2]), abs=1e-6)
 
 
-def test_augmented_batches_stay_in_range_and_mirror_the_roll(pool):
+def test_augmented_batches_stay_in_range_and_mirror_the_roll(pool, monkeypatch):
+    monkeypatch.setattr("train.data.TURNED_SHARE", 0.0)
     rng = np.random.default_rng(1)
     rolls = set()
     labels = {
@@ -85,3 +86,39 @@ def test_augmented_batches_stay_in_range_and_mirror_the_roll(pool):
         rolls |= {round(float(v), 5) for v in batch.roll_rad}
     assert rolls <= labels | {-v for v in labels}
     assert rolls & {-v for v in labels}
+
+
+def test_a_rolled_view_shows_what_a_rolled_camera_sees():
+    columns = np.tile(np.arange(80, dtype=np.float32), (60, 1))
+    turn = 0.3
+    view = _turned(columns, turn, 40.0, 30.0, 20, 16, 1)
+    assert view.shape == (16, 20)
+    # Image coordinates are pixel centres plus one half: the middle of the view is the point itself.
+    assert float(view[7:9, 9:11].mean()) == pytest.approx(39.5, abs=0.01)
+    level = Camera(80, 60, 50, 50, 40, 30, "given", 0.2, 0.1).world_rotation()
+    rolled = Camera(80, 60, 50, 50, 40, 30, "given", 0.2, 0.1 + turn).world_rotation()
+    for axis, step in ((0, np.diff(view, axis=1).mean()), (1, np.diff(view, axis=0).mean())):
+        assert float(step) == pytest.approx(level[:, 0] @ rolled[:, axis], abs=1e-3)
+
+
+def test_part_of_the_augmented_queries_lies_beside_depth_steps():
+    columns = np.arange(80) // 8
+    truth = np.tile(np.where(columns % 2, np.where(columns > 7, np.inf, 2.0), 0.0).astype(np.float32), (60, 1))
+    _, x = _near_edges(truth, np.random.default_rng(0), 20)
+    assert set(x % 8) <= {6, 7}
+    assert len(_near_edges(truth, np.random.default_rng(0), 0)[0]) == 0
+
+
+def test_one_reader_draws_from_several_pools(pool, tmp_path, bank):
+    make_shard(6, 0, 2, bank, shape=(60, 84)).save(tmp_path / "shard_000000")
+    reader = PoolReader([pool, tmp_path], seed=0)
+    reader.draw(4)
+    assert len(reader.shards) == 3
+
+
+def test_augmented_cameras_are_rolled_by_more_than_the_pool_is(pool, monkeypatch):
+    monkeypatch.setattr("train.data.TURNED_SHARE", 1.0)
+    batch = make_batch(PoolReader(pool, 3), np.random.default_rng(3), 16, 64, 12)
+    known = {round(abs(float(v)), 4) for k in range(2) for v in Shard.open(pool / f"shard_{k:06d}").labels[:, 2]}
+    assert sum(round(abs(float(v)), 4) in known for v in batch.roll_rad) <= 2
+    assert float(batch.roll_rad.abs().max()) < 0.8

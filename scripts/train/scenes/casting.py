@@ -82,8 +82,8 @@ class RayGrid:
         ]
 
 
-def cast_grid(solids: Solids, rays: RayGrid, near: float = NEAR_M) -> tuple[Tensor, Tensor]:
-    """First hits of a grid of rays.
+def cast_grid(solids: Solids, rays: RayGrid, near: float | Tensor = NEAR_M) -> tuple[Tensor, Tensor]:
+    """First hits of a grid of rays, beyond `near`: one number or one per ray.
 
     Returns:
         (rows, columns) float32 t, infinity where nothing is hit, and (rows, columns) int64
@@ -99,7 +99,7 @@ def cast_grid(solids: Solids, rays: RayGrid, near: float = NEAR_M) -> tuple[Tens
     for i in seen:
         columns, rows = windows[i]  # type: ignore[misc]
         origin, direction = rays.bundle(columns, rows, solids.rotations[i], solids.centres[i])
-        t = _one(solids, i, origin, direction, near)
+        t = _one(solids, i, origin, direction, near[rows, columns] if isinstance(near, Tensor) else near)
         before = depth[rows, columns]
         closer = t < before
         before.copy_(torch.where(closer, t, before))
@@ -107,13 +107,15 @@ def cast_grid(solids: Solids, rays: RayGrid, near: float = NEAR_M) -> tuple[Tens
     return depth, index
 
 
-def _one(solids: Solids, i: int, origin: list, direction: list[Tensor], near: float) -> Tensor:
+def _one(solids: Solids, i: int, origin: list, direction: list[Tensor], near: float | Tensor) -> Tensor:
     half = [float(v) for v in solids.halves[i]]
     param, chart = float(solids.params[i]), int(solids.chart_index[i])
     return intersect(int(solids.kinds[i]), half, origin, direction, near, param, chart, solids.charts)
 
 
-def cast_dense(solids: Solids, chosen: list[int], rays: RayGrid, near: float, depth: Tensor, index: Tensor) -> None:
+def cast_dense(
+    solids: Solids, chosen: list[int], rays: RayGrid, near: float | Tensor, depth: Tensor, index: Tensor
+) -> None:
     """Updates `depth` and `index` with many solids of one kind at once: few large operations."""
     device = depth.device
 
@@ -124,6 +126,7 @@ def cast_dense(solids: Solids, chosen: list[int], rays: RayGrid, near: float, de
     axes = column(np.stack([rays.axis_y, rays.axis_x], axis=1))
     spread = axes @ grid  # (3, rays)
     best, winner = depth.flatten(), index.flatten()
+    near = near.flatten() if isinstance(near, Tensor) else near
     step = max(1, DENSE_ELEMENTS // depth.numel())
     for kind in sorted({int(solids.kinds[i]) for i in chosen}):
         same = [i for i in chosen if solids.kinds[i] == kind]

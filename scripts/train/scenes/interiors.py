@@ -81,6 +81,10 @@ def _wall(items: SolidList, looks: Looks, start, end, height: float, m: Material
             x = rng.uniform(0.1, 0.7) * length
             window = looks.make("gradient", "poster", "plaster", tile_m=0, emission=1.3)
             p.box(x, x + min(1.3, length * 0.3), 0, 0.02, 0.9, min(2.2, height - 0.1), window)
+        if rng.random() < 0.08:
+            mirror = looks.make("metal", specular=1.0)
+            w, h, x = rng.uniform(0.25, 0.9), rng.uniform(0.4, 1.0), rng.uniform(0.2, 0.8) * length
+            p.put(BOX, (x, 0.02, 1.35), (w, 0.02, min(h, height / 2 - 0.3)), mirror)
         if rng.random() < 0.3:
             x = rng.uniform(0.1, 0.8) * length
             p.put(

@@ -16,9 +16,14 @@ from . import layouts, shading
 from .bank import Bank
 from .casting import RayGrid, cast_grid, cast_rays
 from .layouts import Place
+from .lighting import Lighting, draw_lighting
 from .looks import Looks
 from .sensor import expose
+from .shapes import BOX, NO_HIT
 from .solids import Solids
+
+MIRROR_GLOSS = 0.25
+"""Gloss from which planes mirror what is before them."""
 
 
 @dataclass
@@ -29,14 +34,28 @@ class Sample:
         image: (H, W, 3) uint8 sRGB.
         log_depth: (2H, 2W) float32 natural logarithm of the depth in metres along the optical
             axis, at the pixel centres of an image of twice the size; infinity where there is sky.
+        normal: (2H, 2W, 3) unit normals in camera axes (OpenCV), towards the camera; zero where there is sky.
+        thing: (2H, 2W) int64 number of the thing that is seen, 0 where there is sky.
         camera: Intrinsics of the (H, W) image, pitch and roll.
         kind: Name of the layout.
     """
 
     image: Tensor
     log_depth: Tensor
+    normal: Tensor
+    thing: Tensor
     camera: Camera
     kind: str
+
+    def boundaries(self, ratio: float = 1.04) -> Tensor:
+        """(2H, 2W) bool: pixels whose right or lower neighbour is another thing at another depth."""
+        result = torch.zeros_like(self.thing, dtype=torch.bool)
+        depth = self.log_depth.clamp(max=12)
+        for axis in (0, 1):
+            count = depth.shape[axis] - 1
+            steps = (depth.diff(dim=axis).abs() > math.log(ratio)) & (self.thing.diff(dim=axis) != 0)
+            result.narrow(axis, 0, count).logical_or_(steps)
+        return result
 
 
 @dataclass
@@ -118,16 +137,34 @@ def _aim(rng: np.random.Generator, bank: Bank, place: Place, kind: str, height: 
 
 
 def render(rng: np.random.Generator, bank: Bank, height: int, width: int, kind: str | None = None) -> Sample:
-    """Draws a place, photographs it at (height, width) and keeps exact depth at twice the resolution."""
+    """Draws a place, photographs it at (height, width) and keeps the truth at twice the resolution."""
     shot = take_shot(rng, bank, height, width, kind)
-    rays = shot.rays(2, bank.texels.device)
+    device = bank.texels.device
+    rays = shot.rays(2, device)
     depth, index = cast_grid(shot.solids, rays)
-    linear = _shade(rng, bank, shot, rays, depth, index)
-    return Sample(expose(rng, linear).permute(1, 2, 0).contiguous(), depth.log(), shot.camera, shot.kind)
+    ground = depth[torch.isfinite(depth)]
+    middle_m = float(ground.median()) if len(ground) else 20.0
+    forward = shot.rotation[:, 2]
+    lighting = draw_lighting(rng, bank, shot.solids, shot.place, shot.position, forward, middle_m)
+    view = _shade(bank, shot.solids, lighting, rays, depth, index)
+    linear = _reflect(rng, bank, shot.solids, lighting, rays, depth, index, view)
+    image = expose(rng, linear.permute(2, 0, 1)).permute(1, 2, 0).contiguous()
+    things = torch.tensor(np.append(shot.solids.things, 0), device=device)[index]
+    normal = view.normal @ view.normal.new_tensor(shot.rotation)
+    return Sample(image, depth.log(), normal, things, shot.camera, shot.kind)
 
 
-def _shade(rng: np.random.Generator, bank: Bank, shot: Shot, rays: RayGrid, depth: Tensor, index: Tensor) -> Tensor:
-    """(3, rows, columns) linear light along the rays."""
+@dataclass
+class _View:
+    """What rays see: (rows, columns, 3) linear light, normals in the world, and (rows, columns) gloss."""
+
+    light: Tensor
+    normal: Tensor
+    gloss: Tensor
+
+
+def _shade(bank: Bank, solids: Solids, lighting: Lighting, rays: RayGrid, depth: Tensor, index: Tensor) -> _View:
+    """Light along the rays of a grid with known hits."""
     device = depth.device
     rows, columns = depth.shape
     basis = torch.tensor(np.stack([rays.axis_x, rays.axis_y, rays.forward]), dtype=torch.float32, device=device)
@@ -138,106 +175,75 @@ def _shade(rng: np.random.Generator, bank: Bank, shot: Shot, rays: RayGrid, dept
     eye = torch.tensor(rays.origin, dtype=torch.float32, device=device)
     t = depth.flatten()[where]
     points = eye + directions[where] * t[:, None]
-    hits = shading.surface(shot.solids, bank, index.flatten()[where], points, eye, t, float(rays.x[1] - rays.x[0]) * 2)
+    pixel_rad = float(rays.x[1] - rays.x[0]) * 2
+    hits = shading.surface(solids, bank, index.flatten()[where], points, eye, t, pixel_rad)
 
     # Ambient occlusion on every second pixel, repeated.
-    full = torch.zeros((rows * columns, 6), device=device)
-    full[where] = torch.cat([points, hits.normals], dim=1)
-    small = full.reshape(rows, columns, 6)[::2, ::2].permute(2, 0, 1)
+    full = torch.zeros((rows * columns, 7), device=device)
+    full[where] = torch.cat([points, hits.normals, hits.specular], dim=1)
+    full = full.reshape(rows, columns, 7)
+    small = full[::2, ::2, :6].permute(2, 0, 1)
     small_depth = torch.where(torch.isfinite(depth), depth, 1e4)[::2, ::2]
     open_share = shading.occlusion(small_depth, small[:3], small[3:])
-    open_share = open_share.repeat_interleave(2, 0).repeat_interleave(2, 1).flatten()[where][:, None]
+    open_share = open_share.repeat_interleave(2, 0).repeat_interleave(2, 1)[:rows, :columns].flatten()[where][:, None]
 
-    azimuth, height = rng.uniform(0, 2 * math.pi), math.radians(rng.uniform(8, 75))
-    sun = np.array([math.cos(azimuth) * math.cos(height), math.sin(azimuth) * math.cos(height), math.sin(height)])
-    warm = float(np.clip(1.2 - height, 0, 0.5))
-    sun_colour = torch.tensor([1.0 + 0.25 * warm, 1.0, 1.0 - 0.6 * warm], device=device)
-    if shot.place.indoor:
-        light = _indoor_light(rng, shot, hits, open_share, sun, sun_colour)
-    else:
-        strength = float(rng.choice([0.0, rng.uniform(0.5, 3.5)], p=[0.22, 0.78]))
-        ambient = torch.tensor([0.36, 0.4, 0.46], device=device) * float(rng.uniform(0.7, 1.4))
-        light = ambient * (0.65 + 0.35 * hits.normals[:, 2:3]) * open_share
-        if strength > 0:
-            near = float(t.quantile(0.5)) if len(t) < 2**24 else 20.0
-            light = light + strength * sun_colour * _sunlight(rng, shot, hits, sun, float(np.clip(near * 2.5, 8, 90)))
-    glint = _glint(hits, sun if not shot.place.indoor else None)
-    colour = hits.albedo * light + hits.specular * glint + hits.albedo * hits.emission
-    bright = float(rng.uniform(0.8, 1.6)) * (float(rng.uniform(1, 4)) if shot.place.indoor else 1.0)
-    horizon = torch.tensor([0.75, 0.82, 0.9], device=device) * bright * (sun_colour if warm > 0.3 else 1.0)
-    zenith = torch.tensor([0.2, 0.38, 0.75], device=device) * bright
-    if not shot.place.indoor and rng.random() < 0.7:
-        visibility = float(np.exp(rng.uniform(math.log(90), math.log(5000))))
-        colour = colour + (horizon * 0.8 - colour) * (1 - torch.exp(-t / visibility))[:, None]
-    image = torch.zeros((rows * columns, 3), device=device)
-    image[where] = colour
-    if not bool(hit.all()):
+    colour = hits.albedo * (lighting.at(hits, open_share) + hits.emission) + hits.specular * lighting.shine(hits)
+    light = torch.zeros((rows * columns, 3), device=device)
+    light[where] = lighting.haze(colour, t)
+    if len(where) < len(hit):
         sky = (~hit).nonzero()[:, 0]
-        cover = float(rng.choice([rng.uniform(-0.4, 0.2), rng.uniform(0.2, 1.2)]))
-        image[sky] = shading.sky_colour(rng, bank, F.normalize(directions[sky], dim=1), sun, horizon, zenith, cover)
-    return image.reshape(rows, columns, 3).permute(2, 0, 1)
+        light[sky] = lighting.sky.colour(bank, F.normalize(directions[sky], dim=1), lighting.sun)
+    return _View(light.reshape(rows, columns, 3), full[..., 3:6], full[..., 6])
 
 
-def _sunlight(rng: np.random.Generator, shot: Shot, hits: shading.Hits, sun: np.ndarray, extent: float) -> Tensor:
-    forward = shot.rotation[:, 2]
-    centre = shot.position + np.array([forward[0], forward[1], 0]) * extent * 0.6
-    device = hits.points.device
-    shadow = shading.ShadowMap.sun(shot.solids, sun, centre, extent, 256, float(rng.uniform(0.3, 1.3)), device)
-    facing = hits.facing(hits.normals.new_tensor(sun))
-    return (facing * shadow.light(hits.points + hits.normals * 0.02, rng))[:, None]
-
-
-def _indoor_light(
-    rng, shot: Shot, hits: shading.Hits, open_share: Tensor, sun: np.ndarray, sun_colour: Tensor
+def _reflect(
+    rng: np.random.Generator,
+    bank: Bank,
+    solids: Solids,
+    lighting: Lighting,
+    rays: RayGrid,
+    depth: Tensor,
+    index: Tensor,
+    view: _View,
 ) -> Tensor:
-    n = hits.points
-    light = float(rng.uniform(0.15, 0.5)) * (0.8 + 0.2 * hits.normals[:, 2:3]) * open_share.expand(-1, 3)
-    lamps = [np.asarray(lamp) for lamp in shot.place.lamps]
-    rng.shuffle(lamps)
-    lit = lamps[: rng.integers(1, 4)] if rng.random() < 0.85 else []
-    tone = n.new_tensor(np.exp(rng.normal(0, 0.08, 3)))
-    for k, lamp in enumerate(lit):
-        away = n.new_tensor(lamp) - n
-        square = away.square().sum(dim=1)
-        facing = hits.facing(away / (square.sqrt() + 1e-3)[:, None])
-        scale = float(lamp[2] ** 2 + 1.0)
-        strength = facing * scale / (square + 0.15 * scale)
-        if k < 2:
-            down, softness = np.array([0.0, 0.0, -1.0]), float(rng.uniform(0.5, 4))
-            shadow = shading.ShadowMap.lamp(shot.solids, lamp, down, 144, softness, n.device)
-            strength = strength * shadow.light(n + hits.normals * 0.02, rng)
-        light = light + float(rng.uniform(0.4, 1.3)) * strength[:, None] * tone
-    panes = list(shot.place.windows)
-    rng.shuffle(panes)
-    day = float(np.exp(rng.uniform(-1.5, 1.2)))
-    for middle, inward in panes[:2] if rng.random() < 0.8 else ():
-        light = light + day * _window_light(rng, shot, hits, np.asarray(middle), np.asarray(inward))
-    if rng.random() < 0.5 or not lit:
-        light = light + float(rng.uniform(1, 5)) * sun_colour * _sunlight(rng, shot, hits, sun, 12.0)
-    # Day light from one side: a smooth gradient over the place.
-    side = n.new_tensor(np.array([math.cos(a := rng.uniform(0, 6.3)), math.sin(a), 0.3]))
-    return light + float(rng.uniform(0, 0.5)) * (0.5 + 0.5 * (hits.normals @ side))[:, None] * open_share
+    """(rows, columns, 3) light of a view with what the largest glossy plane mirrors added to it.
 
-
-def _window_light(
-    rng: np.random.Generator, shot: Shot, hits: shading.Hits, middle: np.ndarray, inward: np.ndarray
-) -> Tensor:
-    """(n, 3) sky light through a window, strongest before it, with soft shadows."""
-    p = hits.points
-    away = p.new_tensor(middle) - p
-    square = away.square().sum(dim=1)
-    towards = away / (square.sqrt() + 1e-3)[:, None]
-    leaving = (-towards @ p.new_tensor(inward)).clamp_min(0)
-    shadow = shading.ShadowMap.lamp(shot.solids, middle + 0.1 * inward, inward, 96, float(rng.uniform(2, 5)), p.device)
-    strength = 6 * hits.facing(towards) * leaving / (square + 1) * shadow.light(p + hits.normals * 0.02, rng)
-    return strength[:, None] * p.new_tensor([0.92, 0.97, 1.05])
-
-
-def _glint(hits: shading.Hits, sun: np.ndarray | None) -> Tensor:
-    """(n, 1) mirror-like light: the sun's highlight and a brightening at grazing angles."""
-    cosine = (hits.normals * hits.to_eye).sum(dim=1, keepdim=True).clamp(0, 1)
-    shine = 0.5 * (1 - cosine) ** 4
-    if sun is not None:
-        mirrored = 2 * cosine * hits.normals - hits.to_eye
-        shine = shine + 2 * (mirrored @ hits.normals.new_tensor(sun)).clamp_min(0)[:, None] ** 40
-    return shine
+    The depth of a mirror stays that of its surface.
+    """
+    shares = torch.bincount(index[view.gloss >= MIRROR_GLOSS].flatten(), minlength=len(solids)) / depth.numel()
+    if not len(shares) or float(shares.max()) < 0.02:
+        return view.light
+    chosen = int(shares.argmax())
+    if solids.kinds[chosen] != BOX:
+        return view.light
+    seen = index == chosen
+    pixels = seen.flatten().nonzero()[:, 0]
+    corner = int(pixels[len(pixels) // 2])
+    normal = view.normal.reshape(-1, 3)[corner].double().cpu().numpy()
+    seen &= (view.normal @ view.normal.new_tensor(normal)) > 0.99
+    row, column = divmod(corner, depth.shape[1])
+    direction = rays.axis_x * float(rays.x[column]) + rays.axis_y * float(rays.y[row]) + rays.forward
+    point = rays.origin + direction * float(depth[row, column])
+    rows, columns = (slice(int(line.min()) // 2 * 2, int(line.max()) + 1) for line in seen.nonzero().unbind(1))
+    turn = np.eye(3) - 2 * np.outer(normal, normal)
+    mirrored = RayGrid(
+        point + turn @ (rays.origin - point),
+        turn @ rays.axis_x,
+        turn @ rays.axis_y,
+        turn @ rays.forward,
+        rays.x[columns],
+        rays.y[rows],
+    )
+    if len(mirrored.x) < 8 or len(mirrored.y) < 8:
+        return view.light
+    near = torch.where(seen[rows, columns], depth[rows, columns] * 1.001 + 0.005, NO_HIT)
+    behind, what = cast_grid(solids, mirrored, near)
+    image = _shade(bank, solids, lighting, mirrored, behind, what).light
+    gloss = view.gloss[rows, columns]
+    cosine = (normal @ (point - rays.origin)) / np.linalg.norm(point - rays.origin)
+    polish = gloss * (0.25 + 0.75 * (1 - abs(float(cosine))) ** 3) * float(rng.uniform(0.3, 1.0))
+    share = torch.where(gloss > 0.9, gloss, polish)
+    light = view.light.clone()
+    mixed = light[rows, columns].lerp(image, share.clamp(0, 0.95)[..., None])
+    light[rows, columns] = torch.where(seen[rows, columns][..., None], mixed, light[rows, columns])
+    return light

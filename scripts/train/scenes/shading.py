@@ -1,4 +1,4 @@
-"""Colour of what the rays hit: textures, sun or lamps with shadow maps, ambient occlusion, sky, fog."""
+"""Surfaces that rays hit: normals, materials, and how much of the sky they see."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from torch import Tensor
 
 from . import shapes
 from .bank import Bank
-from .casting import RayGrid, cast_grid
 from .solids import Solids
 
 
@@ -96,74 +95,6 @@ def _is_one_of(kinds: Tensor, wanted: tuple[int, ...]) -> Tensor:
     return torch.isin(kinds, torch.tensor(wanted, device=kinds.device))
 
 
-@dataclass
-class ShadowMap:
-    """Distances seen from a light; soft by comparing at several jittered places."""
-
-    rays: RayGrid
-    t: Tensor
-    bias: float
-    softness: float
-
-    @classmethod
-    def sun(
-        cls,
-        solids: Solids,
-        direction: np.ndarray,
-        centre: np.ndarray,
-        extent: float,
-        size: int,
-        softness: float,
-        device,
-    ) -> ShadowMap:
-        """A map of parallel light that travels against `direction`, over a square around `centre`."""
-        x = np.cross(direction, [0.0, 0.0, 1.0] if abs(direction[2]) < 0.95 else [1.0, 0.0, 0.0])
-        x /= np.linalg.norm(x)
-        y = np.cross(direction, x)
-        axis = torch.linspace(-extent, extent, size, device=device)
-        far = 4 * extent + 60
-        rays = RayGrid(centre + direction * far, x, y, -direction, axis, axis, parallel=True)
-        t, _ = cast_grid(solids, rays, near=0.0)
-        return cls(rays, t, 2.5 * extent / size + 0.02, softness)
-
-    @classmethod
-    def lamp(
-        cls, solids: Solids, position: np.ndarray, forward: np.ndarray, size: int, softness: float, device
-    ) -> ShadowMap:
-        """A map of a lamp's light in a wide cone around a direction."""
-        x = np.cross(forward, [0.0, 0.0, 1.0] if abs(forward[2]) < 0.95 else [1.0, 0.0, 0.0])
-        x /= np.linalg.norm(x)
-        axis = torch.linspace(-4, 4, size, device=device)
-        rays = RayGrid(position, x, np.cross(forward, x), forward, axis, axis)
-        t, _ = cast_grid(solids, rays, near=0.25)
-        return cls(rays, t, 0.06, softness)
-
-    def light(self, points: Tensor, rng: np.random.Generator) -> Tensor:
-        """(n,) share of the light that arrives; full outside of the map."""
-        relative = points - points.new_tensor(self.rays.origin)
-        px, py, depth = (
-            relative @ points.new_tensor(np.stack([self.rays.axis_x, self.rays.axis_y, self.rays.forward], axis=1))
-        ).unbind(1)
-        if not self.rays.parallel:
-            px, py = px / depth.clamp_min(0.05), py / depth.clamp_min(0.05)
-        size, reach = len(self.rays.x), float(self.rays.x[-1])
-        cx, cy = (px / reach + 1) / 2 * (size - 1), (py / reach + 1) / 2 * (size - 1)
-        inside = (cx >= 0) & (cx <= size - 1) & (cy >= 0) & (cy <= size - 1)
-        bias = self.bias if self.rays.parallel else self.bias + depth * 0.03
-        share = torch.zeros_like(px)
-        taps = 5
-        turn = rng.uniform(0, 6.3)
-        for k in range(taps):
-            radius, a = self.softness * ((k + 0.5) / taps) ** 0.5, turn + 2.4 * k
-            ix = (cx + radius * np.cos(a)).round().clamp(0, size - 1).long()
-            iy = (cy + radius * np.sin(a)).round().clamp(0, size - 1).long()
-            share += (self.t[iy, ix] > depth - bias).float()
-        share = share / taps
-        if not self.rays.parallel:
-            inside &= depth > 0.05
-        return torch.where(inside, share, 1.0)
-
-
 def occlusion(depth: Tensor, points: Tensor, normals: Tensor) -> Tensor:
     """(h, w) share of ambient light, from the depth map itself (darker in corners and near contacts)."""
     total = torch.zeros_like(depth)
@@ -175,27 +106,3 @@ def occlusion(depth: Tensor, points: Tensor, normals: Tensor) -> Tensor:
         near = 1 / (1 + square / (0.12 * depth).square())
         total += (facing - 0.08).clamp(0, 0.8) * near
     return (1 - total * (2.2 / len(offsets))).clamp(0.15, 1)
-
-
-def sky_colour(
-    rng: np.random.Generator,
-    bank: Bank,
-    directions: Tensor,
-    sun: np.ndarray,
-    horizon: Tensor,
-    zenith: Tensor,
-    cover: float,
-) -> Tensor:
-    """(n, 3) colour of the sky in given unit directions."""
-    up = directions[:, 2].clamp_min(0.0)
-    colour = horizon + (zenith - horizon) * (1 - (1 - up) ** 3)[:, None]
-    texture = torch.full((len(directions),), int(rng.choice(bank.kinds["noise"])), device=directions.device)
-    spread = float(rng.uniform(0.05, 0.5))
-    u, v = directions[:, 0] / (up + 0.12) * spread, directions[:, 1] / (up + 0.12) * spread
-    cloud = bank.sample(texture, u, v, torch.full_like(u, 0.01)).mean(dim=1)
-    middle = cloud.mean()
-    cloud = ((cloud - middle) / (cloud.std() + 1e-3) * 0.35 + cover).clamp(0, 1)
-    grey = float(rng.uniform(0.6, 1.3))
-    colour = colour + (colour.new_tensor([grey, grey, grey * 1.02]) - colour) * (cloud * (up * 6).clamp(0, 1))[:, None]
-    glow = (directions @ directions.new_tensor(sun)).clamp_min(0) ** 60
-    return colour + glow[:, None] * float(rng.uniform(0, 2))
