@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip("torch")
 from engine_support import ENVIRONMENT, QUICK_ARGUMENTS, wait_until, write_photo, write_tiny_model
+from hub_server import running_hub
 
 from infinidepth_blender import cli
 from infinidepth_blender.batch import BatchItem, plan_batch
@@ -23,6 +24,8 @@ from infinidepth_blender.commands.context import Context
 from infinidepth_blender.commands.models import sha256_of
 from infinidepth_blender.commands.reporters import JsonReporter
 from infinidepth_blender.commands.resume import is_up_to_date
+from infinidepth_blender.engine.model_store import ModelStore
+from infinidepth_blender.engine.registry import find
 from infinidepth_blender.errors import RuntimeMissingError
 from infinidepth_blender.options import ReconstructOptions
 from infinidepth_blender.reconstruction import is_complete
@@ -193,6 +196,46 @@ def test_a_full_disk_costs_one_photo(
         with pytest.raises(stop):
             batch.run(items, resume=True)
     assert batch.counts == {"done": 0, "skipped": 0, "failed": 2}
+
+
+def test_info_of_a_model(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["info", str(model)]) == 0
+    text = capsys.readouterr().out
+    assert "trained with this repository" in text and "float16, float32" in text
+    assert cli.main(["info", str(model), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["kind"] == "bundled"
+    (tmp_path / "bad.ckpt").write_text("<html>")
+    assert cli.main(["info", str(tmp_path / "bad.ckpt")]) == 1
+    assert "bad.ckpt" in capsys.readouterr().err
+
+
+def test_a_downloaded_model_reconstructs(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("INFINIDEPTH_MODELS", str(tmp_path / "models"))
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    entry = find("infinidepth-small")
+    with running_hub() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        hub.add(entry.repository, entry.file, model.read_bytes())
+        assert cli.main(["models", "download", entry.name, "--accept-licence"]) == 0
+    photo, out = write_photo(tmp_path / "a.png"), tmp_path / "out"
+    arguments = ["reconstruct", photo, "-o", out, "--model", entry.name, *QUICK_ARGUMENTS, "--make", "depth"]
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    made_with = json.loads((out / "a" / "reconstruction.json").read_text())["model"]
+    assert (made_with["name"], made_with["sha256"]) == (entry.name, sha256_of(model))
+    assert "complete already" in run(*arguments, "--resume").stderr
+
+    capsys.readouterr()
+    assert cli.main(["models", "verify", "--json"]) == 0
+    checked = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    checked = {line["name"]: line for line in checked if "ok" in line}
+    assert set(checked) == {"bundled", entry.name} and all(line["ok"] for line in checked.values())
+    ModelStore().file(entry).write_bytes(b"damaged")
+    assert cli.main(["models", "verify", entry.name]) == 1
+    assert "is damaged: it has 7 bytes instead of" in capsys.readouterr().err
+    assert run(*arguments).returncode == 2
 
 
 def test_info_of_what_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,6 +20,7 @@ ENGINE_ONLY = {
     "infinidepth_blender.geometry.outliers": {"scipy"},
     "infinidepth_blender.splats.compile": {"numba", "scipy"},
     "infinidepth_blender.splats.fit": {"numba", "scipy"},
+    "infinidepth_blender.splats.predicted": {"torch", "cv2"},
     "infinidepth_blender.splats.predictor": {"torch"},
     "infinidepth_blender.splats.raster": {"numba", "scipy"},
     "infinidepth_blender.splats.of_photo": {"numba", "scipy", "cv2"},
@@ -46,7 +47,8 @@ def modules_in(room: str) -> list[str]:
 @pytest.mark.parametrize(
     "name",
     ["infinidepth_blender", "infinidepth_blender.errors", "infinidepth_blender.options", "infinidepth_blender.cli",
-     "infinidepth_blender.engine.client", "infinidepth_blender.engine.protocol", "infinidepth_blender.engine.runtime"],
+     "infinidepth_blender.engine.client", "infinidepth_blender.engine.protocol", "infinidepth_blender.engine.runtime", "infinidepth_blender.engine.download",
+     "infinidepth_blender.engine.worker_commands"],
 )  # fmt: skip
 def test_the_light_side_loads_neither_blender_nor_the_engine(name: str) -> None:
     loaded = modules_after_import(name)

@@ -1,4 +1,4 @@
-"""`info`: what is in a bundle, or in a PLY file."""
+"""`info`: what is in a bundle, in a PLY file or in a model's file."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ..engine.registry import megabytes
 from ..engine.summary import summary_of_bundle
 from ..errors import BundleError
 from .context import Context
+
+_MODEL_SUFFIXES = (".ckpt", ".safetensors", ".pt", ".pth")
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
@@ -18,6 +21,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     Raises:
         BundleError: there is no such bundle, or it is damaged.
         SplatFileError: the PLY file cannot be read.
+        ModelError: the model's file is damaged, or no known model.
+        RuntimeMissingError: it is a model, and there is no engine to read it.
     """
     path: Path = arguments.path.expanduser()
     if path.is_dir():
@@ -28,12 +33,32 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
         summary = ply_info(path)
         lines = ply_lines(path, summary)
+    elif path.suffix.lower() in _MODEL_SUFFIXES and path.is_file():
+        with context.engine() as engine:
+            found = engine.finish(engine.call("describe_model", {"file": str(path.absolute())})).summary
+        summary = {"file": str(path), "size_bytes": path.stat().st_size} | found
+        lines = model_lines(path, summary)
     elif path.exists():
-        raise BundleError(f"{path} is neither the folder of a result nor a PLY file.", "Name one of these.")
+        raise BundleError(f"{path} is neither the folder of a result nor a PLY file or a model.", "Name one of these.")
     else:
         raise BundleError(f"{path} does not exist.", "Check the spelling.")
     print(json.dumps(summary) if arguments.json else "\n".join(lines))
     return 0
+
+
+def model_lines(path: Path, summary: dict[str, Any]) -> list[str]:
+    """A model's summary for people."""
+    what = {
+        "bundled": "depth model that was trained with this repository",
+        "depth": "official depth model" + (" that takes measured depth" if summary["prompted"] else ""),
+        "gaussians": "official predictor of Gaussian splats",
+    }[summary["kind"]]
+    lines = [f"{path}: {what}"]
+    if summary["encoder"]:
+        lines.append(f"  encoder  {summary['encoder']}")
+    lines.append(f"  weights  {summary['values'] / 1e6:.1f} million, {', '.join(summary['types'])}")
+    lines.append(f"  size     {megabytes(summary['size_bytes'])}")
+    return lines
 
 
 def bundle_lines(summary: dict[str, Any]) -> list[str]:

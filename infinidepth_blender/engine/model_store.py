@@ -37,7 +37,7 @@ from .model_files import (
 )
 from .process import user_cache_dir
 from .progress import Progress
-from .registry import Licence, ModelEntry, find, megabytes
+from .registry import MODELS, Licence, ModelEntry, find, megabytes
 
 MODELS_VARIABLE = "INFINIDEPTH_MODELS"
 """Environment variable that names the folder of the models."""
@@ -73,6 +73,16 @@ def installed_file(name: str) -> Path:
     return ModelStore().path(find(name))
 
 
+def registered_file(path: Path) -> tuple[str, str] | None:
+    """Name and SHA-256 of a model whose file in the store is unchanged since it was checked; None: another file."""
+    store = ModelStore()
+    for entry in MODELS:
+        if entry.repository and store.file(entry) == path:
+            receipt = store.receipt(entry)
+            return (entry.name, receipt.sha256) if receipt else None
+    return None
+
+
 class ModelStore:
     """The models below one folder; nothing is made before something is written."""
 
@@ -104,22 +114,28 @@ class ModelStore:
             ModelError: it is not there, or its content is not what it should be.
         """
         file = self.file(entry)
-        try:
-            stat = file.stat()
-        except OSError:
+        if not file.is_file():
             if not entry.repository:
-                raise ModelError(f"The bundled model is missing: {file}.", "Install InfiniDepth again.") from None
+                raise ModelError(f"The bundled model is missing: {file}.", "Install InfiniDepth again.")
             raise ModelError(
                 f"The model '{entry.name}' is not downloaded yet.",
                 f"Download it in the panel, or with 'models download {entry.name}'.",
-            ) from None
-        receipt = read_json(beside(file))
-        known = (receipt.get("size_bytes"), receipt.get("mtime_ns")) == (stat.st_size, stat.st_mtime_ns)
-        expected = self.expected(entry)
-        if not entry.repository or (known and expected in (None, fingerprint_of(receipt))):
-            return file
-        self.verify(entry)
+            )
+        if entry.repository and self.receipt(entry) is None:
+            self.verify(entry)
         return file
+
+    def receipt(self, entry: ModelEntry) -> Fingerprint | None:
+        """What the file was found to be; None: it was not checked since it last changed, or is the wrong one."""
+        file = self.file(entry)
+        noted = read_json(beside(file))
+        try:
+            stat = file.stat()
+        except OSError:
+            return None
+        unchanged = (noted.get("size_bytes"), noted.get("mtime_ns")) == (stat.st_size, stat.st_mtime_ns)
+        found = fingerprint_of(noted)
+        return found if unchanged and self.expected(entry) in (None, found) else None
 
     # -- what a file must be --------------------------------------------------------------
 

@@ -43,6 +43,34 @@ def verify_model(arguments: dict[str, Any], *, models: ModelCache, progress: Pro
     return {key: value for key, value in model.info.items() if isinstance(value, str | int | float)}
 
 
+def describe_model(arguments: dict[str, Any], *, models: ModelCache, progress: Progress) -> dict[str, Any]:
+    """Says what a file of weights holds, without running it.
+
+    Args:
+        arguments: `file`.
+        models: Not needed.
+        progress: Reports and hears of a cancel.
+
+    Returns:
+        `kind`, `encoder` and `prompted` of published depth networks, `values`, and `types` of numbers.
+
+    Raises:
+        ModelError: it is damaged, holds more than tensors or no known model.
+    """
+    from ..field.official.checkpoints import read_checkpoint
+
+    progress("load", 0.0, "Reading the model")
+    checkpoint = read_checkpoint(Path(arguments["file"]))
+    tensors = checkpoint.tensors.values()
+    return {
+        "kind": checkpoint.kind,
+        "encoder": checkpoint.config.encoder if checkpoint.config else "",
+        "prompted": bool(checkpoint.config and checkpoint.config.prompted),
+        "values": sum(tensor.numel() for tensor in tensors),
+        "types": sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors}),
+    }
+
+
 def render(arguments: dict[str, Any], *, models: ModelCache, progress: Progress) -> dict[str, Any]:
     """Renders splats along a camera path.
 
@@ -94,6 +122,7 @@ def fetch_model(arguments: dict[str, Any], *, models: ModelCache | None, progres
 
 COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {
     "verify_model": verify_model,
+    "describe_model": describe_model,
     "render": render,
     "fetch_model": fetch_model,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..engine.model_store import registered_file
 from ..errors import ModelError
 from ..options import Precision
 from .device import choose_device
@@ -35,7 +36,8 @@ def load_field_model(
     """
     torch_device = choose_device(device)
     path = _resolve(name_or_file)
-    name = name_or_file if name_or_file == BUNDLED else path.name
+    downloaded = registered_file(path)
+    name = name_or_file if name_or_file == BUNDLED else downloaded[0] if downloaded else path.name
     checkpoint = read_checkpoint(path)
     if checkpoint.kind == "bundled":
         weights = load_weights(path)
@@ -51,7 +53,7 @@ def load_field_model(
     network = network_of(checkpoint)
     info = {
         "name": name,
-        "sha256": sha256_of(path),
+        "sha256": downloaded[1] if downloaded else sha256_of(path),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "device": str(torch_device),
     }
