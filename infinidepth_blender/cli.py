@@ -15,7 +15,17 @@ from typing import Any, get_args
 from .commands import info, models, reconstruct, render
 from .commands.context import Context
 from .errors import Cancelled, InfiniDepthError, OptionsError
-from .options import DEFAULT_PARTS, Device, MeshFaces, MeshKind, Outliers, Part, Precision, ReconstructOptions
+from .options import (
+    DEFAULT_PARTS,
+    Background,
+    Device,
+    MeshFaces,
+    MeshKind,
+    Outliers,
+    Part,
+    Precision,
+    ReconstructOptions,
+)
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -128,6 +138,13 @@ def _add_reconstruct(commands: Any) -> None:
         help="'models list' shows the names; default %(default)s",
     )
     parser.add_argument(
+        "--splats-model",
+        default=defaults.splats_model,
+        metavar="NAME|FILE",
+        help="surface: flat splats in the photo's colours; or a Gaussian predictor, such as infinidepth-gs with "
+        "--model infinidepth; default %(default)s",
+    )
+    parser.add_argument(
         "--depth-size",
         default=defaults.depth_size,
         metavar="WxH|Nx|photo",
@@ -165,6 +182,12 @@ def _add_reconstruct(commands: Any) -> None:
         choices=get_args(MeshFaces),
         default=defaults.mesh_faces,
         help="quads where a regular mesh is not cut, or triangles throughout; default %(default)s",
+    )
+    parser.add_argument(
+        "--background",
+        choices=get_args(Background),
+        default=defaults.background,
+        help="shell: continue what the foreground hides, for cameras that move; default %(default)s",
     )
     parser.add_argument(
         "--edge-step",
@@ -307,9 +330,14 @@ def _add_render(commands: Any) -> None:
 
 
 def _add_info(commands: Any) -> None:
-    parser = _parser(commands, "info", "what is in a result or a PLY file")
+    parser = _parser(commands, "info", "what is in a result, a PLY file or a model's file")
     parser.set_defaults(run=info.run)
-    parser.add_argument("path", type=Path, metavar="BUNDLE|FILE.ply", help="folder of a result, or a PLY file")
+    parser.add_argument(
+        "path",
+        type=Path,
+        metavar="BUNDLE|FILE",
+        help="folder of a result, a PLY file, or a model (.ckpt, .safetensors)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

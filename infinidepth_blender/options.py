@@ -15,6 +15,10 @@ Precision = Literal["auto", "exact", "fast"]
 Outliers = Literal["keep", "remove"]
 MeshKind = Literal["regular", "adaptive"]
 MeshFaces = Literal["quads", "triangles"]
+Background = Literal["none", "shell"]
+
+SURFACE_SPLATS = "surface"
+"""Splats of a photo without a Gaussian predictor."""
 
 DEFAULT_PARTS: tuple[Part, ...] = ("depth", "mesh", "points", "splats", "camera")
 DEFAULT_EDGE_STEP = 0.04
@@ -31,6 +35,9 @@ class ReconstructOptions:
     Attributes:
         make: The parts to make.
         model: `bundled`, a registered name or a checkpoint file.
+        splats_model: `surface`: splats are flat discs on the surface in the photo's colours. Else a registered
+            name or a checkpoint file of a published Gaussian predictor, which says what they are
+            like and needs its depth model as `model`.
         depth_size: `photo`, `<W>x<H>` or `<N>x` (a factor on the photo's size).
         points: Number of points, and of splats, spread over the surface.
         points_mask: Picture over the photo, white where points may lie; None: everywhere.
@@ -45,6 +52,7 @@ class ReconstructOptions:
         mesh: How the mesh is laid out: all vertices, or fewer where the surface is flat.
         mesh_error: Largest relative depth error of an adaptive mesh.
         mesh_faces: Quads where a regular mesh is whole, or triangles throughout.
+        background: Whether the surfaces behind foreground edges are continued below them.
         edge_step: Relative step between neighbouring depths that counts as an edge.
         fov_deg: Field of view along the photo's width, degrees; None: unknown.
         focal_px: Focal length in pixels of the upright photo; None: unknown.
@@ -59,6 +67,7 @@ class ReconstructOptions:
 
     make: tuple[Part, ...] = DEFAULT_PARTS
     model: str = "bundled"
+    splats_model: str = SURFACE_SPLATS
     depth_size: str = "photo"
     points: int = 500_000
     points_mask: str | None = None
@@ -71,6 +80,7 @@ class ReconstructOptions:
     mesh: MeshKind = "regular"
     mesh_error: float = DEFAULT_MESH_ERROR
     mesh_faces: MeshFaces = "quads"
+    background: Background = "shell"
     edge_step: float = DEFAULT_EDGE_STEP
     fov_deg: float | None = None
     focal_px: float | None = None
@@ -100,6 +110,11 @@ class ReconstructOptions:
             f"Unknown mesh kind '{self.mesh}'.",
             f"Use one of {', '.join(get_args(MeshKind))}.",
         )
+        _check(
+            self.splats_model == SURFACE_SPLATS or self.model != "bundled",
+            "A Gaussian predictor does not work with the bundled depth model.",
+            "Use --model infinidepth (or infinidepth-depthsensor) with it, or no --splats-model.",
+        )
         _check(1 <= self.points <= 50_000_000, f"{self.points} points are out of range.", "Ask for 1 to 50,000,000.")
         _check(
             self.points_crop is None
@@ -123,6 +138,11 @@ class ReconstructOptions:
             0 < self.mesh_error <= 1,
             f"A mesh error of {self.mesh_error} is out of range.",
             f"Use a share of the depth above 0 and up to 1; {DEFAULT_MESH_ERROR:g} is usual.",
+        )
+        _check(
+            self.background in get_args(Background),
+            f"Unknown background '{self.background}'.",
+            f"Use one of {', '.join(get_args(Background))}.",
         )
         _check(
             self.mesh_faces in get_args(MeshFaces),

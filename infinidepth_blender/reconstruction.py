@@ -135,8 +135,10 @@ class Reconstruction:
         flags: (h, w) uint8, bits `FLAG_VALID`, `FLAG_SKY`, `FLAG_EDGE`.
         normals_cam: (h, w, 3) float32 unit normals that face the camera, 0 where invalid.
         confidence: (h, w) float32 in [0, 1].
-        mesh, backdrop, points, splats: Present when they were asked for. The backdrop is
-            the sky: a far surface behind everything else.
+        mesh, backdrop, background, points, splats: Present when they were asked for. The backdrop is
+            the sky: a far surface behind everything else. The background continues the far
+            surfaces below the foreground.
+        background_file: Name of the background's texture inside the bundle; empty if there is none.
         scale_known: False when the median depth was set to 5 m for want of a scale.
         model: Name, hash and the like of what made the depth.
         options: The settings of the run.
@@ -153,6 +155,8 @@ class Reconstruction:
     confidence: NDArray[np.float32]
     mesh: MeshArrays | None = None
     backdrop: MeshArrays | None = None
+    background: MeshArrays | None = None
+    background_file: str = ""
     points: PointArrays | None = None
     splats: Gaussians | None = None
     scale_known: bool = False
@@ -168,11 +172,17 @@ class Reconstruction:
         """The texture inside the bundle, if this reconstruction has a folder."""
         return self.folder / self.photo.file if self.folder else None
 
+    @property
+    def background_path(self) -> Path | None:
+        """The background's texture inside the bundle, if it has one."""
+        return self.folder / self.background_file if self.folder and self.background_file else None
+
 
 _GRIDS = {"depth": "depth_m", "flags": "flags", "normal": "normals_cam", "confidence": "confidence"}
 _PARTS: dict[str, type[Any]] = {
     "mesh": MeshArrays,
     "backdrop": MeshArrays,
+    "background": MeshArrays,
     "points": PointArrays,
     "splats": Gaussians,
 }
@@ -229,7 +239,7 @@ def output_error(error: OSError, path: Path) -> OutputError:
 
 _BUNDLE_FILES = (
     "depth.exr", "depth.png", "mesh.ply", "points.ply", "splats.ply",
-    "camera.json", "scene.blend", "photo.png", "photo.jpg",
+    "camera.json", "scene.blend", "photo.png", "photo.jpg", "background.ply", "background.jpg",
 )  # fmt: skip
 
 
@@ -303,8 +313,9 @@ def save(reconstruction: Reconstruction, folder: Path) -> None:
     """
     photo = reconstruction.photo_path
     with staged_folder(folder) as staging:
-        if photo is not None and photo.is_file():
-            shutil.copyfile(photo, staging / photo.name)
+        for picture in (photo, reconstruction.background_path):
+            if picture is not None and picture.is_file():
+                shutil.copyfile(picture, staging / picture.name)
         write_arrays(reconstruction, staging)
     reconstruction.folder = folder
 
@@ -351,12 +362,15 @@ def load(folder: Path) -> Reconstruction:
         grids = {attr: _map_array(folder, stem, index) for stem, attr in _GRIDS.items()}
         parts = {name: _load_part(folder, name, cls, index) for name, cls in _PARTS.items()}
         photo = PhotoInfo(**{f.name: data["photo"][f.name] for f in fields(PhotoInfo) if f.name in data["photo"]})
-        if Path(photo.file).name != photo.file or photo.file in ("", ".."):
-            raise BundleError(f"{folder / JSON_NAME} names a photo outside its own folder: {photo.file!r}.")
+        background_file = str(data.get("background_file", ""))
+        for file in (photo.file, background_file or photo.file):
+            if Path(file).name != file or file in ("", ".."):
+                raise BundleError(f"{folder / JSON_NAME} names a picture outside its own folder: {file!r}.")
         return Reconstruction(
             name=str(data["name"]),
             photo=photo,
             camera=Camera.from_json(data["camera"]),
+            background_file=background_file,
             scale_known=bool(data["scale"]["known"]),
             model=data["model"],
             options=data["options"],
@@ -406,6 +420,7 @@ def _to_json(reconstruction: Reconstruction, index: dict[str, Any]) -> dict[str,
             "known": reconstruction.scale_known,
             "note": "metres" if reconstruction.scale_known else "unknown scale: the median depth was set to 5 m",
         },
+        "background_file": reconstruction.background_file,
         "model": reconstruction.model,
         "options": reconstruction.options,
         "timings_s": reconstruction.timings_s,

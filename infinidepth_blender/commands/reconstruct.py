@@ -17,7 +17,7 @@ from ..errors import Cancelled, InfiniDepthError, ModelError, OptionsError, Runt
 from ..options import DEFAULT_PARTS, Part, ReconstructOptions
 from ..reconstruction import output_error
 from .context import Context
-from .models import model_file, resolve_model, sha256_of
+from .models import model_file, resolve_model, resolve_splats_model, sha256_of
 from .reporters import Reporter, make_reporter
 from .resume import is_up_to_date
 
@@ -71,17 +71,20 @@ def options_of(arguments: argparse.Namespace) -> ReconstructOptions:
     parts: list[Part] = [part.strip() for part in arguments.make.split(",") if part.strip()]  # type: ignore[misc]
     try:
         model = resolve_model(arguments.model)
+        splats_model = resolve_splats_model(arguments.splats_model)
     except ModelError as error:
         raise OptionsError(error.message, error.remedy) from error
     return ReconstructOptions(
         make=tuple(dict.fromkeys(parts)),
         model=model,
+        splats_model=splats_model,
         depth_size=arguments.depth_size,
         points=arguments.points,
         mesh_size=arguments.mesh_size,
         mesh=arguments.mesh,
         mesh_error=arguments.mesh_error,
         mesh_faces=arguments.mesh_faces,
+        background=arguments.background,
         edge_step=arguments.edge_step,
         fov_deg=arguments.fov,
         focal_px=arguments.focal_px,

@@ -90,6 +90,19 @@ def color_depth(depth_m: NDArray[Any], flags: NDArray[np.uint8]) -> NDArray[np.u
     return picture
 
 
+BACKGROUND_NAME = "background.jpg"
+"""Texture of the background: made-up colours, which need no more than a JPEG."""
+
+
+def write_picture(path: Path, pixels_srgb: NDArray[np.uint8]) -> None:
+    """Writes an (H, W, 3) sRGB picture as JPEG of high quality.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    Image.fromarray(pixels_srgb).save(path, quality=95, subsampling=0)
+
+
 # -- mesh and points ----------------------------------------------------------------
 
 

@@ -14,22 +14,20 @@ from numpy.typing import NDArray
 from .. import reconstruction as bundle
 from ..camera import Camera
 from ..field.protocol import DepthField
-from ..geometry.backdrop import backdrop_distance_m, build_backdrop
-from ..geometry.mesh import build_mesh, mesh_vertex_coords
 from ..options import ReconstructOptions
-from ..query.grids import DepthSamples, depth_grid, mesh_grid
-from ..reconstruction import FLAG_VALID, Gaussians, MeshArrays, PhotoInfo, PointArrays, Reconstruction
-from ..splats.of_photo import splat_grid_size, splats_of_photo
+from ..query.grids import DepthSamples, depth_grid
+from ..reconstruction import Gaussians, MeshArrays, PhotoInfo, PointArrays, Reconstruction
 from ..splats.ply import write_splats
 from . import exports
 from .depth_files import read_depth_file
-from .masked_field import opaque_at, without_transparent
 from .memory import check_depth_map_fits
+from .meshes import PhotoMeshes, make_meshes
 from .models import ModelCache
 from .photo import Photo, open_photo, write_texture
 from .photo_field import PhotoField, find_photo_field
 from .points_stage import make_points, read_selection
 from .progress import Progress
+from .splats_stage import SplatsModel, find_splats_model, make_splats
 
 SKY_SPLATS_DEPTH = 0.99
 """Depth of the sky's splats over that of the backdrop: seen together, neither flickers through the other."""
@@ -132,14 +130,19 @@ def reconstruct_photo(
                 find_photo_field(opened, prompt, options, models, field, stages.progress, stages.step),
                 options,
             )
+            splats_model = find_splats_model(options, surface.found, models)
             camera = surface.camera
         with stages.stage("depth", "Depth map") as report:
             depth = depth_grid(surface.field, camera, *size, edge_step=options.edge_step, progress=report)
-        mesh, backdrop = _mesh_and_backdrop(surface, stages)
+        meshes = _meshes(surface, stages)
         points = _points(surface, depth, selection, stages)
-        splats = _splats(surface, backdrop, stages)
+        splats = _splats(surface, depth, splats_model, meshes.backdrop, stages)
         with stages.stage("write", "Writing the results") as report:
             texture = write_texture(opened, staging)
+            background_file = ""
+            if meshes.background_srgb is not None:
+                background_file = exports.BACKGROUND_NAME
+                exports.write_picture(staging / background_file, meshes.background_srgb)
             report(0.2)
             result = Reconstruction(
                 name=opened.path.stem,
@@ -149,12 +152,14 @@ def reconstruct_photo(
                 flags=depth.flags,
                 normals_cam=depth.normals_cam,
                 confidence=depth.confidence,
-                mesh=mesh,
-                backdrop=backdrop,
+                mesh=meshes.mesh,
+                backdrop=meshes.backdrop,
+                background=meshes.background,
+                background_file=background_file,
                 points=points,
                 splats=splats,
                 scale_known=surface.found.scale_known,
-                model=surface.found.model,
+                model=surface.found.model | (splats_model.record if splats_model else {}),
                 options=options.to_json(),
                 timings_s=stages.timings_s,
                 warnings=[*opened.warnings, *surface.found.warnings, *models.take_notices()],
@@ -170,36 +175,12 @@ def _silent(stage: str, fraction: float, message: str = "") -> None:
     """Progress that nobody listens to."""
 
 
-def _mesh_and_backdrop(surface: _Surface, stages: _Stages) -> tuple[MeshArrays | None, MeshArrays | None]:
-    """The mesh, and the sky behind everything that is made."""
-    options, camera = surface.options, surface.camera
-    if not {"mesh", "points", "splats"} & set(options.make):
-        return None, None
+def _meshes(surface: _Surface, stages: _Stages) -> PhotoMeshes:
+    """The mesh, the sky behind everything that is made, and what the foreground hides."""
+    if not {"mesh", "points", "splats"} & set(surface.options.make):
+        return PhotoMeshes()
     with stages.stage("mesh", "Mesh") as report:
-        depth_m, flags = mesh_grid(
-            surface.field, camera, options.mesh_size, progress=lambda fraction: report(0.6 * fraction)
-        )
-        mesh = None
-        if "mesh" in options.make:
-            mesh = build_mesh(
-                depth_m,
-                flags,
-                camera,
-                options.edge_step,
-                kind=options.mesh,
-                max_error=options.mesh_error,
-                faces=options.mesh_faces,
-            )
-        report(0.9)
-        distance_m = backdrop_distance_m(depth_m, flags)
-        opaque = surface.photo.opaque
-        if opaque is None:
-            return mesh, build_backdrop(depth_m, flags, camera, distance_m)
-        # What is cut out of the photo is neither surface nor sky: no backdrop there.
-        coords, shape = mesh_vertex_coords(options.mesh_size, camera)
-        flags = np.where(opaque_at(opaque, coords).reshape(shape), flags, flags | np.uint8(FLAG_VALID))
-        backdrop = build_backdrop(depth_m, flags, camera, distance_m)
-        return mesh, None if backdrop is None else without_transparent(backdrop, camera, opaque)
+        return make_meshes(surface.field, surface.camera, surface.photo, surface.options, report)
 
 
 def _points(
@@ -214,26 +195,15 @@ def _points(
         )
 
 
-def _splats(surface: _Surface, backdrop: MeshArrays | None, stages: _Stages) -> Gaussians | None:
-    """Gaussians on a grid of their own, the sky's just in front of the backdrop."""
-    options, camera = surface.options, surface.camera
-    if "splats" not in options.make:
+def _splats(
+    surface: _Surface, depth: DepthSamples, model: SplatsModel | None, backdrop: MeshArrays | None, stages: _Stages
+) -> Gaussians | None:
+    """Gaussians, the sky's just in front of the backdrop."""
+    if "splats" not in surface.options.make:
         return None
     with stages.stage("splats", "Gaussian splats") as report:
-        size = splat_grid_size(options.points, camera)
-        grid = depth_grid(
-            surface.field, camera, *size, edge_step=options.edge_step, progress=lambda fraction: report(0.4 * fraction)
-        )
         sky_depth_m = None if backdrop is None else SKY_SPLATS_DEPTH * float(backdrop.vertices_cam[:, 2].min())
-        return splats_of_photo(
-            grid.depth_m,
-            grid.flags,
-            camera,
-            surface.photo.pixels_srgb,
-            edge_step=options.edge_step,
-            sky_depth_m=sky_depth_m,
-            progress=lambda fraction: report(0.4 + 0.6 * fraction),
-        )
+        return make_splats(surface.found, surface.photo, depth, surface.options, model, sky_depth_m, report)
 
 
 def _write_exports(
@@ -247,6 +217,8 @@ def _write_exports(
         report(0.5)
     if result.mesh is not None:
         exports.write_mesh_ply(staging / "mesh.ply", result.mesh, result.photo.file)
+        if result.background is not None:
+            exports.write_mesh_ply(staging / "background.ply", result.background, result.background_file)
         report(0.6)
     if result.points is not None:
         exports.write_points_ply(staging / "points.ply", result.points)

@@ -57,7 +57,7 @@ class SceneObjects:
         collection: All objects of the photo.
         root: Empty that carries the camera's pitch and roll and the scene's unit scale.
         camera: The photo's camera.
-        mesh, backdrop, points, splats: Children of `root`, beside the camera.
+        mesh, backdrop, background, points, splats: Children of `root`, beside the camera.
         photo_size_px: Width and height of the photo.
         pixel_aspect: Pixel aspect (x, y) that the camera's intrinsics ask for.
     """
@@ -67,6 +67,7 @@ class SceneObjects:
     camera: bpy.types.Object
     mesh: bpy.types.Object | None
     backdrop: bpy.types.Object | None
+    background: bpy.types.Object | None
     points: bpy.types.Object | None
     splats: bpy.types.Object | None
     photo_size_px: tuple[int, int]
@@ -79,6 +80,7 @@ class SceneObjects:
             "Camera": self.camera,
             "Mesh": self.mesh,
             "Sky": self.backdrop,
+            "Background": self.background,
             "Points": self.points,
             "Splats": self.splats,
         }
@@ -88,7 +90,7 @@ class SceneObjects:
 def build_scene(
     bundle: Path | Reconstruction, options: SceneOptions | None = None, *, scene: bpy.types.Scene | None = None
 ) -> SceneObjects:
-    """Builds one photo's collection: root, camera, mesh, sky, points and splats.
+    """Builds one photo's collection: root, camera, mesh, sky, background, points and splats.
 
     The scene's own settings stay as they are; see `match.match_scene_to_photo`.
 
@@ -118,6 +120,8 @@ def build_scene(
 def show_only(objects: SceneObjects, shown: Shown) -> None:
     """Makes one representation visible in viewport and render and hides the others; the sky stays.
 
+    The background belongs to the mesh.
+
     If the wanted one was not made, the first that was is shown.
     """
     by_name: dict[Shown, bpy.types.Object | None] = {
@@ -131,6 +135,8 @@ def show_only(objects: SceneObjects, shown: Shown) -> None:
     for name, obj in by_name.items():
         if obj is not None:
             _set_hidden(obj, name != shown)
+    if objects.background is not None:
+        _set_hidden(objects.background, shown != "MESH")
 
 
 def short_name(name: str) -> str:
@@ -156,9 +162,12 @@ def _build(rec: Reconstruction, options: SceneOptions, scene: bpy.types.Scene) -
     root.rotation_quaternion = rig_rotation(rec.camera)
     root.scale = (units_per_metre,) * 3
 
-    mesh = backdrop = points = splats = None
+    mesh = backdrop = background = points = splats = None
     if rec.mesh is not None and "MESH" in options.parts:
         mesh = _mesh_object(rec.mesh, f"{name} Mesh", image, options.photo_mode)
+        if rec.background is not None:
+            picture = _load_picture(rec.background_path, rec.name, f"{name} Background", options.pack_photo)
+            background = _mesh_object(rec.background, f"{name} Background", picture, options.photo_mode)
     if rec.backdrop is not None:
         backdrop = _mesh_object(rec.backdrop, f"{name} Sky", image, "PHOTO")
         _make_backdrop(backdrop)
@@ -175,6 +184,7 @@ def _build(rec: Reconstruction, options: SceneOptions, scene: bpy.types.Scene) -
         camera=camera,
         mesh=mesh,
         backdrop=backdrop,
+        background=background,
         points=points,
         splats=splats,
         photo_size_px=(rec.camera.width_px, rec.camera.height_px),
@@ -189,23 +199,29 @@ def _build(rec: Reconstruction, options: SceneOptions, scene: bpy.types.Scene) -
 
 
 def _load_photo(rec: Reconstruction, name: str, pack: bool) -> bpy.types.Image:
-    path = rec.photo_path
+    image = _load_picture(rec.photo_path, rec.name, f"{name} Photo", pack)
+    if tuple(image.size) != (rec.photo.width_px, rec.photo.height_px):
+        raise BundleError(
+            f"{rec.photo_path} is {image.size[0]} x {image.size[1]} pixels, its bundle says "
+            f"{rec.photo.width_px} x {rec.photo.height_px}.",
+            "Reconstruct the photo again.",
+        )
+    return image
+
+
+def _load_picture(path: Path | None, photo: str, name: str, pack: bool) -> bpy.types.Image:
     if path is None or not path.is_file():
         raise BundleError(
-            f"The photo of '{rec.name}' is missing from its bundle ({path}).", "Reconstruct the photo again."
+            f"A picture of '{photo}' is missing from its bundle ({path}).", "Reconstruct the photo again."
         )
     try:
         image = bpy.data.images.load(str(path.resolve()), check_existing=False)
-        image.name = f"{name} Photo"
+        image.name = name
         image.colorspace_settings.name = "sRGB"
         # The copy in the bundle is opaque; straight channels keep colours if it is ever edited.
         image.alpha_mode = "CHANNEL_PACKED"
-        if tuple(image.size) != (rec.photo.width_px, rec.photo.height_px):
-            raise BundleError(
-                f"{path} is {image.size[0]} x {image.size[1]} pixels, its bundle says "
-                f"{rec.photo.width_px} x {rec.photo.height_px}.",
-                "Reconstruct the photo again.",
-            )
+        if 0 in image.size:
+            raise BundleError(f"{path} is damaged.", "Reconstruct the photo again.")
         if pack:
             image.pack()
     except RuntimeError as error:

@@ -51,6 +51,7 @@ def recall(collection: bpy.types.Collection) -> SceneObjects:
         camera=found["Camera"],
         mesh=found.get("Mesh"),
         backdrop=found.get("Sky"),
+        background=found.get("Background"),
         points=found.get("Points"),
         splats=found.get("Splats"),
         photo_size_px=(width_px, height_px),

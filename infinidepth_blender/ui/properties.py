@@ -141,6 +141,15 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
         ],
         default=_DEFAULTS.mesh_faces,
     )
+    background: EnumProperty(
+        name="Background",
+        description="What a moved camera sees behind the edges of the foreground",
+        items=[
+            ("none", "None", "Nothing"),
+            ("shell", "Shell", "The surfaces behind the foreground, continued, in colors made up from around it"),
+        ],
+        default=_DEFAULTS.background,
+    )
     edge_step: FloatProperty(
         name="Edge Step",
         description="Relative step in depth at which the mesh is cut. Smaller values cut more",
@@ -253,6 +262,7 @@ def options_of(
         mesh=settings.mesh,
         mesh_error=round(settings.mesh_error, 7),
         mesh_faces=settings.mesh_faces,
+        background=settings.background,
         edge_step=round(settings.edge_step, 6),  # Blender keeps 32-bit floats: 0.04 comes back as 0.0399999991
         fov_deg=round(math.degrees(settings.fov_rad), 4) if settings.lens == "FOV" else None,
         focal_px=round(settings.focal_px, 3) if settings.lens == "FOCAL" else None,

@@ -145,7 +145,7 @@ class INFINIDEPTH_OT_photo_mode(_OnPhoto, bpy.types.Operator):
     mode: EnumProperty(name="Material", items=PHOTO_MODES)
 
     def _change(self, context: bpy.types.Context, objects: SceneObjects) -> None:
-        slots = objects.mesh.material_slots if objects.mesh else []
+        slots = [slot for obj in (objects.mesh, objects.background) if obj for slot in obj.material_slots]
         materials = [slot.material for slot in slots if slot.material and photo_mode(slot.material) is not None]
         if not materials:
             raise SceneError("The mesh does not have its photo material any more.", "Reconstruct or open it again.")

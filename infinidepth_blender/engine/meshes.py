@@ -1,0 +1,80 @@
+"""The meshes of a photo: its surfaces, the sky behind them, and what lies behind the foreground."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..camera import Camera
+from ..field.protocol import DepthField
+from ..geometry.backdrop import backdrop_distance_m, build_backdrop
+from ..geometry.background import build_background, hidden_surface
+from ..geometry.mesh import CutGrid, cut_grid, mesh_of_grid, mesh_vertex_coords
+from ..options import ReconstructOptions
+from ..query.grids import mesh_grid
+from ..reconstruction import FLAG_VALID, MeshArrays
+from .inpaint import inpaint_background
+from .masked_field import opaque_at, without_transparent
+from .photo import Photo
+
+
+@dataclass(frozen=True)
+class PhotoMeshes:
+    """What was made; see `Reconstruction`.
+
+    Attributes:
+        mesh, backdrop, background: The parts; None: not asked for, or nothing there.
+        background_srgb: (H, W, 3) uint8 colours of the background, in the photo's proportions.
+    """
+
+    mesh: MeshArrays | None = None
+    backdrop: MeshArrays | None = None
+    background: MeshArrays | None = None
+    background_srgb: NDArray[np.uint8] | None = None
+
+
+def make_meshes(
+    field: DepthField, camera: Camera, photo: Photo, options: ReconstructOptions, report: Callable[[float], None]
+) -> PhotoMeshes:
+    """Makes the photo's meshes.
+
+    The sky is made for points and splats as well.
+
+    Args:
+        field: Disparity in 1 / metres.
+        camera: The photo's camera.
+        photo: The photo.
+        options: What to make.
+        report: Called with the fraction done; it may raise to stop the work.
+    """
+    depth_m, flags = mesh_grid(field, camera, options.mesh_size, progress=lambda fraction: report(0.5 * fraction))
+    # What is cut out of the photo is neither surface nor sky: no backdrop there.
+    opaque = photo.opaque
+    at_vertex = None if opaque is None else opaque_at(opaque, mesh_vertex_coords(options.mesh_size, camera)[0])
+    not_sky = flags if at_vertex is None else np.where(at_vertex.reshape(flags.shape), flags, flags | FLAG_VALID)
+    backdrop = build_backdrop(depth_m, not_sky.astype(np.uint8), camera, backdrop_distance_m(depth_m, flags))
+    if backdrop is not None and opaque is not None:
+        backdrop = without_transparent(backdrop, camera, opaque)
+    report(0.6)
+    if "mesh" not in options.make:
+        return PhotoMeshes(backdrop=backdrop)
+    grid = cut_grid(depth_m, flags, options.edge_step)
+    report(0.7)
+    mesh = mesh_of_grid(grid, camera, kind=options.mesh, max_error=options.mesh_error, faces=options.mesh_faces)
+    report(0.8)
+    if options.background == "none":
+        return PhotoMeshes(mesh, backdrop)
+    return PhotoMeshes(mesh, backdrop, *_background(grid, camera, photo.pixels_srgb, at_vertex))
+
+
+def _background(
+    grid: CutGrid, camera: Camera, photo_srgb: NDArray[np.uint8], opaque: NDArray[np.bool_] | None
+) -> tuple[MeshArrays | None, NDArray[np.uint8] | None]:
+    surface = hidden_surface(grid, camera)
+    if surface is None:
+        return None, None
+    uncertain = surface.uncertain if opaque is None else surface.uncertain | ~opaque.reshape(grid.valid.shape)
+    return build_background(grid, surface, camera), inpaint_background(photo_srgb, uncertain)
