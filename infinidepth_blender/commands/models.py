@@ -12,8 +12,9 @@ from typing import Any
 
 from ..engine.download import download_model
 from ..engine.model_store import ModelStore
-from ..engine.registry import BUNDLED, MODELS, PURPOSES, ModelEntry, find, is_registered, megabytes
+from ..engine.registry import BUNDLED, MODELS, PURPOSES, ModelEntry, Purpose, find, is_registered, megabytes
 from ..errors import InfiniDepthError, ModelError, OptionsError
+from ..options import SURFACE_SPLATS
 from .context import Context
 from .model_progress import ModelProgress
 
@@ -26,19 +27,34 @@ def resolve_model(name_or_file: str) -> str:
     """
     if name_or_file == BUNDLED:
         return BUNDLED
+    return _file_of(name_or_file, ("depth", "depth with prompt"), "depth", BUNDLED)
+
+
+def resolve_splats_model(name_or_file: str) -> str:
+    """`surface`, or the absolute path of a Gaussian predictor's file, that the engine is told.
+
+    Raises:
+        ModelError: there is no such model, it is not downloaded, or it is not one for splats.
+    """
+    if name_or_file == SURFACE_SPLATS:
+        return SURFACE_SPLATS
+    return _file_of(name_or_file, ("gaussians",), "splats", SURFACE_SPLATS)
+
+
+def _file_of(name_or_file: str, purposes: tuple[Purpose, ...], what: str, default: str) -> str:
     if is_registered(name_or_file):
         entry = find(name_or_file)
-        if not entry.makes_depth:
+        if entry.purpose not in purposes:
             raise ModelError(
                 f"The model '{name_or_file}' is for something else: {PURPOSES[entry.purpose]}.",
-                "'models list' shows which models are for depth.",
+                f"'models list' shows which models are for {what}.",
             )
         return str(ModelStore().path(entry))
     path = Path(name_or_file).expanduser()
     if not path.is_file():
         raise ModelError(
             f"There is no model named '{name_or_file}', and no such file.",
-            f"Use '{BUNDLED}' or a checkpoint file; 'models list' shows the names.",
+            f"Use '{default}' or a checkpoint file; 'models list' shows the names.",
         )
     return str(path.absolute())
 

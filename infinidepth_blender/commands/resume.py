@@ -7,7 +7,7 @@ from typing import Any
 
 from ..batch import BatchItem
 from ..errors import InfiniDepthError
-from ..options import ReconstructOptions
+from ..options import SURFACE_SPLATS, ReconstructOptions
 from ..reconstruction import ARRAYS_DIR, read_json
 from .models import sha256_of
 
@@ -30,6 +30,8 @@ def is_up_to_date(item: BatchItem, options: ReconstructOptions, model_sha256: st
             (data["photo"]["sha256"], sha256_of(item.photo)),
             (data["model"]["sha256"], model_sha256),
         }
+        if options.splats_model != SURFACE_SPLATS:
+            made_of.add((data["model"]["splats_model_sha256"], sha256_of(Path(options.splats_model))))
         if options.depth_prompt:
             made_of.add((data["model"]["depth_prompt_sha256"], sha256_of(Path(options.depth_prompt))))
         for name, path in options.photo_files.items():

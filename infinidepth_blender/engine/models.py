@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+from ..field.device import choose_device
 from ..field.load import BUNDLED, DepthModel, load_field_model
 from ..field.network_field import FieldModel
 from ..field.precision import Precision
+from ..field.weights_files import sha256_of
+from ..splats.predictor import GaussianPredictor, load_predictor
 
 
 class ModelCache:
@@ -13,6 +19,7 @@ class ModelCache:
     def __init__(self) -> None:
         self._last: tuple[tuple[str, str, str], DepthModel] | None = None
         self._bundled: dict[str, FieldModel] = {}
+        self._predictor: tuple[tuple[str, str], GaussianPredictor, dict[str, Any]] | None = None
         self._notices: list[str] = []
 
     def get(self, name_or_file: str, device: str, precision: Precision = "auto") -> DepthModel:
@@ -45,6 +52,27 @@ class ModelCache:
             assert isinstance(model, FieldModel)
             self._bundled[device] = model
         return self._bundled[device]
+
+    def gaussian_predictor(self, file: str, device: str) -> tuple[GaussianPredictor, dict[str, Any]]:
+        """A Gaussian predictor on a device, and a record of what it is; it is small enough to stay.
+
+        Args:
+            file: Its checkpoint.
+            device: `auto`, `cpu`, `cuda` or `mps`.
+
+        Raises:
+            ModelError: it cannot be loaded, or there is no such device.
+        """
+        if self._predictor is None or self._predictor[0] != (file, device):
+            path = Path(file)
+            predictor = load_predictor(path).to(choose_device(device))
+            record = {"splats_model": path.name, "splats_model_sha256": sha256_of(path)}
+            self._predictor = ((file, device), predictor, record)
+        return self._predictor[1:]
+
+    def notify(self, notice: str) -> None:
+        """Takes a sentence for the user."""
+        self._notices.append(notice)
 
     def take_notices(self) -> list[str]:
         """What models had to say since the last call, such as that a graphics card was too small."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..camera import Camera
 from ..geometry.edges import disparity_of, sharpen
 from ..geometry.mesh import plane_normals, surface_gradient
-from ..reconstruction import FLAG_VALID, NO_DEPTH_M, Gaussians
+from ..reconstruction import FLAG_SKY, FLAG_VALID, NO_DEPTH_M, Gaussians
 from .fit import fit_colors
 from .placed import gaussians_on_grid
 
@@ -73,6 +73,29 @@ def splats_of_photo(
     compare = _resized(photo_srgb, round(width * factor), round(height * factor))
     return fit_colors(
         placed, compare, camera, progress=None if progress is None else lambda done: progress(0.4 + 0.6 * done)
+    )
+
+
+def sky_splats(
+    sky: NDArray[np.bool_], camera: Camera, photo_srgb: NDArray[np.uint8], sky_depth_m: float
+) -> Gaussians:
+    """The sky alone: a plane of splats in the photo's colours.
+
+    Args:
+        sky: (h, w) where it is, on a grid with the photo's aspect.
+        camera: The photo's camera.
+        photo_srgb: (H, W, 3) uint8 photo at any size.
+        sky_depth_m: Depth of the plane.
+    """
+    height, width = sky.shape
+    nowhere = np.full(sky.shape, NO_DEPTH_M, np.float32)
+    return gaussians_on_grid(
+        nowhere,
+        np.zeros((height, width, 3), np.float32),
+        np.where(sky, FLAG_SKY, 0).astype(np.uint8),
+        camera,
+        _resized(photo_srgb, width, height),
+        sky_depth_m=sky_depth_m,
     )
 
 

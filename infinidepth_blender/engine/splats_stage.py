@@ -1,0 +1,160 @@
+"""The splats of a photo: one on each pixel of a grid, or as a published Gaussian predictor sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import OptionsError
+from ..field.device import free_cached_memory, is_out_of_memory
+from ..field.evaluation import OUT_OF_MEMORY, Notify
+from ..field.official.field import OfficialField
+from ..options import SURFACE_SPLATS, ReconstructOptions
+from ..query.grids import SKY_THRESHOLD, DepthSamples, depth_grid, flags_and_depth
+from ..reconstruction import Gaussians
+from ..splats.of_photo import sky_splats, splat_grid_size, splats_of_photo
+from ..splats.placed import concatenate
+from ..splats.predicted import network_grid, predict_splats
+from ..splats.predictor import GaussianPredictor
+from .models import ModelCache
+from .photo import Photo
+from .photo_field import PhotoField
+from .points_stage import make_points
+
+Report = Callable[[float], None]
+
+_POINTS_SHARE = 0.3
+
+
+@dataclass(frozen=True)
+class SplatsModel:
+    """A Gaussian predictor and what it builds on.
+
+    Attributes:
+        predictor: The network, on its device.
+        official: The answer of the depth network that belongs to it.
+        record: What it is, for the result.
+        notify: Called with a sentence for the user.
+    """
+
+    predictor: GaussianPredictor
+    official: OfficialField
+    record: dict[str, Any]
+    notify: Notify
+
+
+def find_splats_model(options: ReconstructOptions, found: PhotoField, models: ModelCache) -> SplatsModel | None:
+    """The Gaussian predictor that the options ask for; None: splats are placed without one.
+
+    Raises:
+        ModelError: its file cannot be used.
+        OptionsError: it does not go with the depth model.
+    """
+    if options.splats_model == SURFACE_SPLATS or "splats" not in options.make:
+        return None
+    remedy = "Use --model infinidepth (or infinidepth-depthsensor) with it, or no --splats-model."
+    if found.official is None:
+        raise OptionsError("A Gaussian predictor needs an official InfiniDepth depth model beside it.", remedy)
+    predictor, record = models.gaussian_predictor(options.splats_model, options.device)
+    width = found.official.dino_tokens.shape[-1]
+    if predictor.token_width != width:
+        raise OptionsError(
+            f"This Gaussian predictor was made for depth models of width {predictor.token_width}, "
+            f"and {found.model.get('name', 'the depth model')} has {width}.",
+            remedy,
+        )
+    return SplatsModel(predictor, found.official, record, models.notify)
+
+
+def make_splats(
+    found: PhotoField,
+    photo: Photo,
+    depth: DepthSamples,
+    options: ReconstructOptions,
+    model: SplatsModel | None,
+    sky_depth_m: float | None,
+    report: Report,
+) -> Gaussians:
+    """Makes the splats.
+
+    Args:
+        found: The photo's field and camera.
+        photo: The photo.
+        depth: A depth map of the field, of any size.
+        options: Number of splats, seed and edge step.
+        model: The Gaussian predictor; None: a splat on each pixel of a grid, coloured by the photo.
+        sky_depth_m: Depth of a plane of splats for the sky; None leaves it empty.
+        report: Called with the fraction done.
+    """
+    if model is not None:
+        seen = _predicted(found, photo, depth, options, model, report)
+        if sky_depth_m is None:
+            return seen
+        size = splat_grid_size(options.points, found.camera)
+        sky = found.field.sky_grid(size[1], size[0]).cpu().numpy() > SKY_THRESHOLD
+        return concatenate(seen, sky_splats(sky, found.camera, photo.pixels_srgb, sky_depth_m))
+    size = splat_grid_size(options.points, found.camera)
+    grid = depth_grid(
+        found.field,
+        found.camera,
+        *size,
+        edge_step=options.edge_step,
+        progress=lambda fraction: report(0.4 * fraction),
+    )
+    return splats_of_photo(
+        grid.depth_m,
+        grid.flags,
+        found.camera,
+        photo.pixels_srgb,
+        edge_step=options.edge_step,
+        sky_depth_m=sky_depth_m,
+        progress=lambda fraction: report(0.4 + 0.6 * fraction),
+    )
+
+
+def _predicted(
+    found: PhotoField,
+    photo: Photo,
+    depth: DepthSamples,
+    options: ReconstructOptions,
+    model: SplatsModel,
+    report: Report,
+) -> Gaussians:
+    points = make_points(
+        found.field,
+        found.camera,
+        photo.pixels_srgb,
+        depth,
+        options,
+        None,
+        lambda fraction: report(_POINTS_SHARE * fraction),
+    )
+    prepared, tokens = model.official.prepared, model.official.dino_tokens
+    height, width = network_grid(prepared)
+    disparity = found.field.disparity_grid(height, width).float().cpu().numpy()
+    _, depth_m = flags_and_depth(disparity, np.asarray(found.field.sky_grid(height, width).cpu()))
+
+    def predict() -> Gaussians:
+        return predict_splats(
+            model.predictor,
+            prepared,
+            tokens,
+            depth_m,
+            points,
+            found.camera,
+            lambda fraction: report(_POINTS_SHARE + (1 - _POINTS_SHARE) * fraction),
+        )
+
+    device = next(model.predictor.parameters()).device
+    try:
+        return predict()
+    except RuntimeError as error:
+        if device.type == "cpu" or not is_out_of_memory(error):
+            raise
+    free_cached_memory(device)
+    model.notify(OUT_OF_MEMORY)
+    model.predictor.to("cpu")
+    return predict()
