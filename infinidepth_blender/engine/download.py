@@ -247,9 +247,11 @@ class _Transfer:
             time.sleep(min(_TICK_S, left_s))
 
     def _other_file(self, difference: str) -> DownloadError:
+        remedy = "Check for a newer InfiniDepth, and whether HF_ENDPOINT names a mirror that is out of date."
+        if not self._entry.sha256:
+            remedy = f"If it was replaced there, 'models remove {self._entry.name} --forget' forgets the earlier file."
         return DownloadError(
-            f"{self._hub.host} offers another file than '{self._entry.name}' should be: {difference}.",
-            f"Check for a newer InfiniDepth; 'models remove {self._entry.name} --forget' forgets an earlier file.",
+            f"{self._hub.host} offers another file than '{self._entry.name}' should be: {difference}.", remedy
         )
 
     def _gave_up(self, trouble: Interrupted) -> DownloadError:

@@ -29,7 +29,7 @@ def draw_chosen_model(layout: bpy.types.UILayout, name: str, context: bpy.types.
         if not bpy.app.online_access:
             layout.operator("extensions.userpref_allow_online", text="Allow Online Access", icon="INTERNET")
         row = layout.row(align=True)
-        _draw_buttons(row, entry, "Continue Download" if held.status == "partial" else "Download", "From Disk...")
+        _draw_buttons(row, entry, "Continue" if held.status == "partial" else "Download", "From Disk...")
 
 
 def draw_model_list(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

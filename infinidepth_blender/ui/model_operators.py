@@ -18,7 +18,7 @@ from .reports import refuse
 from .text import paragraph
 
 _DIALOG_WIDTH_PX = 460
-_DIALOG_CHARACTERS = 68
+_DIALOG_CHARACTERS = 78
 _BROWSER_CHARACTERS = 30
 
 
