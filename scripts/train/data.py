@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import queue
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, multiprocessing
 
 from infinidepth_blender.camera import Camera
 from infinidepth_blender.field.preprocess import patch_grid
@@ -96,6 +97,63 @@ class PoolReader:
             i = int(self.rng.integers(len(shard)))
             result.append((shard.image[i], shard.log_depth[i], shard.labels[i]))
         return result
+
+
+class BatchStream:
+    """Batches without end, made inline or ahead of time by processes.
+
+    Args:
+        folders: Pools.
+        seed: Decides what is drawn.
+        count, queries: As `make_batch`.
+        workers: Processes; 0 makes each batch when it is asked for.
+    """
+
+    def __init__(self, folders: Path | Sequence[Path], seed: int, count: int, queries: int, workers: int = 0) -> None:
+        self.count, self.queries = count, queries
+        self.reader = PoolReader(folders, seed)
+        self.rng = np.random.default_rng(seed)
+        self.workers: list = []
+        if workers:
+            context = multiprocessing.get_context("spawn")
+            self.queue = context.Queue(2 * workers)
+            self.tokens = context.Value("i", 0)
+            for k in range(workers):
+                arguments = (folders, seed + 7919 * (k + 1), count, queries, self.tokens, self.queue)
+                self.workers.append(context.Process(target=_serve, args=arguments, daemon=True))
+            self.started = False
+
+    def next(self, tokens: int) -> Batch:
+        """A batch of about `tokens` patches per image; those made ahead may still have the number before."""
+        if not self.workers:
+            return make_batch(self.reader, self.rng, self.count, self.queries, tokens)
+        self.tokens.value = tokens
+        if not self.started:
+            self.started = True
+            for worker in self.workers:
+                worker.start()
+        while True:
+            try:
+                return self.queue.get(timeout=30)
+            except queue.Empty:
+                if not all(worker.is_alive() for worker in self.workers):
+                    raise RuntimeError("A process that makes batches has ended.") from None
+
+    def close(self) -> None:
+        """Ends the processes."""
+        for worker in self.workers:
+            if worker.is_alive():
+                worker.terminate()
+                worker.join()
+
+
+def _serve(folders, seed: int, count: int, queries: int, tokens, batches) -> None:
+    """Makes batches for another process until it is ended."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+    reader, rng = PoolReader(folders, seed), np.random.default_rng(seed)
+    while True:
+        batches.put(make_batch(reader, rng, count, queries, tokens.value))
 
 
 def make_batch(

@@ -3,7 +3,7 @@
 A shard is a folder of plain arrays for images of one size. New shards appear under their
 final name only when complete; when the pool is full the oldest go.
 
-    python scripts/train/pool.py FOLDER --until 17:30 --limit-gb 2.7
+    python scripts/train/pool.py FOLDER --until 17:30 --limit-gb 2.7 --workers 2
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.multiprocessing.spawn import spawn
 
 ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT / "scripts") not in sys.path:
@@ -99,21 +100,27 @@ def pack(samples: list[Sample]) -> Shard:
     )
 
 
-def make_shard(seed: int, number: int, count: int, bank: Bank, shape: tuple[int, int] | None = None) -> Shard:
-    """Renders shard `number` of a pool; equal arguments give equal shards."""
+def make_shard(
+    seed: int, number: int, count: int, bank: Bank, shape: tuple[int, int] | None = None, scale: float = 1.0
+) -> Shard:
+    """Renders shard `number` of a pool; equal arguments give equal shards.
+
+    Args:
+        seed, number: Decide the content.
+        count: Images.
+        bank: What they are painted with.
+        shape: Height and width; without it one of `SHAPES`, times `scale`.
+        scale: As above.
+    """
     rng = np.random.default_rng([seed, number])
     if shape is None:
         names = list(SHAPES)
         shares = np.array([SHAPES[name][2] for name in names])
         height, width, _ = SHAPES[str(rng.choice(names, p=shares / shares.sum()))]
+        height, width = round(height * scale / 2) * 2, round(width * scale / 2) * 2
     else:
         height, width = shape
     return pack([render(rng, bank, height, width) for _ in range(count)])
-
-
-def bank_for(seed: int, number: int, device: str = "cpu", each: int = 10) -> Bank:
-    """The textures that shard `number` uses."""
-    return make_bank(np.random.default_rng([seed, number // SHARDS_PER_BANK, 1]), each, device)
 
 
 def shard_folders(folder: Path) -> list[Path]:
@@ -121,33 +128,63 @@ def shard_folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("shard_*") if path.is_dir())
 
 
-def fill(
-    folder: Path,
-    seed: int,
-    stop_time: float,
-    limit_bytes: float,
-    count: int = 48,
-    device: str = "cpu",
-    shards: int | None = None,
-) -> None:
-    """Writes shards until a moment (seconds since the epoch) or a number is reached, deleting the oldest beyond the limit."""
+@dataclass(frozen=True)
+class Filling:
+    """How a pool is filled.
+
+    Attributes:
+        seed: Decides the content.
+        stop_time: Seconds since the epoch. shards: Number of shards to add, None for no limit.
+        limit_bytes: Size beyond which the oldest shards go.
+        count: Images per shard. scale: Their size in multiples of `SHAPES`.
+        device: Where they are rendered. workers: Processes; each makes every `workers`-th shard.
+    """
+
+    seed: int
+    stop_time: float
+    limit_bytes: float
+    count: int = 48
+    shards: int | None = None
+    scale: float = 1.0
+    device: str = "cpu"
+    workers: int = 1
+
+
+def fill(folder: Path, filling: Filling) -> None:
+    """Writes shards until a moment or a number is reached."""
     folder.mkdir(parents=True, exist_ok=True)
-    present = shard_folders(folder)
-    number = int(present[-1].name.split("_")[1]) + 1 if present else 0
-    last = number + shards if shards is not None else None
-    bank = bank_for(seed, number, device)
-    while time.time() < stop_time and (last is None or number < last):
-        if number % SHARDS_PER_BANK == 0:
-            bank = bank_for(seed, number, device)
+    if filling.workers == 1:
+        fill_share(0, folder, filling)
+    else:
+        spawn(fill_share, (folder, filling), nprocs=filling.workers)
+
+
+def fill_share(worker: int, folder: Path, filling: Filling) -> None:
+    """The part of one process: shards whose number leaves `worker` when divided by the number of processes."""
+    torch.set_num_threads(1)
+    workers = filling.workers
+    mine = [path for path in shard_folders(folder) if _number(path) % workers == worker]
+    number = _number(mine[-1]) + workers if mine else worker
+    shards = None if filling.shards is None else len(range(worker, filling.shards, workers))
+    made, bank = 0, None
+    while time.time() < filling.stop_time and (shards is None or made < shards):
+        if bank is None or made % SHARDS_PER_BANK == 0:
+            bank = make_bank(np.random.default_rng([filling.seed, number, 1]), 10, filling.device)
         start = time.perf_counter()
-        make_shard(seed, number, count, bank).save(folder / f"shard_{number:06d}")
-        print(f"shard {number}: {(time.perf_counter() - start) / count:.3f} s per image", flush=True)
-        number += 1
-        present = shard_folders(folder)
-        sizes = [sum(file.stat().st_size for file in path.iterdir()) for path in present]
-        while sum(sizes) > limit_bytes:
+        path = folder / f"shard_{number:06d}"
+        make_shard(filling.seed, number, filling.count, bank, scale=filling.scale).save(path)
+        print(f"shard {number}: {(time.perf_counter() - start) / filling.count:.3f} s per image", flush=True)
+        mine.append(path)
+        number += workers
+        made += 1
+        sizes = [sum(file.stat().st_size for file in path.iterdir()) for path in mine]
+        while sum(sizes) > filling.limit_bytes / workers:
             sizes.pop(0)
-            shutil.rmtree(present.pop(0))
+            shutil.rmtree(mine.pop(0))
+
+
+def _number(path: Path) -> int:
+    return int(path.name.split("_")[1])
 
 
 def clock_time(text: str) -> float:
@@ -166,10 +203,13 @@ def main() -> None:
     parser.add_argument("--shards", type=int, help="stop after this many")
     parser.add_argument("--count", type=int, default=48, help="images per shard")
     parser.add_argument("--limit-gb", type=float, default=2.7)
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--scale", type=float, default=1.0, help="size of the images; 1 is about 160 x 214")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--workers", type=int, default=1, help="processes, also on one GPU")
     args = parser.parse_args()
-    torch.set_num_threads(1)
-    fill(args.folder, args.seed, args.until, args.limit_gb * 1e9, args.count, args.device, args.shards)
+    limit = args.limit_gb * 1e9
+    filling = Filling(args.seed, args.until, limit, args.count, args.shards, args.scale, args.device, args.workers)
+    fill(args.folder, filling)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -36,7 +35,7 @@ if str(ROOT / "scripts") not in sys.path:
 from infinidepth_blender.field.network import InfiniDepthNetwork, NetworkConfig  # noqa: E402
 from infinidepth_blender.field.vit import VitConfig  # noqa: E402
 from infinidepth_blender.field.weights_files import save_weights  # noqa: E402
-from train.data import PoolReader, make_batch  # noqa: E402
+from train.data import BatchStream  # noqa: E402
 from train.losses import compute_losses, total  # noqa: E402
 from train.pool import clock_time  # noqa: E402
 from train.validate import validate  # noqa: E402
@@ -54,6 +53,7 @@ class Preset:
             images teach the layout of places at half the cost, full ones the detail.
         peak_rate, weight_decay, warmup_steps, clip, ema: Of the optimisation.
         save_s, validate_s: Seconds between states and between validations.
+        threads: Of torch. loaders: Processes that prepare batches; 0 prepares them in between.
     """
 
     batch: int
@@ -69,6 +69,7 @@ class Preset:
     save_s: float = 120.0
     validate_s: float = 600.0
     threads: int = 1
+    loaders: int = 0
     seed: int = 42
     network: NetworkConfig = NetworkConfig()  # noqa: RUF009 - frozen
 
@@ -77,7 +78,11 @@ PRESETS = {
     "cpu": Preset(
         batch=8, queries=1024, tokens=108, peak_rate=5e-4, warmup_steps=250, ema=0.998, early_tokens=50, early_share=0.65,
     ),
-    "gpu": Preset(batch=64, queries=100_000, tokens=192, peak_rate=1e-3, warmup_steps=1000, ema=0.9995, threads=8),
+    # 16,384 queries of an image cover a sixth of its truth at each pass; a run sees every image many times.
+    "gpu": Preset(
+        batch=96, queries=16_384, tokens=192, peak_rate=1e-3, warmup_steps=500, ema=0.999, early_tokens=96, early_share=0.5,
+        threads=4, loaders=8, network=NetworkConfig(vit=VitConfig(width=256, blocks=8, heads=4, in_channels=5), blocks=(2, 4, 6, 7), tokens=192),
+    ),
     "tiny": Preset(
         batch=2, queries=256, tokens=12, peak_rate=2e-3, warmup_steps=3, ema=0.9, save_s=1e9, validate_s=1e9,
         network=NetworkConfig(vit=VitConfig(width=32, blocks=4, heads=2, in_channels=5), blocks=(0, 1, 2, 3), channels=(8, 8, 16, 16), head_hidden=16, globals_hidden=16),
@@ -249,8 +254,7 @@ def train(
     resumed = trainer.resume()
     (run / "preset.json").write_text(json.dumps(asdict(preset), indent=1))
     # Another stream of batches after a restart than before it.
-    reader = PoolReader(pool, preset.seed + trainer.step)
-    rng = np.random.default_rng([preset.seed, trainer.step])
+    stream = BatchStream(pool, preset.seed + trainer.step, preset.batch, preset.queries, preset.loaders)
     log, scores = Log(run / "log.csv"), Log(run / "validation.csv")
     begin = _begin_time(run, resumed)
     saved = validated = time.time()
@@ -262,7 +266,7 @@ def train(
         if progress >= 1:
             break
         tokens = preset.early_tokens if progress < preset.early_share else preset.tokens
-        values = trainer.learn(make_batch(reader, rng, preset.batch, preset.queries, tokens), progress)
+        values = trainer.learn(stream.next(tokens), progress)
         trainer.trained_s += time.time() - now
         counted += 1
         for name, value in values.items():
@@ -273,9 +277,7 @@ def train(
                 "progress": progress,
                 **{name: value / counted for name, value in sums.items()},
             }
-            log.add(
-                {**row, "images_per_s": counted * preset.batch / (time.time() - since), "shards": len(reader.shards)}
-            )
+            log.add({**row, "images_per_s": counted * preset.batch / (time.time() - since)})
             sums, counted, since = {}, 0, time.time()
         if time.time() - saved > preset.save_s:
             trainer.save()
@@ -283,6 +285,7 @@ def train(
         if validation and time.time() - validated > preset.validate_s:
             scores.add({"step": trainer.step, "progress": progress, **validate(trainer.average, validation, device)})
             validated = time.time()
+    stream.close()
     trainer.save()
     if validation:
         scores.add({"step": trainer.step, "progress": 1.0, **validate(trainer.average, validation, device)})

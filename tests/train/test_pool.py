@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from train.data import PoolReader, _near_edges, _turned, make_batch
-from train.pool import Shard, decode_log_depth, encode_log_depth, fill, make_shard, shard_folders
+from train.data import BatchStream, PoolReader, _near_edges, _turned, make_batch
+from train.pool import Filling, Shard, decode_log_depth, encode_log_depth, fill, fill_share, make_shard, shard_folders
 
 from infinidepth_blender.camera import Camera
 
@@ -30,11 +30,35 @@ def test_a_shard_survives_the_disk(pool, bank):
 
 
 def test_filling_stops_at_its_limit_and_drops_the_oldest(tmp_path, monkeypatch, bank):
-    monkeypatch.setattr("train.pool.bank_for", lambda *_: bank)
+    monkeypatch.setattr("train.pool.make_bank", lambda *_: bank)
     monkeypatch.setattr("train.pool.SHAPES", {"small": (24, 32, 1.0)})
-    fill(tmp_path, 3, math.inf, limit_bytes=2.5 * (24 * 32 * 3 + 48 * 64 * 2), count=1, shards=4)
+    filling = Filling(3, math.inf, limit_bytes=2.5 * (24 * 32 * 3 + 48 * 64 * 2), count=1, shards=4)
+    fill(tmp_path, filling)
     assert [path.name for path in shard_folders(tmp_path)] == ["shard_000002", "shard_000003"]
     assert not list(tmp_path.glob(".*"))
+
+
+def test_workers_make_the_shards_of_their_own_numbers(tmp_path, monkeypatch, bank):
+    monkeypatch.setattr("train.pool.make_bank", lambda *_: bank)
+    monkeypatch.setattr("train.pool.SHAPES", {"small": (16, 24, 1.0)})
+    filling = Filling(3, math.inf, 1e9, count=1, shards=5, scale=1.5, workers=2)
+    fill_share(1, tmp_path, filling)
+    assert [path.name for path in shard_folders(tmp_path)] == ["shard_000001", "shard_000003"]
+    fill_share(0, tmp_path, filling)
+    assert len(shard_folders(tmp_path)) == 5
+    assert Shard.open(tmp_path / "shard_000004").image.shape == (1, 24, 36, 3)
+
+
+def test_batches_made_ahead_by_processes_arrive(pool):
+    stream = BatchStream(pool, 3, 2, 64, workers=1)
+    try:
+        for _ in range(2):
+            batch = stream.next(12)
+            assert batch.coords_yx.shape == (2, 64, 2)
+            assert bool(torch.isfinite(batch.image).all())
+    finally:
+        stream.close()
+    assert not any(worker.is_alive() for worker in stream.workers)
 
 
 def test_an_empty_pool_is_said_plainly(tmp_path):

@@ -245,5 +245,7 @@ def make_charts(rng: np.random.Generator, device: str = "cpu") -> Charts:
             names[name] = list(range(len(images), len(images) + count))
             images += [draw(rng) for _ in range(count)]
         stacks.append(images)
-    heights = torch.from_numpy(np.stack(stacks[0]).astype(np.float32))
+    # Smooth between neighbouring texels, so that normals do not sparkle.
+    smooth = [cv2.GaussianBlur(np.pad(image, 8, mode="wrap"), (0, 0), 1.6)[8:-8, 8:-8] for image in stacks[0]]
+    heights = torch.from_numpy(np.stack(smooth).astype(np.float32))
     return Charts(heights.to(device), torch.from_numpy(np.stack(stacks[1]).astype(bool)).to(device), names)

@@ -79,7 +79,10 @@ class Shot:
         return RayGrid(self.position, self.rotation[:, 0], self.rotation[:, 1], self.rotation[:, 2], x, y)
 
     def depth_at(self, coords_yx: Tensor) -> Tensor:
-        """(n,) exact depth in metres at any (n, 2) coordinates in [-1, 1]; infinity at the sky."""
+        """(n,) exact depth in metres at any (n, 2) coordinates in [-1, 1]; infinity at the sky.
+
+        The coordinates must be on the device of the bank that the place was made with.
+        """
         cam = self.camera
         y = ((coords_yx[:, 0].double() + 1) / 2 * cam.height_px - cam.cy_px) / cam.fy_px
         x = ((coords_yx[:, 1].double() + 1) / 2 * cam.width_px - cam.cx_px) / cam.fx_px
@@ -96,12 +99,12 @@ def take_shot(rng: np.random.Generator, bank: Bank, height: int, width: int, kin
         name = kind or str(rng.choice(names, p=shares / shares.sum()))
         place = layouts.LAYOUTS[name][0](Looks(rng, bank))
         shot = _aim(rng, bank, place, name, height, width)
-        depth, index = cast_grid(shot.solids, _thin(shot.rays(1)))
+        depth, index = cast_grid(shot.solids, _thin(shot.rays(1, bank.texels.device)))
         ground = depth[torch.isfinite(depth)]
         best = shot
         if len(ground) < 0.3 * depth.numel() or attempt == 7:
             continue
-        low, high = ground.log().quantile(torch.tensor([0.02, 0.98])).tolist()
+        low, high = ground.log().quantile(ground.new_tensor([0.02, 0.98])).tolist()
         largest = torch.bincount(index.flatten() + 1)[1:].max().item() / depth.numel()
         if high - low > 0.35 and (largest < 0.75 or rng.random() < 0.1) and low > math.log(0.12):
             break

@@ -263,7 +263,7 @@ def _outside(kind: int, p: Tensor, half: Tensor, param: Tensor, chart: Tensor, c
     if kind == ELLIPSOID:
         return (p / half).square().sum(dim=1)
     if kind == CARD:
-        return y.abs()
+        return y
     if kind == GABLE:
         slopes = [(nx * x + nz * z - d) / torch.hypot(nx, nz) for nx, nz, d in _roof_planes((hx, hy, hz), param)]
         return torch.stack([*slopes, y.abs() - hy]).amax(dim=0)
@@ -280,7 +280,7 @@ def _outside(kind: int, p: Tensor, half: Tensor, param: Tensor, chart: Tensor, c
     if kind == RELIEF:
         scale = param / (2 * hx)
         top = z - hz * (2 * _need(charts).height(chart, x * scale, y * scale) - 1)
-        return torch.maximum(top, (p[:, :2].abs() - half[:, :2]).amax(dim=1))
+        return torch.stack([top, x.abs() - hx, y.abs() - hy, -z - hz]).amax(dim=0)
     return box
 
 
