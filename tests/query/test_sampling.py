@@ -42,7 +42,7 @@ def test_points_are_twice_as_even_as_random_ones(scene: str, count: int) -> None
     camera = Camera.from_fov_x(math.radians(70), 1024, 768)
     measured = scenes(camera)[scene]
     samples = sample_surface(measured.field, camera, count, seed=0, edge_step=0.04, grazing_cap_deg=None, far_cap=None)
-    counts = counts_per_cell(measured, samples)
+    counts = counts_per_cell(measured, points_of(samples, camera))
     variation, poisson = variation_over_poisson(counts)
     assert counts.min() > 0
     assert variation < 0.5 * poisson
