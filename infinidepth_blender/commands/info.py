@@ -50,8 +50,8 @@ def model_lines(path: Path, summary: dict[str, Any]) -> list[str]:
     """A model's summary for people."""
     what = {
         "bundled": "depth model that was trained with this repository",
-        "depth": "official depth model" + (" that takes measured depth" if summary["prompted"] else ""),
-        "gaussians": "official predictor of Gaussian splats",
+        "depth": "published depth model" + (" that takes measured depth" if summary["prompted"] else ""),
+        "gaussians": "published predictor of Gaussian splats",
     }[summary["kind"]]
     lines = [f"{path}: {what}"]
     if summary["encoder"]:

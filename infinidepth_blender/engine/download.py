@@ -171,14 +171,14 @@ class _Transfer:
         offer, known = answer.offer, self._expected
         if known is None:
             known = self._expected = self._promised(offer)
-        for size in (offer.size_bytes, answer.total):
-            if size is not None and size != known.size_bytes:
-                raise self._other_file(f"{size:,} bytes instead of {known.size_bytes:,}")
         if offer.sha256 and offer.sha256 != known.sha256:
             if self._store.expected(self._entry) is None:
                 self._expected = None  # only an unfinished part knew of the other file
                 raise _Unusable
             raise self._other_file(f"SHA-256 {offer.sha256[:12]}... instead of {known.sha256[:12]}...")
+        for size in (offer.size_bytes, answer.total):
+            if size is not None and size != known.size_bytes:
+                raise self._other_file(f"{size:,} bytes instead of {known.size_bytes:,}")
         return known
 
     def _promised(self, offer: Offer) -> Fingerprint:

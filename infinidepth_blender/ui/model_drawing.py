@@ -6,7 +6,7 @@ import bpy
 from ..engine.model_store import models_dir
 from ..engine.registry import MODELS, PURPOSES, ModelEntry, find, megabytes
 from . import model_fetch
-from .text import paragraph
+from .text import in_panel_words, paragraph
 
 
 def draw_chosen_model(layout: bpy.types.UILayout, name: str, context: bpy.types.Context) -> None:
@@ -56,6 +56,10 @@ def draw_model_list(layout: bpy.types.UILayout, context: bpy.types.Context) -> N
             _draw_buttons(buttons, entry)
         if held.status != "not downloaded":
             buttons.operator("infinidepth.remove_model", text="", icon="TRASH").model = entry.name
+    if model_fetch.problem is not None:
+        told = layout.column(align=True)
+        told.alert = True
+        paragraph(told, in_panel_words(str(model_fetch.problem)), context, icon="ERROR")
     if not bpy.app.online_access:
         column.operator("extensions.userpref_allow_online", text="Allow Online Access", icon="INTERNET")
     note = layout.column(align=True)

@@ -48,6 +48,8 @@ class Fetch:
 
 
 current: Fetch | None = None
+problem: InfiniDepthError | None = None
+"""Why the last one failed, until the next one starts."""
 _held: dict[str, tuple[float, Held]] = {}
 
 
@@ -73,9 +75,10 @@ def start(entry: ModelEntry, source: Path | None = None) -> None:
         InfiniDepthError: another model is on its way, its licence was not accepted, or the process
             cannot be started.
     """
-    global current
+    global current, problem
     if current is not None:
         raise ModelError("Another model is being fetched.", "Wait for it, or cancel it.")
+    problem = None
     store = ModelStore()
     store.check_licences(entry)
     client = EngineClient(_python(), light=True)
@@ -121,6 +124,7 @@ def step() -> InfiniDepthError | None:
     Returns:
         What went wrong, once.
     """
+    global problem
     if current is None:
         return None
     for event in current.client.poll():
@@ -130,7 +134,8 @@ def step() -> InfiniDepthError | None:
             current.fraction, current.text = event.fraction, event.message
         elif isinstance(event, Done | Failed | Stopped):
             close()
-            return error_of(event) if isinstance(event, Failed) else None
+            problem = error_of(event) if isinstance(event, Failed) else None
+            return problem
     return None
 
 

@@ -186,8 +186,8 @@ def test_the_part_of_another_file_is_not_continued(hub: Hub, entry: ModelEntry, 
     hub.add(REPOSITORY, FILE, CONTENT, drops=[120_000, 0, 0, 0])
     with pytest.raises(DownloadError):
         fetch(entry, store)
-    hub.add(REPOSITORY, FILE, CONTENT[::-1])
-    assert fetch(entry, store).read_bytes() == CONTENT[::-1]
+    hub.add(REPOSITORY, FILE, CONTENT[::-1] + b"longer")
+    assert fetch(entry, store).read_bytes() == CONTENT[::-1] + b"longer"
 
 
 def test_a_part_that_was_spoilt_on_the_disk_is_noticed(hub: Hub, pinned: ModelEntry, store: ModelStore) -> None:
