@@ -1,13 +1,24 @@
-"""Scores of a depth model on any folder of images with depth files beside them.
+"""Scores of any depth model on data sets with true depth.
 
-    python scripts/evaluate.py FOLDER --json OUT [--model FILE]
+    python scripts/evaluate.py FOLDER --json OUT [--model NAME|FILE] [--dataset NAME]
+    python scripts/evaluate.py FOLDER --prompt-points 1500         metric depth from a few measured points
+    python scripts/evaluate.py FOLDER --dataset eth3d --protocol paper
 
-A depth file has the stem of its image and ends with .npz, .npy, .exr, .h5, .tif or, beside
-a .jpg or .webp, .png (16 bit, millimetres). Every prediction gets one fit: disparity, affine, least absolute
-deviations, over all valid pixels. delta_0.5, delta_1 and delta_2 are the shares of pixels whose
-depth is within a factor 1.25^0.5, 1.25 and 1.25^2; abs_rel is the mean of |depth - true| / true.
-Beside the model stands a baseline that sees nothing: disparity that grows linearly from 45 %
-of the image's height downwards, fitted in the same way.
+Without --dataset a folder is a set of pairs: a depth file has the stem of its image and ends with .npz, .npy,
+.exr, .h5, .tif or, beside a .jpg or .webp, .png (16 bit, millimetres). scripts/evaluation/datasets.py tells
+how each known data set is laid out; a text file with lines `photo depth` names any other.
+
+Without points every prediction gets one fit: disparity, affine, least absolute deviations, over all valid pixels.
+With --protocol paper it is the released code's own (RANSAC in disparity, then in depth), with its input sizes.
+With points nothing is fitted, and only the other pixels are scored.
+
+delta_0.5, delta_1, delta_2: share of pixels whose depth is within a factor 1.25^0.5, 1.25, 1.25^2; delta_0.01,
+delta_0.02, delta_0.04: within 1, 2, 4 %; abs_rel: mean of |depth - true| / true; boundary_f1: as Depth Pro defines it.
+detail_...: on the high-frequency mask; edges_...: within five pixels of depth steps.
+
+Beside the model stand: `ramp`, a baseline that sees nothing (disparity that grows linearly from 45 % of the
+image's height downwards); `upsampled`, the same field asked on a coarse grid that is then
+enlarged; with points `nearest`, `linear` and `idw`, interpolations of the points alone.
 """
 
 from __future__ import annotations
@@ -15,134 +26,100 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 ROOT = Path(__file__).resolve().parents[1]
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
+for place in (ROOT, ROOT / "scripts"):
+    if str(place) not in sys.path:
+        sys.path.insert(0, str(place))
 
-from infinidepth_blender.engine.depth_files import read_depth_file  # noqa: E402
-from infinidepth_blender.engine.photo import open_photo  # noqa: E402
+from evaluation.datasets import DATASETS, DatasetName, open_dataset  # noqa: E402
+from evaluation.fits import FITS  # noqa: E402
+from evaluation.runner import Settings, evaluate_dataset  # noqa: E402
+
+from infinidepth_blender.commands.models import resolve_model  # noqa: E402
 from infinidepth_blender.errors import InfiniDepthError  # noqa: E402
-from infinidepth_blender.field.align import fit_affine_lad  # noqa: E402
+from infinidepth_blender.field.load import load_field_model  # noqa: E402
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".heic")
-DEPTH_SUFFIXES = (".npz", ".npy", ".exr", ".h5", ".hdf5", ".tif", ".tiff")
-MIN_DISPARITY = 5e-3
-"""Fitted disparity is kept above this: nothing is farther than 200 m."""
-RAMP_START = 0.45
-FIT_PIXELS = 2_000_000
-"""The fit sees all valid pixels up to this many, a seeded choice of them beyond."""
+_RELATIVE = ("delta_0.5", "delta_1", "delta_2", "abs_rel", "detail_delta_1", "boundary_f1")
+_METRIC = ("delta_0.01", "delta_0.02", "delta_0.04", "delta_1", "abs_rel", "edges_delta_0.01", "detail_delta_0.01")
 
 
-@dataclass(frozen=True)
-class Pair:
-    """An image and its depth file."""
-
-    image: Path
-    depth: Path
-
-
-def find_pairs(folder: Path) -> list[Pair]:
-    """Images below a folder that have a depth file beside them, sorted."""
-    pairs = []
-    for image in sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES):
-        choices = DEPTH_SUFFIXES if image.suffix.lower() == ".png" else (*DEPTH_SUFFIXES, ".png")
-        depth = next((d for suffix in choices if (d := image.with_suffix(suffix)).is_file()), None)
-        if depth is not None:
-            pairs.append(Pair(image, depth))
-    return pairs
-
-
-def ramp_disparity(height: int, width: int) -> NDArray[np.float64]:
-    """(height, width): 0 down to 45 % of the height, then growing linearly to 1 at the bottom."""
-    y = (np.arange(height) + 0.5) / height
-    column = np.clip((y - RAMP_START) / (1 - RAMP_START), 0, None)
-    return np.repeat(column[:, None], width, axis=1)
-
-
-def score(disparity: NDArray[Any], depth_m: NDArray[Any]) -> dict[str, float]:
-    """Scores of a disparity map against true depth, after the fit.
+def evaluate(
+    place: Path,
+    model_name: str = "bundled",
+    device: str = "auto",
+    dataset: DatasetName = "pairs",
+    settings: Settings | None = None,
+    limit: int | None = None,
+) -> dict[str, Any]:
+    """Scores of a model and of the baselines for every item of a data set, and their means.
 
     Args:
-        disparity: (h, w) of any affine scale.
-        depth_m: (h, w) metres, 0 where unknown.
-
-    Raises:
-        ValueError: no pixel is valid.
-    """
-    valid = depth_m > 0
-    if not valid.any():
-        raise ValueError("the depth file has no valid pixel")
-    true = depth_m[valid].astype(np.float64)
-    factor, offset = fit_affine_lad(disparity[valid], 1 / true, max_samples=FIT_PIXELS)
-    fitted = 1 / np.maximum(factor * disparity[valid].astype(np.float64) + offset, MIN_DISPARITY)
-    ratio = np.maximum(fitted / true, true / fitted)
-    scores = {
-        f"delta_{name}": float((ratio < 1.25**power).mean()) for name, power in (("0.5", 0.5), ("1", 1), ("2", 2))
-    }
-    return {**scores, "abs_rel": float((np.abs(fitted - true) / true).mean())}
-
-
-def evaluate(folder: Path, model_name: str = "bundled", device: str = "auto") -> dict[str, Any]:
-    """Scores of a model and of the baseline for every pair in a folder, and their means.
+        place: The data set's folder, or a list of its files.
+        model_name: `bundled`, a downloaded model's name, or a file of weights.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+        dataset: The layout.
+        settings: Fit, points and sizes; None: the usual.
+        limit: Only this many items.
 
     Raises:
         InfiniDepthError: a file cannot be read, or the model cannot be loaded.
-        FileNotFoundError: the folder has no image with depth.
+        FileNotFoundError: there is nothing to score on.
     """
-    from infinidepth_blender.field.load import load_field_model
-
-    pairs = find_pairs(folder)
-    if not pairs:
-        raise FileNotFoundError(f"{folder} has no image with a depth file beside it.")
-    model = load_field_model(model_name, device)
-    images = []
-    for pair in pairs:
-        depth_m = read_depth_file(pair.depth).depth_m
-        start = time.perf_counter()
-        disparity = model.encode(open_photo(pair.image).pixels_srgb).disparity_grid(*depth_m.shape)
-        seconds = time.perf_counter() - start
-        images.append(
-            {
-                "image": str(pair.image.relative_to(folder)),
-                "pixels": int((depth_m > 0).sum()),
-                "seconds": round(seconds, 3),
-                "model": score(disparity.cpu().numpy(), depth_m),
-                "ramp": score(ramp_disparity(*depth_m.shape), depth_m),
-            }
-        )
-    means = {
-        who: {key: float(np.mean([image[who][key] for image in images])) for key in images[0][who]}
-        for who in ("model", "ramp")
+    settings = settings or Settings()
+    items = open_dataset(place, dataset)
+    model = load_field_model(resolve_model(model_name), device)
+    result = evaluate_dataset(items, model, settings, limit, _progress if len(items.items) > 1 else None)
+    return {
+        "model": model.info,
+        "dataset": dataset,
+        "fit": FITS["none" if settings.prompt_points else settings.fit],
+        "prompt_points": settings.prompt_points,
+        "paper_sizes": settings.paper_sizes,
+        "seed": settings.seed,
+        **result,
     }
-    return {"model": model.info, "fit": "disparity, affine, least absolute deviations", "mean": means, "images": images}
+
+
+def _progress(image: dict[str, Any]) -> None:
+    print(f"{image['image']}: {image['seconds']:.1f} s", file=sys.stderr, flush=True)
 
 
 def _print(result: dict[str, Any]) -> None:
-    rows = [("image", "who", *result["mean"]["model"])]
+    names = [name for name in (_METRIC if result["prompt_points"] else _RELATIVE) if name in result["mean"]["model"]]
+    rows = [("image", "who", *names)]
     for item in [*result["images"], {"image": "mean", **result["mean"]}]:
-        rows += [(item["image"], who, *(f"{value:.3f}" for value in item[who].values())) for who in ("model", "ramp")]
+        for who in result["mean"]:
+            if who in item:
+                rows.append((item["image"], who, *(f"{item[who][n]:.3f}" if n in item[who] else "-" for n in names)))
     widths = [max(len(str(row[k])) for row in rows) for k in range(len(rows[0]))]
     for row in rows:
-        print("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)))
+        print("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, help="folder of a data set, or a text file with lines 'photo depth'")
     parser.add_argument("--json", type=Path, help="write the scores here as well")
-    parser.add_argument("--model", default="bundled", help="bundled, or a .safetensors file")
-    parser.add_argument("--device", default="auto")
+    parser.add_argument("--model", default="bundled", metavar="NAME|FILE", help="'models list' shows the names")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    parser.add_argument("--dataset", default="pairs", choices=DATASETS)
+    parser.add_argument(
+        "--protocol", default="own", choices=("own", "paper"), help="fit and sizes; default %(default)s"
+    )
+    parser.add_argument("--prompt-points", type=int, default=0, metavar="N", help="true depths given to the model")
+    parser.add_argument("--upsample-from", type=int, default=Settings.upsample_from_px, metavar="PX", help="longer side of the coarse answer; default %(default)s")  # fmt: skip
+    parser.add_argument("--limit", type=int, metavar="N", help="only N images, evenly spread over the set")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of points, masks and fits")
     args = parser.parse_args()
+    if args.prompt_points < 0 or (args.limit is not None and args.limit < 1) or args.upsample_from < 1 or args.seed < 0:
+        parser.error("counts and sizes must not be negative, a limit not below 1")
+    paper = args.protocol == "paper"
+    settings = Settings("paper" if paper else "lad", args.prompt_points, paper, args.upsample_from, args.seed)
     try:
-        result = evaluate(args.folder, args.model, args.device)
+        result = evaluate(args.folder, args.model, args.device, args.dataset, settings, args.limit)
     except (InfiniDepthError, FileNotFoundError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1

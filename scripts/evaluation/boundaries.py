@@ -3,7 +3,7 @@
 Two neighbours with depths d and D have an occluding edge between them if D / d > t. Precision and recall compare
 the edges of prediction and truth pixel by pixel, separately for each side that the far neighbour may lie on. The
 score is the mean of F1 over ten factors t from 1.05 to 1.25, each weighted by t. Only ratios enter: no alignment
-by a factor is needed.
+by a factor is needed. Of each side counts a quarter, also where the truth has no edge on it.
 """
 
 from __future__ import annotations

@@ -11,8 +11,6 @@ from evaluation.paper_alignment import align_disparity, ransac_line
 from evaluation.paper_inputs import depth_of
 from goldens import golden_file, golden_files, golden_paths
 
-pytest.importorskip("torch")
-
 from infinidepth_blender.field.robust_line import fit_affine_robust
 
 KINDS = {"P": "a planted line", "N": "a planted negative slope", "F": "an unrelated reference"}

@@ -12,8 +12,6 @@ import pytest
 from evaluation import paper_inputs
 from goldens import golden_file, golden_files, golden_paths
 
-pytest.importorskip("torch")
-
 from infinidepth_blender.camera import Camera
 from infinidepth_blender.engine.depth_files import read_depth_file
 

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from evaluation import highfreq
 from evaluation.metrics import depth_scores
+from evaluation.paper_alignment import ransac_line
 from evaluation.paper_inputs import disparity_of
 from goldens import golden_files
-
-torch = pytest.importorskip("torch")
-
-from train import released_recipe  # noqa: E402
+from train import released_recipe
 
 NAMES = {
     "delta_01": "delta_0.01", "delta_02": "delta_0.02", "delta_04": "delta_0.04", "delta_10": "delta_0.1",
@@ -40,6 +39,15 @@ def test_metrics(path: Path, prediction: str, scores: str) -> None:
     made = depth_scores(data[prediction], data["depth"], data["mask"] > 0)
     wanted = facts(path)[scores]
     assert {key: made[NAMES[key]] for key in wanted} == pytest.approx(wanted, rel=1e-5, abs=1e-7)
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_depth_aligned_a_second_time(path: Path) -> None:
+    data = np.load(path)
+    used = data["mask"] > 0
+    random = legacy(facts(path)["recover_metric_depth_ransac_np_seed"])
+    a, b = ransac_line(data["metric_pred"][used], data["depth"][used], random)
+    np.testing.assert_allclose(a * data["metric_pred"] + b, data["metric_aligned"], rtol=1e-5)
 
 
 @pytest.mark.parametrize("path", FILES)

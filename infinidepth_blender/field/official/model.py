@@ -46,6 +46,7 @@ class OfficialModel:
     Attributes:
         info: Name, SHA-256, number of parameters and the like, for `reconstruction.json`.
         needs_prompt: Whether it works from measured depth.
+        tokens: Patches that a photo is cut into, about; it may be changed between photos.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class OfficialModel:
         notify: Notify = log_notice,
     ) -> None:
         self.needs_prompt = network.config.prompted
+        self.tokens = INPUT_TOKENS
         self._network = network.eval().to(device)
         self._device = device
         self._precision: Precision = precision
@@ -82,7 +84,7 @@ class OfficialModel:
             OptionsError: the model needs measured depth and there is none.
             ValueError: the array is not an image.
         """
-        prepared = prepare_image(image_srgb, INPUT_TOKENS, self._network.config.vit.patch_px)
+        prepared = prepare_image(image_srgb, self.tokens, self._network.config.vit.patch_px)
         measured = self._measured(prepared, measured_depth_m, seed) if self.needs_prompt else None
         try:
             return self._encode(prepared, measured)

@@ -1,0 +1,159 @@
+"""Every known data set's layout, on trees of a few tiny files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import OpenEXR
+import pytest
+from evaluation.datasets import DATASETS, open_dataset, read_detail_mask
+
+from infinidepth_blender.errors import DepthFileError
+
+H, W = 40, 60
+
+
+@pytest.fixture
+def depth() -> np.ndarray:
+    """(H, W) float32 metres, whole millimetres and 256ths alike."""
+    return (np.arange(H * W).reshape(H, W) % 64 / 8 + 2).astype(np.float32)
+
+
+def photo(path: Path, height: int = H, width: int = W) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.full((height, width, 3), 99, np.uint8))
+
+
+def png(path: Path, depth: np.ndarray, factor: float) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.rint(depth * factor).astype(np.uint16))
+
+
+def exr(path: Path, depth: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    OpenEXR.File({"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}, {"Y": depth}).write(str(path))
+
+
+def only(folder: Path, name: str) -> tuple[str, np.ndarray]:
+    data = open_dataset(folder, name)  # type: ignore[arg-type]
+    assert len(data.items) == 1, data.items
+    return data.items[0].name, data.true_depth(data.items[0])
+
+
+def test_pairs(tmp_path: Path, depth: np.ndarray) -> None:
+    photo(tmp_path / "sub" / "a.jpg")
+    png(tmp_path / "sub" / "a.png", depth, 1000)
+    name, read = only(tmp_path, "pairs")
+    assert name == "sub/a.jpg"
+    np.testing.assert_allclose(read, depth, atol=1e-6)
+
+
+def test_synth4k(tmp_path: Path, depth: np.ndarray) -> None:
+    scene = tmp_path / "cyberpunk" / "scene_01"
+    photo(scene / "rgb" / "0007.png")
+    far = depth.copy()
+    far[:5], far[5:9] = 1e4, 200
+    exr(scene / "depth" / "0007.exr", far)
+    mask = np.zeros((H, W), np.uint8)
+    mask[20:22] = 1
+    (scene / "highfreq_mask").mkdir()
+    cv2.imwrite(str(scene / "highfreq_mask" / "0007_highfreq_mask.png"), mask)
+    name, read = only(tmp_path, "synth4k")
+    assert name == "cyberpunk/scene_01/rgb/0007.png"
+    assert np.array_equal(read, np.where((far >= 3) & (far <= 150), far, 0))
+    data = open_dataset(tmp_path, "synth4k")
+    assert data.paper_input == (512, 896)
+    detail = read_detail_mask(data.items[0], (H, W))
+    assert detail is not None and np.array_equal(detail, mask > 0)
+    assert read_detail_mask(data.items[0], (H, W + 1)) is None
+
+
+def test_eth3d(tmp_path: Path, depth: np.ndarray) -> None:
+    photo(tmp_path / "office" / "images" / "dslr_images" / "DSC_1.JPG")
+    truth = tmp_path / "office" / "ground_truth_depth" / "dslr_images" / "DSC_1.JPG"
+    truth.parent.mkdir(parents=True)
+    np.where(depth > 5, np.float32(np.inf), depth).astype("<f4").tofile(truth)
+    name, read = only(tmp_path, "eth3d")
+    assert name == "office/images/dslr_images/DSC_1.JPG"
+    assert np.array_equal(read, np.where(depth > 5, 0, depth))
+    truth.write_bytes(b"1234")
+    with pytest.raises(DepthFileError, match="each pixel"):
+        only(tmp_path, "eth3d")
+
+
+@pytest.mark.parametrize("layout", ["raw", "one folder", "selection"])
+def test_kitti(tmp_path: Path, depth: np.ndarray, layout: str) -> None:
+    drive = "2011_09_26_drive_0002_sync"
+    if layout == "selection":
+        photo(tmp_path / "image" / f"{drive}_image_0000000005_image_02.png")
+        png(tmp_path / "groundtruth_depth" / f"{drive}_groundtruth_depth_0000000005_image_02.png", depth, 256)
+    else:
+        root = tmp_path / "2011_09_26" if layout == "raw" else tmp_path / "val"
+        photo(root / drive / "image_02" / "data" / "0000000005.png")
+        png(tmp_path / "val" / drive / "proj_depth" / "groundtruth" / "image_02" / "0000000005.png", depth, 256)
+    _, read = only(tmp_path, "kitti")
+    np.testing.assert_allclose(read, depth, atol=1e-6)
+
+
+def test_nyu(tmp_path: Path) -> None:
+    deep = np.full((480, 640), 3.25, np.float32)
+    photo(tmp_path / "bathroom" / "rgb_00045.jpg", 480, 640)
+    png(tmp_path / "bathroom" / "sync_depth_00045.png", deep, 1000)
+    _, read = only(tmp_path, "nyu")
+    assert not read[:45].any() and not read[-45:].any() and not read[:, :60].any() and not read[:, -60:].any()
+    assert (read[45:-45, 60:-60] == 3.25).all()
+
+
+def test_scannet(tmp_path: Path, depth: np.ndarray) -> None:
+    photo(tmp_path / "scene0707_00" / "color" / "120.jpg", 2 * H, 2 * W)
+    png(tmp_path / "scene0707_00" / "depth" / "120.png", depth, 1000)
+    _, read = only(tmp_path, "scannet")
+    np.testing.assert_allclose(read[9:-9, 12:-12], depth[9:-9, 12:-12], atol=1e-6)
+    assert not read[:9].any() and not read[:, :12].any()
+
+
+def test_diode(tmp_path: Path) -> None:
+    folder = tmp_path / "indoors" / "scene_00021" / "scan_00188"
+    photo(folder / "00021_00188.png")
+    deep = np.full((H, W, 1), 4.0, np.float32)
+    deep[:, 30:], deep[0] = 8.0, 0.5
+    mask = np.ones((H, W), np.float32)
+    mask[35:] = 0
+    np.save(folder / "00021_00188_depth.npy", deep)
+    np.save(folder / "00021_00188_depth_mask.npy", mask)
+    _, read = only(tmp_path, "diode")
+    assert (read[5:30, 2:28] == 4).all() and (read[5:30, 32:] == 8).all()
+    assert not read[:1].any() and not read[35:].any() and not read[:, 29:31].any()
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_waymo(tmp_path: Path, depth: np.ndarray, beside: bool) -> None:
+    scene = tmp_path / "segment"
+    photo(scene / ("x" if beside else "images") / "000.png")
+    (scene / "x").mkdir(exist_ok=True)
+    mask = depth > 4
+    np.save(scene / "x" / "000.npy", {"mask": mask, "value": depth[mask]}, allow_pickle=True)  # type: ignore[arg-type]
+    _, read = only(tmp_path, "waymo")
+    assert np.array_equal(read, np.where(mask, depth, 0))
+
+
+def test_a_list_of_files(tmp_path: Path, depth: np.ndarray) -> None:
+    photo(tmp_path / "p" / "a.png")
+    np.save(tmp_path / "a.npy", depth)
+    (tmp_path / "meta.txt").write_text("# photo depth\np/a.png a.npy\n")
+    name, read = only(tmp_path / "meta.txt", "pairs")
+    assert name == "p/a.png" and np.array_equal(read, depth)
+    (tmp_path / "meta.txt").write_text("p/a.png\n")
+    with pytest.raises(FileNotFoundError, match="line 1"):
+        open_dataset(tmp_path / "meta.txt")
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_folder_of_another_layout(tmp_path: Path, name: str) -> None:
+    photo(tmp_path / "a.png")
+    with pytest.raises(FileNotFoundError, match="has no"):
+        open_dataset(tmp_path, name)  # type: ignore[arg-type]
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        open_dataset(tmp_path / "gone", name)  # type: ignore[arg-type]
