@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..field.align import AlignedField, fit_scale_lad
-from ..field.protocol import DepthField
+from ..field.protocol import DepthField, Rows
 from ..field.robust_line import fit_affine_robust
 
 _LOOK_SIDE_PX = 384
@@ -44,9 +44,9 @@ class CompanionField(AlignedField):
                 "companion_median_error": fit.error,
             }
 
-    def sky_grid(self, height: int, width: int) -> Tensor:
+    def sky_grid(self, height: int, width: int, rows: Rows | None = None) -> Tensor:
         """(height, width) probability of sky at the pixel centres, as the bundled model sees it."""
-        return self.companion.sky_grid(height, width)
+        return self.companion.sky_grid(height, width, rows)
 
 
 @dataclass(frozen=True)

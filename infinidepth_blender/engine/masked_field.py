@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..camera import Camera
-from ..field.protocol import DepthField, FieldScale
+from ..field.protocol import DepthField, FieldScale, Rows
+from ..field.resample import nearest
 from ..reconstruction import MeshArrays
 
 
@@ -61,25 +62,20 @@ class MaskedField:
         disparity, gradient = self._inner.disparity_and_gradient(coords_yx)
         return self._cut(disparity, self._kept(coords_yx)), gradient
 
-    def disparity_grid(self, height: int, width: int) -> Tensor:
+    def disparity_grid(self, height: int, width: int, rows: Rows | None = None) -> Tensor:
         """(height, width) disparity at the pixel centres."""
-        return self._cut(self._inner.disparity_grid(height, width), self._kept_grid(height, width))
+        return self._cut(self._inner.disparity_grid(height, width, rows), self._kept_grid(height, width, rows))
 
-    def sky_grid(self, height: int, width: int) -> Tensor:
+    def sky_grid(self, height: int, width: int, rows: Rows | None = None) -> Tensor:
         """(height, width) probability of sky at the pixel centres; 0 where masked."""
-        sky = self._inner.sky_grid(height, width)
-        return torch.where(self._kept_grid(height, width).to(sky.device), sky, torch.zeros_like(sky))
+        sky = self._inner.sky_grid(height, width, rows)
+        return torch.where(self._kept_grid(height, width, rows).to(sky.device), sky, torch.zeros_like(sky))
 
     def _kept(self, coords_yx: Tensor) -> Tensor:
         return torch.from_numpy(opaque_at(self._opaque, coords_yx.detach().cpu().numpy()))
 
-    def _kept_grid(self, height: int, width: int) -> Tensor:
-        """The mask's nearest pixels at the pixel centres of another size."""
-        rows, columns = (
-            ((np.arange(count) + 0.5) / count * size).astype(np.intp)
-            for count, size in zip((height, width), self._opaque.shape, strict=True)
-        )
-        return torch.from_numpy(self._opaque[rows[:, None], columns])
+    def _kept_grid(self, height: int, width: int, rows: Rows | None) -> Tensor:
+        return torch.from_numpy(nearest(self._opaque, height, width, rows))
 
     @staticmethod
     def _cut(disparity: Tensor, keep: Tensor) -> Tensor:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import ModelError
-from ..field.protocol import DepthField, FieldScale
+from ..field.protocol import DepthField, FieldScale, Rows
+from ..field.resample import smooth
 from .mask_files import read_painted
 from .model_store import ModelStore
 from .registry import find
@@ -93,12 +93,10 @@ class SkyField:
         """(N,) disparity and its (N, 2) derivative by (y, x)."""
         return self._inner.disparity_and_gradient(coords_yx)
 
-    def disparity_grid(self, height: int, width: int) -> Tensor:
+    def disparity_grid(self, height: int, width: int, rows: Rows | None = None) -> Tensor:
         """(height, width) disparity at the pixel centres."""
-        return self._inner.disparity_grid(height, width)
+        return self._inner.disparity_grid(height, width, rows)
 
-    def sky_grid(self, height: int, width: int) -> Tensor:
+    def sky_grid(self, height: int, width: int, rows: Rows | None = None) -> Tensor:
         """(height, width) probability of sky at the pixel centres."""
-        smaller = height < self._sky.shape[0] or width < self._sky.shape[1]
-        smooth = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-        return torch.from_numpy(cv2.resize(self._sky, (width, height), interpolation=smooth).reshape(height, width))
+        return torch.from_numpy(smooth(self._sky, height, width, rows))

@@ -42,7 +42,8 @@ def guess_sky(field: DepthField, photo_srgb: NDArray[np.uint8]) -> NDArray[np.fl
         (H, W) float32 in [0, 1], above 0.5 at the sky.
     """
     small = _shrunk(photo_srgb)
-    disparity = field.disparity_grid(*small.shape[:2]).cpu().numpy()
+    height, width = small.shape[:2]
+    disparity = field.disparity_grid(height, width).cpu().numpy()
     place = _place_in_range(disparity)
     far = place < _FAR
     if field.scale != "affine":
@@ -63,7 +64,8 @@ def refine_sky(field: DepthField, photo_srgb: NDArray[np.uint8]) -> NDArray[np.f
         (H, W) float32 in [0, 1], above 0.5 at the sky.
     """
     small = _shrunk(photo_srgb)
-    known = field.sky_grid(*small.shape[:2]).cpu().numpy()
+    height, width = small.shape[:2]
+    known = field.sky_grid(height, width).cpu().numpy()
     sky = (known > 0.5).astype(np.uint8)
     band = np.ones((2 * _BAND_PX + 1,) * 2, np.uint8)
     near, inner = cv2.dilate(sky, band) > 0, cv2.erode(sky, band) > 0

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .protocol import DepthField, FieldScale
+from .protocol import DepthField, FieldScale, Rows
 
 _MAX_SAMPLES = 20_000
 _SLOPE_PAIRS = 2_000
@@ -161,10 +161,10 @@ class AlignedField:
         disparity, gradient = self.inner.disparity_and_gradient(coords_yx)
         return disparity * self.factor + self.offset, gradient * self.factor
 
-    def disparity_grid(self, height: int, width: int) -> Tensor:
+    def disparity_grid(self, height: int, width: int, rows: Rows | None = None) -> Tensor:
         """(height, width) disparity at the pixel centres."""
-        return self.inner.disparity_grid(height, width) * self.factor + self.offset
+        return self.inner.disparity_grid(height, width, rows) * self.factor + self.offset
 
-    def sky_grid(self, height: int, width: int) -> Tensor:
+    def sky_grid(self, height: int, width: int, rows: Rows | None = None) -> Tensor:
         """(height, width) probability of sky at the pixel centres."""
-        return self.inner.sky_grid(height, width)
+        return self.inner.sky_grid(height, width, rows)

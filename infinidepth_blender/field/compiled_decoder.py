@@ -122,15 +122,24 @@ class CompiledDecoder:
         out = _relu_with_slopes(head) @ self._out_weight[0]
         return out[0] + self._out_bias[0], out[1:].T.contiguous()
 
-    def grid(self, height: int, width: int, inside_y: float, inside_x: float, block_pixels: int) -> GridPlan:
+    def grid(
+        self,
+        height: int,
+        width: int,
+        inside_y: float,
+        inside_x: float,
+        block_pixels: int,
+        rows: tuple[int, int] | None = None,
+    ) -> GridPlan:
         """Prepares the pixel centres of an image as queries.
 
         Args:
             height, width: Size of the grid.
             inside_y, inside_x: Part of the maps that the grid covers, centred.
             block_pixels: Pixels evaluated at a time.
+            rows: First and last row (exclusive) that are wanted; None: all.
         """
-        return GridPlan(self, height, width, inside_y, inside_x, block_pixels)
+        return GridPlan(self, height, width, inside_y, inside_x, block_pixels, rows or (0, height))
 
     def head(self, hidden: Tensor) -> Tensor:
         """What the last stage found, (N, C), -> (N, 2) answers."""
@@ -149,14 +158,21 @@ class GridPlan:
     """
 
     def __init__(
-        self, decoder: CompiledDecoder, height: int, width: int, inside_y: float, inside_x: float, block_pixels: int
+        self,
+        decoder: CompiledDecoder,
+        height: int,
+        width: int,
+        inside_y: float,
+        inside_x: float,
+        block_pixels: int,
+        wanted: tuple[int, int],
     ) -> None:
         self.shape = (height, width)
         self._decoder = decoder
         columns = min(width, _BLOCK_COLUMNS)
         rows = max(1, min(height, block_pixels // columns))
-        self.strips = _runs(height, rows)
-        self._columns = _runs(width, columns)
+        self.strips = _runs(*wanted, rows)
+        self._columns = _runs(0, width, columns)
         sizes = {m.shape[:2] for stage in decoder.stages for m in stage.maps}
         self._y_axes = {h: grid_axis(height, h, inside_y) for h, _ in sizes}
         x_axes = {w: grid_axis(width, w, inside_x) for _, w in sizes}
@@ -195,8 +211,8 @@ class GridPlan:
         return self._decoder.head(hidden)
 
 
-def _runs(count: int, length: int) -> list[tuple[int, int]]:
-    return [(start, min(start + length, count)) for start in range(0, count, length)]
+def _runs(first: int, last: int, length: int) -> list[tuple[int, int]]:
+    return [(start, min(start + length, last)) for start in range(first, last, length)]
 
 
 def _apply(features: Tensor, weight: Tensor) -> Tensor:

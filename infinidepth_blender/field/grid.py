@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .parallel import map_on_cores
-from .protocol import FieldScale, pixel_centres_yx
+from .protocol import FieldScale, Rows, pixel_centres_yx
 
 SURFACE_STEP = 0.04
 """Relative step between the depths of neighbouring samples from which they belong to two surfaces."""
@@ -112,18 +112,19 @@ class GridField:
         by_x = (x_slope + along_y * twist) * x.sign * (self._width / 2)
         return torch.stack([value, by_y, by_x], dim=1)
 
-    def disparity_grid(self, height: int, width: int) -> Tensor:
+    def disparity_grid(self, height: int, width: int, rows: Rows | None = None) -> Tensor:
         """(height, width) disparity at the pixel centres."""
         if (height, width) == (self._height, self._width):
-            return self._disparity.view(height, width).clone()
-        return self.disparity(pixel_centres_yx(height, width)).view(height, width)
+            return self._disparity.view(height, width)[slice(*(rows or (0, height)))].clone()
+        return self.disparity(pixel_centres_yx(height, width, rows=rows)).view(-1, width)
 
-    def sky_grid(self, height: int, width: int) -> Tensor:
+    def sky_grid(self, height: int, width: int, rows: Rows | None = None) -> Tensor:
         """(height, width) 1 where the nearest sample is sky, else 0."""
         row, column = (
             _nearest((torch.arange(count, dtype=torch.float64) + 0.5) / count * 2 - 1, size).nearest
             for count, size in ((height, self._height), (width, self._width))
         )
+        row = row[slice(*(rows or (0, height)))]
         return (self._at(row[:, None], column[None, :]) == 0).float()
 
     def _at(self, row: Tensor, column: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from .device import free_cached_memory, is_out_of_memory
 from .evaluation import OUT_OF_MEMORY, Evaluator, Notify, log_notice
 from .network import InfiniDepthNetwork
 from .preprocess import PreparedImage, prepare_image
-from .protocol import FieldScale
+from .protocol import FieldScale, Rows
 
 _PIECE_CPU, _PIECE_CARD, _SMALLEST_PIECE = 4096, 65_536, 256
 """Points or pixels evaluated at a time: on a processor, what its cache holds."""
@@ -56,7 +56,7 @@ class NetworkField:
         self.roll_rad = roll_rad
         self.evaluator = Evaluator(decoder, _PIECE_CPU, _PIECE_CARD, _SMALLEST_PIECE, notify)
         self._inside_y, self._inside_x = prepared.inside_y, prepared.inside_x
-        self._sky: Tensor | None = None
+        self._sky: tuple[tuple[int, int, Rows], Tensor] | None = None
 
     def watch(self, on_step: Callable[[float], None]) -> None:
         """Has `on_step` called during long answers with the fraction done; it may raise to stop them."""
@@ -76,16 +76,17 @@ class NetworkField:
         answer = self._in_chunks(coords_yx, self._with_gradient)
         return answer[:, 0].contiguous(), answer[:, 1:].contiguous()
 
-    def disparity_grid(self, height: int, width: int) -> Tensor:
+    def disparity_grid(self, height: int, width: int, rows: Rows | None = None) -> Tensor:
         """(height, width) disparity at the pixel centres."""
-        return self._grid(height, width)[0]
+        return self._grid(height, width, rows or (0, height))[0]
 
-    def sky_grid(self, height: int, width: int) -> Tensor:
+    def sky_grid(self, height: int, width: int, rows: Rows | None = None) -> Tensor:
         """(height, width) probability of sky; free after `disparity_grid` of the same size."""
-        if self._sky is None or self._sky.shape != (height, width):
-            self._grid(height, width)
+        asked = (height, width, rows or (0, height))
+        if self._sky is None or self._sky[0] != asked:
+            self._grid(*asked)
         assert self._sky is not None
-        return self._sky.float()
+        return self._sky[1].float()
 
     def _to_disparity(self, t: Tensor) -> Tensor:
         return torch.exp(t.clamp(*_T_LIMITS) * -self.log_depth_range)
@@ -106,24 +107,27 @@ class NetworkField:
 
         return self.evaluator.run(run).to(coords_yx.device)
 
-    def _grid(self, height: int, width: int) -> tuple[Tensor, Tensor]:
-        def run() -> tuple[Tensor, Tensor]:
-            disparity = torch.empty(height, width)
-            sky = torch.empty(height, width, dtype=torch.float16)
-            decoder, piece = self.evaluator.decoder, self.evaluator.piece
-            plan = decoder.grid(height, width, self._inside_y, self._inside_x, 2 * piece)
+    def _grid(self, height: int, width: int, rows: Rows) -> tuple[Tensor, Tensor]:
+        top, bottom = rows
 
-            def fill(strip: tuple[int, int]) -> None:
+        def run() -> tuple[Tensor, Tensor]:
+            disparity = torch.empty(bottom - top, width)
+            sky = torch.empty(bottom - top, width, dtype=torch.float16)
+            decoder, piece = self.evaluator.decoder, self.evaluator.piece
+            plan = decoder.grid(height, width, self._inside_y, self._inside_x, 2 * piece, rows)
+
+            def fill(strip: Rows) -> None:
                 answer = plan.evaluate(strip)
-                rows = slice(*strip)
-                disparity[rows] = self._to_disparity(answer[..., 0])
-                sky[rows] = answer[..., 1].sigmoid()
+                part = slice(strip[0] - top, strip[1] - top)
+                disparity[part] = self._to_disparity(answer[..., 0])
+                sky[part] = answer[..., 1].sigmoid()
 
             self.evaluator.map(fill, plan.strips)
             return disparity, sky
 
-        disparity, self._sky = self.evaluator.run(run)
-        return disparity, self._sky
+        disparity, sky = self.evaluator.run(run)
+        self._sky = ((height, width, rows), sky)
+        return disparity, sky
 
 
 class FieldModel:

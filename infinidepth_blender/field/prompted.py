@@ -13,7 +13,8 @@ from torch import Tensor
 
 from .grid import GridField
 from .local_planes import LocalPlanes, Scattered, search_tree
-from .protocol import DepthField, FieldScale, pixel_centres_yx
+from .protocol import DepthField, FieldScale, Rows, pixel_centres_yx
+from .resample import nearest
 
 MAX_SIDE_PX = 1024
 """Longer side of the grid on which measurements are continued."""
@@ -137,18 +138,14 @@ class PromptedField:
         """(N,) disparity and its (N, 2) derivative by (y, x)."""
         return self._grid.disparity_and_gradient(coords_yx)
 
-    def disparity_grid(self, height: int, width: int) -> Tensor:
+    def disparity_grid(self, height: int, width: int, rows: Rows | None = None) -> Tensor:
         """(height, width) disparity at the pixel centres."""
-        return self._grid.disparity_grid(height, width)
+        return self._grid.disparity_grid(height, width, rows)
 
-    def sky_grid(self, height: int, width: int) -> Tensor:
+    def sky_grid(self, height: int, width: int, rows: Rows | None = None) -> Tensor:
         """(height, width) probability of sky at the pixel centres; 0 where something was measured."""
-        sky = self._inner.sky_grid(height, width)
-        rows, columns = (
-            ((np.arange(count) + 0.5) / count * size).astype(np.intp)
-            for count, size in zip((height, width), self._not_sky.shape, strict=True)
-        )
-        seen = torch.from_numpy(self._not_sky[rows[:, None], columns]).to(sky.device)
+        sky = self._inner.sky_grid(height, width, rows)
+        seen = torch.from_numpy(nearest(self._not_sky, height, width, rows)).to(sky.device)
         return sky.masked_fill(seen, 0.0)
 
 

@@ -15,6 +15,10 @@ scale. `affine`: right up to factor and offset; it must be aligned before it is 
 """
 
 
+Rows = tuple[int, int]
+"""First row and last row (exclusive) of a part of a grid."""
+
+
 class DepthField(Protocol):
     """Disparity (1 / depth) of one photo as a function of continuous image coordinates.
 
@@ -34,17 +38,17 @@ class DepthField(Protocol):
         """(N,) disparity and its (N, 2) derivative with respect to the coordinates (y, x)."""
         ...
 
-    def disparity_grid(self, height: int, width: int) -> Tensor:
-        """(height, width) disparity at the pixel centres of an image of that size."""
+    def disparity_grid(self, height: int, width: int, rows: Rows | None = None) -> Tensor:
+        """(height, width) disparity at the pixel centres of an image of that size; only some rows of it if asked."""
         ...
 
-    def sky_grid(self, height: int, width: int) -> Tensor:
-        """(height, width) probability of sky in [0, 1] at the pixel centres."""
+    def sky_grid(self, height: int, width: int, rows: Rows | None = None) -> Tensor:
+        """(height, width) probability of sky in [0, 1] at the pixel centres; only some rows of it if asked."""
         ...
 
 
-def pixel_centres_yx(height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
-    """(height * width, 2) coordinates (y, x) of all pixel centres, row by row."""
-    y = (torch.arange(height, dtype=torch.float64, device=device) + 0.5) / height * 2 - 1
+def pixel_centres_yx(height: int, width: int, device: torch.device | str = "cpu", rows: Rows | None = None) -> Tensor:
+    """(height * width, 2) coordinates (y, x) of all pixel centres, row by row; only those of some rows if asked."""
+    y = (torch.arange(*(rows or (0, height)), dtype=torch.float64, device=device) + 0.5) / height * 2 - 1
     x = (torch.arange(width, dtype=torch.float64, device=device) + 0.5) / width * 2 - 1
     return torch.cartesian_prod(y, x).float()

@@ -82,7 +82,8 @@ class RopeEmbed(nn.Module):
         super().__init__()
         count = head_width // 4
         self.rescale = rescale
-        self.register_buffer("periods", base ** (2 * torch.arange(count, dtype=torch.float32) / (2 * count)))
+        # From a list: arithmetic on the meta device would import hundreds of modules, which takes seconds.
+        self.register_buffer("periods", torch.tensor([base ** (index / count) for index in range(count)]))
 
     def forward(self, rows: int, columns: int) -> tuple[Tensor, Tensor]:
         """Sine and cosine, each (rows * columns, head_width), float32, for a grid of patches."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ..camera import Camera
-from ..field.protocol import DepthField
+from ..field.protocol import DepthField, Rows
 from ..geometry.edges import find_edges
 from ..geometry.mesh import mesh_vertex_coords, plane_normals, surface_gradient
 from ..reconstruction import FLAG_EDGE, FLAG_SKY, FLAG_VALID, NO_DEPTH_M
@@ -21,7 +23,11 @@ Progress = Callable[[float], None]
 SKY_THRESHOLD = 0.5
 FAR_FACTOR = 1000.0
 """What is further away than this many median depths has no depth that means anything."""
-STRIP_PIXELS = 1 << 21
+STRIP_PIXELS = 1 << 23
+_STRIPS_AT_LEAST = 8
+"""For progress and cancelling, in maps that are not small."""
+_SMALL_PIXELS = 1 << 20
+_LOOK_SIDE_PX = 128
 HALO_ROWS = 32
 """Rows around a strip that its edges depend on."""
 QUERY_CHUNK = 1 << 18
@@ -55,7 +61,31 @@ def depth_grid(
     edge_step: float,
     progress: Progress | None = None,
 ) -> DepthSamples:
-    """Asks the field at all pixel centres of an image of the given size.
+    """The whole of `depth_strips` at once; arguments as there."""
+    shape = (height, width)
+    whole = DepthSamples(
+        np.empty(shape, np.float32),
+        np.empty(shape, np.uint8),
+        np.empty((*shape, 3), np.float32),
+        np.empty(shape, np.float32),
+    )
+    for top, strip in depth_strips(field, camera, width, height, edge_step=edge_step, progress=progress):
+        rows = slice(top, top + len(strip.depth_m))
+        for part in dataclasses.fields(DepthSamples):
+            getattr(whole, part.name)[rows] = getattr(strip, part.name)
+    return whole
+
+
+def depth_strips(
+    field: DepthField,
+    camera: Camera,
+    width: int,
+    height: int,
+    *,
+    edge_step: float,
+    progress: Progress | None = None,
+) -> Iterator[tuple[int, DepthSamples]]:
+    """Asks the field at all pixel centres of an image of any size, in strips of rows from top to bottom.
 
     The normals come from differences between neighbouring pixels, in disparity and never
     across an edge: on a plane, where disparity is linear, they are exact, they cost no
@@ -68,37 +98,80 @@ def depth_grid(
         width, height: Size of the depth map.
         edge_step: Relative depth step between neighbours that counts as an edge.
         progress: See `Progress`.
+
+    Yields:
+        The first row of a strip, and the strip. The strips meet without a seam.
     """
-    disparity = _numpy(field.disparity_grid(height, width))
-    if progress:
-        progress(0.7)
-    sky_probability = _numpy(field.sky_grid(height, width))
-    flags, depth_m = flags_and_depth(disparity, sky_probability)
-    disparity = np.where(flags & FLAG_VALID, disparity, 0)
-    normals = np.zeros((height, width, 3), np.float32)
-    confidence = np.zeros((height, width), np.float32)
-    rows = max(1, STRIP_PIXELS // width)
+    window = _Window(field, height, width)
+    view = camera.resized(width, height)
+    x_px = np.arange(width, dtype=np.float32) + 0.5
+    rows = height
+    if width * height > _SMALL_PIXELS:
+        rows = max(1, min(STRIP_PIXELS // width, -(-height // _STRIPS_AT_LEAST)))
     for top in range(0, height, rows):
         if progress:
-            progress(0.8 + 0.2 * top / height)
+            progress(top / height)
         bottom = min(top + rows, height)
         first, last = max(0, top - HALO_ROWS), min(height, bottom + HALO_ROWS)
+        window.move(first, last)
         inner = slice(top - first, bottom - first)
-        valid = (flags[first:last] & FLAG_VALID) > 0
-        edges = find_edges(disparity[first:last], valid, edge_step)
-        flags[top:bottom] |= np.where((edges.touched() & valid)[inner], FLAG_EDGE, 0).astype(np.uint8)
-        d_x, d_y = surface_gradient(disparity[first:last], valid, edges)
-        strip = camera.resized(width, height)
-        x_px = np.arange(width, dtype=np.float32) + 0.5
+        valid = (window.flags & FLAG_VALID) > 0
+        disparity = window.disparity
+        edges = find_edges(disparity, valid, edge_step)
+        touched = (edges.touched() & valid)[inner]
+        d_x, d_y = surface_gradient(disparity, valid, edges)
         y_px = np.arange(top, bottom, dtype=np.float32)[:, None] + 0.5
+        normals = plane_normals(disparity[inner], d_x[inner], d_y[inner], x_px, y_px, view).astype(np.float32)
         there = valid[inner]
-        normals[top:bottom] = plane_normals(disparity[top:bottom], d_x[inner], d_y[inner], x_px, y_px, strip)
-        normals[top:bottom][~there] = 0
-        step = _steepest_step(disparity[first:last], valid)[inner] / edge_step
-        confidence[top:bottom] = there * (1 - sky_probability[top:bottom]) / (1 + step * step)
+        normals[~there] = 0
+        step = _steepest_step(disparity, valid)[inner] / edge_step
+        confidence = there * (1 - window.sky_probability[inner]) / (1 + step * step)
+        flags = window.flags[inner] | np.where(touched, FLAG_EDGE, 0).astype(np.uint8)
+        yield top, DepthSamples(window.depth_m[inner], flags, normals, confidence.astype(np.float32))
     if progress:
         progress(1.0)
-    return DepthSamples(depth_m, flags, normals, confidence)
+
+
+class _Window:
+    """Rows of the field's answers that are at hand; each is asked for once.
+
+    Attributes:
+        disparity: (rows, width) float32, 0 where there is none.
+        depth_m, flags: As `flags_and_depth` gives them.
+        sky_probability: (rows, width) float32.
+    """
+
+    def __init__(self, field: DepthField, height: int, width: int) -> None:
+        self._field = field
+        self._height, self._width = height, width
+        self._farthest = _farthest_disparity(field, height, width)
+        self._first = self._last = 0
+        self.disparity = self.sky_probability = self.depth_m = np.empty((0, width), np.float32)
+        self.flags = np.empty((0, width), np.uint8)
+
+    def move(self, first: int, last: int) -> None:
+        """Lets go of the rows before `first` and asks for those up to `last` (exclusive)."""
+        new = self._ask((self._last, last)) if last > self._last else {}
+        for name in ("disparity", "sky_probability", "depth_m", "flags"):
+            kept = getattr(self, name)[first - self._first :]
+            setattr(self, name, np.concatenate([kept, new[name]]) if new else kept)
+        self._first, self._last = first, last
+
+    def _ask(self, rows: Rows) -> dict[str, NDArray[Any]]:
+        disparity = _numpy(self._field.disparity_grid(self._height, self._width, rows))
+        sky_probability = _numpy(self._field.sky_grid(self._height, self._width, rows))
+        flags, depth_m = flags_and_depth(disparity, sky_probability, self._farthest)
+        disparity = np.where(flags & FLAG_VALID, disparity, np.float32(0))
+        return {"disparity": disparity, "sky_probability": sky_probability, "depth_m": depth_m, "flags": flags}
+
+
+def _farthest_disparity(field: DepthField, height: int, width: int) -> float:
+    """The smallest disparity that means anything, from a small look at the whole picture."""
+    shrink = max(1.0, max(height, width) / _LOOK_SIDE_PX)
+    size = max(1, round(height / shrink)), max(1, round(width / shrink))
+    disparity, sky = _numpy(field.disparity_grid(size[0], size[1])), _numpy(field.sky_grid(size[0], size[1]))
+    surface = (sky <= SKY_THRESHOLD) & np.isfinite(disparity) & (disparity > 0)
+    return float(np.median(disparity[surface])) / FAR_FACTOR if surface.any() else 0.0
 
 
 def mesh_grid(
@@ -136,9 +209,13 @@ def mesh_grid(
 
 
 def flags_and_depth(
-    disparity: NDArray[np.float32], sky_probability: NDArray[np.float32]
+    disparity: NDArray[np.float32], sky_probability: NDArray[np.float32], farthest: float | None = None
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Decides what is sky and what has a depth.
+
+    Args:
+        disparity, sky_probability: (h, w).
+        farthest: The smallest disparity that counts; None: a thousandth of the median.
 
     Returns:
         flags: uint8, bits `FLAG_VALID` and `FLAG_SKY`.
@@ -146,8 +223,9 @@ def flags_and_depth(
     """
     sky = sky_probability > SKY_THRESHOLD
     valid = ~sky & np.isfinite(disparity) & (disparity > 0)
-    if valid.any():
-        valid &= disparity >= np.median(disparity[valid]) / FAR_FACTOR
+    if farthest is None:
+        farthest = float(np.median(disparity[valid])) / FAR_FACTOR if valid.any() else 0.0
+    valid &= disparity >= farthest
     depth_m = np.divide(1, disparity, out=np.full(disparity.shape, NO_DEPTH_M, np.float32), where=valid)
     return (valid * FLAG_VALID + sky * FLAG_SKY).astype(np.uint8), depth_m
 

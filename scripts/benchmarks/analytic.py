@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from infinidepth_blender.camera import Camera
-from infinidepth_blender.field.protocol import FieldScale, pixel_centres_yx
+from infinidepth_blender.field.protocol import FieldScale, Rows, pixel_centres_yx
 
 Rays = tuple[Tensor, Tensor]
 """(N,) slopes x / z and y / z of the rays, float64, OpenCV axes."""
@@ -77,11 +77,11 @@ class AnalyticField:
             (gradient,) = torch.autograd.grad(disparity.sum(), coords)
         return disparity.detach().float(), gradient.float()
 
-    def disparity_grid(self, height: int, width: int) -> Tensor:
-        return self.disparity(pixel_centres_yx(height, width)).reshape(height, width)
+    def disparity_grid(self, height: int, width: int, rows: Rows | None = None) -> Tensor:
+        return self.disparity(pixel_centres_yx(height, width, rows=rows)).reshape(-1, width)
 
-    def sky_grid(self, height: int, width: int) -> Tensor:
-        return (self.disparity_grid(height, width) <= 0).float()
+    def sky_grid(self, height: int, width: int, rows: Rows | None = None) -> Tensor:
+        return (self.disparity_grid(height, width, rows) <= 0).float()
 
 
 def room(camera: Camera) -> AnalyticField:

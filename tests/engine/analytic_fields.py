@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from infinidepth_blender.field.protocol import FieldScale, pixel_centres_yx
+from infinidepth_blender.field.protocol import FieldScale, Rows, pixel_centres_yx
 
 
 class PlaneField:
@@ -39,8 +39,8 @@ class PlaneField:
         disparity = self.disparity(coords_yx)
         return disparity, torch.tensor(self.coefficients[1:]).to(coords_yx).expand(len(coords_yx), 2)
 
-    def disparity_grid(self, height: int, width: int) -> Tensor:
-        return self.disparity(pixel_centres_yx(height, width)).view(height, width)
+    def disparity_grid(self, height: int, width: int, rows: Rows | None = None) -> Tensor:
+        return self.disparity(pixel_centres_yx(height, width, rows=rows)).view(-1, width)
 
-    def sky_grid(self, height: int, width: int) -> Tensor:
-        return (pixel_centres_yx(height, width)[:, 0] < self.sky_above_y).float().view(height, width)
+    def sky_grid(self, height: int, width: int, rows: Rows | None = None) -> Tensor:
+        return (pixel_centres_yx(height, width, rows=rows)[:, 0] < self.sky_above_y).float().view(-1, width)

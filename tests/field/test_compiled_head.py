@@ -100,6 +100,17 @@ def test_a_grid_equals_its_points(height: int, width: int, inside: tuple[float, 
     assert_allclose(grid.flatten(), expected(coords)[0], atol=5e-6)
 
 
+@pytest.mark.parametrize("rows", [(0, 60), (7, 8), (30, 60), (13, 47)])
+def test_rows_of_a_grid_equal_those_of_the_whole(rows: tuple[int, int]) -> None:
+    whole, part = compiled().grid_plan(60, 90), compiled().grid_plan(60, 90, rows=rows)
+    assert (part.strips[0][0], part.strips[-1][1]) == rows
+    assert_allclose(
+        torch.cat([part.evaluate(strip) for strip in part.strips]),
+        torch.cat([whole.evaluate(strip) for strip in whole.strips])[slice(*rows)],
+        atol=5e-6,
+    )
+
+
 def test_the_order_of_strips_and_queries_means_nothing() -> None:
     coords = torch.rand(5000, 2) * 2 - 1
     mixed = torch.randperm(5000)

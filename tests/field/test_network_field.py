@@ -35,6 +35,12 @@ def test_a_grid_equals_its_points(field: NetworkField, height: int, width: int) 
     torch.testing.assert_close(grid, points, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("rows", [(0, 37), (5, 6), (20, 37)])
+def test_rows_of_a_grid_equal_those_of_the_whole(field: NetworkField, rows: tuple[int, int]) -> None:
+    for ask in (field.disparity_grid, field.sky_grid):
+        torch.testing.assert_close(ask(37, 53, rows), ask(37, 53)[slice(*rows)], rtol=1e-5, atol=1e-6)
+
+
 def test_many_threads_give_the_same_and_the_setting_stays(field: NetworkField) -> None:
     before, coords = torch.get_num_threads(), torch.rand(10_000, 2) * 2 - 1
     try:
@@ -184,7 +190,9 @@ class FullCard(CompiledDecoder):
         self.asked_points.append(len(coords_yx))
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    def grid(self, height: int, width: int, inside_y: float, inside_x: float, block_pixels: int) -> GridPlan:
+    def grid(
+        self, height: int, width: int, inside_y: float, inside_x: float, block_pixels: int, rows: Any = None
+    ) -> GridPlan:
         self.asked_block_pixels.append(block_pixels)
         raise RuntimeError("MPS backend out of memory")
 

@@ -61,7 +61,9 @@ def test_both_sides_of_a_step_are_marked() -> None:
 def test_strips_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     field = AnalyticField(CAMERA, [plane((0, 1, 0.1), 1.5), sphere((0.4, 0.2, 4.0), 1.0), plane((0, 0, 1), 20.0)])
     whole = depth_grid(field, CAMERA, 320, 240, edge_step=0.04)
+    monkeypatch.setattr(grids, "_SMALL_PIXELS", 1)
     monkeypatch.setattr(grids, "STRIP_PIXELS", 320 * 50)
+    assert [top for top, _ in grids.depth_strips(field, CAMERA, 320, 240, edge_step=0.04)] == list(range(0, 240, 30))
     strips = depth_grid(field, CAMERA, 320, 240, edge_step=0.04)
     np.testing.assert_array_equal(whole.flags, strips.flags)
     np.testing.assert_array_equal(whole.normals_cam, strips.normals_cam)

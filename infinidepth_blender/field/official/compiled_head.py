@@ -35,7 +35,8 @@ _WORTH_SORTING = 2
 _BLOCK_WEIGHTS_CPU, _BLOCK_WEIGHTS_CARD = 1 << 20, 1 << 26
 """Numbers in one block of gathered weights: on a processor, what its cache holds."""
 _BAND_ROWS = 4
-"""Rows of cells in a strip of a grid."""
+"""Rows of cells in a strip of a grid, where they make enough strips."""
+_STRIPS_AT_LEAST = 16
 STRIP_POINTS = 1 << 16
 
 
@@ -103,14 +104,17 @@ class CompiledHead:
         """Prepares (N, 2) coordinates, order (y, x), as queries of at most `strip` at a time."""
         return PointsPlan(self, coords_yx, strip)
 
-    def grid_plan(self, height: int, width: int, inside_y: float = 1.0, inside_x: float = 1.0) -> GridPlan:
+    def grid_plan(
+        self, height: int, width: int, inside_y: float = 1.0, inside_x: float = 1.0, rows: tuple[int, int] | None = None
+    ) -> GridPlan:
         """Prepares the pixel centres of an image as queries.
 
         Args:
             height, width: Size of the grid.
             inside_y, inside_x: Part of the maps that the grid covers, centred.
+            rows: First and last row (exclusive) that are wanted; None: all.
         """
-        return GridPlan(self, height, width, inside_y, inside_x)
+        return GridPlan(self, height, width, inside_y, inside_x, rows or (0, height))
 
     def evaluate(self, coords_yx: Tensor, slopes: bool = False) -> Tensor:
         """(N, 2) coordinates -> (N, 1) raw predictions; with slopes (N, 3): and derivatives by (y, x)."""
@@ -251,7 +255,9 @@ class GridPlan:
         shape: Height and width of the grid.
     """
 
-    def __init__(self, head: CompiledHead, height: int, width: int, inside_y: float, inside_x: float) -> None:
+    def __init__(
+        self, head: CompiledHead, height: int, width: int, inside_y: float, inside_x: float, wanted: tuple[int, int]
+    ) -> None:
         self.shape = (height, width)
         self._head = head
         self._centres = (
@@ -260,10 +266,14 @@ class GridPlan:
         )
         self._rows = locate(self._centres[0], head.grid.y_edges)
         self._columns = locate(self._centres[1], head.grid.x_edges)
-        bands = (self._rows[0] // _BAND_ROWS).unique_consecutive(return_counts=True)[1].cumsum(0).tolist()
-        self.strips = list(zip([0, *bands[:-1]], bands, strict=True))
-        cells = len(self._rows[0].unique_consecutive()) * len(self._columns[0].unique_consecutive())
-        self._sparse = height * width < _WORTH_SORTING * cells
+        top, bottom = wanted
+        in_rows = self._rows[0][top:bottom].unique_consecutive(return_counts=True)[1]
+        # Neighbouring rows of cells share corners; but all cores shall have work.
+        band = max(1, min(_BAND_ROWS, len(in_rows) // _STRIPS_AT_LEAST))
+        ends = [top + int(counts) for counts in in_rows.cumsum(0)[band - 1 :: band]]
+        ends = [end for end in ends if end < bottom] + [bottom]
+        self.strips = list(zip([top, *ends[:-1]], ends, strict=True))
+        self._sparse = (bottom - top) * width < _WORTH_SORTING * len(in_rows) * len(self._columns[0].unique())
 
     def evaluate(self, strip: tuple[int, int]) -> Tensor:
         """(rows, width) raw predictions in a strip."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..evaluation import Evaluator, Notify, log_notice
 from ..preprocess import PreparedImage
-from ..protocol import FieldScale
+from ..protocol import FieldScale, Rows
 from .compiled_head import STRIP_POINTS, CompiledHead
 
 _PIECE_CARD, _SMALLEST_PIECE = 1 << 20, 1 << 14
@@ -64,24 +64,27 @@ class OfficialField:
         inside = coords_yx.new_tensor([self.prepared.inside_y, self.prepared.inside_x])
         return answer[:, 0].contiguous(), answer[:, 1:] * inside
 
-    def disparity_grid(self, height: int, width: int) -> Tensor:
+    def disparity_grid(self, height: int, width: int, rows: Rows | None = None) -> Tensor:
         """(height, width) disparity at the pixel centres."""
 
         def work() -> Tensor:
-            head, answer = self.evaluator.decoder, torch.empty(height, width)
-            plan = head.grid_plan(height, width, self.prepared.inside_y, self.prepared.inside_x)
+            top, bottom = rows or (0, height)
+            answer = torch.empty(bottom - top, width)
+            inside = (self.prepared.inside_y, self.prepared.inside_x)
+            plan = self.evaluator.decoder.grid_plan(height, width, *inside, (top, bottom))
 
-            def fill(strip: tuple[int, int]) -> None:
-                answer[slice(*strip)] = plan.evaluate(strip)
+            def fill(strip: Rows) -> None:
+                answer[strip[0] - top : strip[1] - top] = plan.evaluate(strip)
 
             self.evaluator.map(fill, plan.strips)
             return answer.mul_(self._factor)
 
         return self.evaluator.run(work)
 
-    def sky_grid(self, height: int, width: int) -> Tensor:
+    def sky_grid(self, height: int, width: int, rows: Rows | None = None) -> Tensor:
         """(height, width) zeros: the network does not know what is sky."""
-        return torch.zeros(1, 1).expand(height, width)
+        top, bottom = rows or (0, height)
+        return torch.zeros(1, 1).expand(bottom - top, width)
 
     def _points(self, coords_yx: Tensor, slopes: bool) -> Tensor:
         """(N, 1 or 3) disparity and its derivative by the coordinates of the network's input."""
