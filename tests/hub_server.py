@@ -10,10 +10,12 @@ import contextlib
 import hashlib
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -81,15 +83,16 @@ class Hub:
         self.seen: list[Seen] = []
         self.lock = threading.Lock()
         self.port = 0
+        self.scheme = "http"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     @property
     def storage_url(self) -> str:
         """The same server under another name, as a hub's storage is another host."""
-        return f"http://localhost:{self.port}"
+        return f"{self.scheme}://localhost:{self.port}"
 
     def add(self, repository: str, name: str, content: bytes, **behaviour: object) -> HubFile:
         self.files[f"{repository}/{name}"] = file = HubFile(content, **behaviour)  # type: ignore[arg-type]
@@ -100,10 +103,16 @@ class Hub:
 
 
 @contextlib.contextmanager
-def running_hub() -> Iterator[Hub]:
+def running_hub(certificate: Path | None = None) -> Iterator[Hub]:
+    """A hub; with a file that holds a key and a certificate it speaks TLS."""
     hub = Hub()
     handler = type("Handler", (_Handler,), {"hub": hub})
     server = _Server(("127.0.0.1", 0), handler)
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        hub.scheme = "https"
     hub.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

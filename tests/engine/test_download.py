@@ -19,6 +19,7 @@ import pytest
 from hub_server import COMMIT, Hub, running_hub
 
 import infinidepth_blender
+from infinidepth_blender.engine import hub as hub_module
 from infinidepth_blender.engine.download import Patience, download_model
 from infinidepth_blender.engine.model_store import ModelStore
 from infinidepth_blender.engine.registry import ModelEntry, find
@@ -347,6 +348,40 @@ def test_a_proxy_is_used(hub: Hub, entry: ModelEntry, store: ModelStore, monkeyp
     hub.add(REPOSITORY, FILE, CONTENT)
     assert fetch(entry, store).read_bytes() == CONTENT
     assert hub.seen[0].headers["host"] == "hub.invalid"
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Iterator[Path]:
+    """A key and a certificate of this machine that nobody trusts."""
+    path = tmp_path / "localhost.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    command += ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", str(path), "-out", f"{path}.crt"]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no certificate can be made here: {error}")
+    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
+    hub_module._tls_context.cache_clear()
+    yield path
+    hub_module._tls_context.cache_clear()
+
+
+def test_certificates_are_checked_and_encryption_is_not_given_up(
+    entry: ModelEntry, store: ModelStore, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_hub(certificate) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        file = hub.add(REPOSITORY, FILE, CONTENT)
+        with pytest.raises(DownloadError, match="certificate is not trusted: self-signed") as caught:
+            fetch(entry, store)
+        assert "SSL_CERT_FILE" in caught.value.remedy
+        hub_module._tls_context.cache_clear()
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        file.redirect = hub.storage_url.replace("https", "http") + f"/storage/{REPOSITORY}/{FILE}"
+        with pytest.raises(DownloadError, match="not safe to follow"):
+            fetch(entry, store)
+        file.redirect = None
+        assert fetch(entry, store).read_bytes() == CONTENT
 
 
 # -- several at once, cancelled, killed ------------------------------------------------------
