@@ -264,6 +264,25 @@ def test_a_result_with_measured_depth_is_not_one_without(tmp_path: Path) -> None
     assert is_up_to_date(item, ReconstructOptions(), "abc")
 
 
+def test_a_result_with_splats_of_another_predictor_is_made_again(tmp_path: Path) -> None:
+    photo, predictor = touch(tmp_path, "a.jpg", "gs.ckpt") / "a.jpg", tmp_path / "gs.ckpt"
+    options = ReconstructOptions(model="depth.ckpt", splats_model=str(predictor))
+    record = {
+        "format": "infinidepth-reconstruction",
+        "version": 1,
+        "options": options.to_json(),
+        "photo": {"sha256": sha256_of(photo)},
+        "model": {"sha256": "abc", "splats_model_sha256": sha256_of(predictor)},
+        "arrays": {},
+    }
+    item = BatchItem(photo, tmp_path / "a")
+    item.folder.mkdir()
+    (item.folder / "reconstruction.json").write_text(json.dumps(record))
+    assert is_up_to_date(item, options, "abc")
+    predictor.write_bytes(b"of a later training")
+    assert not is_up_to_date(item, options, "abc")
+
+
 @pytest.mark.skipif(os.name == "nt" or getattr(os, "geteuid", lambda: 0)() == 0, reason="root may look everywhere")
 def test_what_may_not_be_looked_at_is_refused(tmp_path: Path) -> None:
     closed = tmp_path / "closed"

@@ -17,7 +17,7 @@ import pytest
 from hub_server import Hub, running_hub
 
 from infinidepth_blender import cli
-from infinidepth_blender.commands.models import resolve_model
+from infinidepth_blender.commands.models import resolve_model, resolve_splats_model
 from infinidepth_blender.engine.client import EngineClient
 from infinidepth_blender.engine.model_store import ModelStore
 from infinidepth_blender.engine.protocol import Progress, Stopped
@@ -166,6 +166,22 @@ def test_names_of_other_models_are_not_taken_for_depth() -> None:
         resolve_model("skyseg")
     with pytest.raises(ModelError, match="no model named 'nope', and no such file"):
         resolve_model("nope")
+
+
+def test_names_of_gaussian_predictors(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert resolve_splats_model("surface") == "surface"
+    (tmp_path / "gs.ckpt").touch()
+    assert resolve_splats_model(str(tmp_path / "gs.ckpt")) == str(tmp_path / "gs.ckpt")
+    with pytest.raises(ModelError, match="something else: depth"):
+        resolve_splats_model("infinidepth")
+    with pytest.raises(ModelError, match=r"no model named 'nope'.*Use 'surface'"):
+        resolve_splats_model("nope")
+    photo = tmp_path / "photo.png"
+    photo.touch()
+    assert cli.main(["reconstruct", str(photo), "--splats-model", "infinidepth-gs"]) == 2
+    assert "models download infinidepth-gs" in capsys.readouterr().err
+    assert cli.main(["reconstruct", str(photo), "--splats-model", str(tmp_path / "gs.ckpt")]) == 2
+    assert "--model infinidepth" in capsys.readouterr().err
 
 
 def test_reconstruct_tells_how_to_get_a_model(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

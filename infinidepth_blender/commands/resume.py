@@ -30,7 +30,7 @@ def is_up_to_date(item: BatchItem, options: ReconstructOptions, model_sha256: st
             (data["photo"]["sha256"], sha256_of(item.photo)),
             (data["model"]["sha256"], model_sha256),
         }
-        if options.splats_model != SURFACE_SPLATS:
+        if options.splats_model != SURFACE_SPLATS and "splats" in options.make:
             made_of.add((data["model"]["splats_model_sha256"], sha256_of(Path(options.splats_model))))
         if options.depth_prompt:
             made_of.add((data["model"]["depth_prompt_sha256"], sha256_of(Path(options.depth_prompt))))
