@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..camera import Camera
 from ..errors import OptionsError
 from ..field.protocol import DepthField
+from ..geometry.outliers import without_outliers
 from ..geometry.points import build_points
 from ..options import ReconstructOptions
 from ..query.grids import DepthSamples
@@ -87,6 +88,8 @@ def make_points(
     Raises:
         OptionsError: there is no surface where points may lie.
     """
+    remove = options.points_outliers == "remove"
+    sampling_share = 0.7 if remove else 1.0
     points: PointArrays | None = None
     parts = sample_in_chunks(
         field,
@@ -98,7 +101,7 @@ def make_points(
         grazing_cap_deg=options.grazing_cap_deg,
         far_cap=None if options.grazing_cap_deg is None else FAR_CAP,
         density=selection,
-        progress=progress,
+        progress=lambda fraction: progress(sampling_share * fraction),
     )
     for start, samples in parts:
         part = build_points(
@@ -118,7 +121,12 @@ def make_points(
             "There is no surface where points may lie: only sky, or parts without depth.",
             "Choose another part of the photo, or switch the sky off.",
         )
-    return points
+    if not remove:
+        return points
+    keep = without_outliers(
+        points.positions_cam, progress=lambda fraction: progress(sampling_share + (1 - sampling_share) * fraction)
+    )
+    return PointArrays(*(getattr(points, f.name)[keep] for f in fields(PointArrays)))
 
 
 def _room_for(count: int, like: PointArrays) -> PointArrays:

@@ -92,6 +92,21 @@ class _Model(_Child):
             draw_chosen_model(layout, settings.model, context)
 
 
+class _Points(_Child):
+    bl_label = "Points"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Where the points lie."""
+        settings = context.scene.infinidepth
+        column = _settings_column(self.layout)
+        column.active = "points" in settings.make
+        column.prop(settings, "points_mask")
+        column.prop(settings, "points_density")
+        column.prop(settings, "points_crop")
+        column.prop(settings, "points_outliers")
+        column.prop(settings, "grazing_cap_rad")
+
+
 class _Camera(_Child):
     bl_label = "Camera"
 
@@ -116,6 +131,9 @@ class _Advanced(_Child):
         settings = context.scene.infinidepth
         column = _settings_column(self.layout)
         column.prop(settings, "edge_step")
+        column.prop(settings, "sky")
+        if settings.sky == "FILE":
+            column.prop(settings, "sky_file")
         column.prop(settings, "depth_prompt")
         column.prop(settings, "known_distance")
         column.prop(settings, "model")
@@ -290,7 +308,7 @@ def _panel_classes(space: str, prefix: str) -> list[type[bpy.types.Panel]]:
     classes: list[type[bpy.types.Panel]] = [
         type(parent, (_Main, bpy.types.Panel), {"bl_idname": parent, "bl_space_type": space})
     ]
-    for child in (_Model, _Quality, _Camera, _Advanced):
+    for child in (_Model, _Quality, _Points, _Camera, _Advanced):
         name = f"{parent}{child.__name__.lower()}"
         body = {"bl_idname": name, "bl_space_type": space, "bl_parent_id": parent}
         classes.append(type(name, (child, bpy.types.Panel), body))

@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
+from bpy.props import (
+    BoolProperty,
+    EnumProperty,
+    FloatProperty,
+    IntProperty,
+    IntVectorProperty,
+    PointerProperty,
+    StringProperty,
+)
 
 from ..engine.model_store import installed_file
 from ..engine.registry import BUNDLED, MODELS, PURPOSES
@@ -102,6 +110,54 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
         soft_max=5_000_000,
         max=50_000_000,
         step=100_000,
+    )
+    points_mask: StringProperty(
+        name="Mask",
+        description="Picture over the whole photo, white where points may lie",
+        subtype="FILE_PATH",
+    )
+    points_density: StringProperty(
+        name="Density",
+        description="Picture over the whole photo: the brighter, the denser the points; none where it is black",
+        subtype="FILE_PATH",
+    )
+    points_crop: IntVectorProperty(
+        name="Crop",
+        description="Only points inside this part of the photo: left, top, width and height in pixels. A width of 0 is the whole photo",
+        size=4,
+        default=(0, 0, 0, 0),
+        min=0,
+    )
+    points_outliers: EnumProperty(
+        name="Outliers",
+        description="What happens to points that fly far from all others",
+        items=[
+            ("keep", "Keep", "All points are kept"),
+            ("remove", "Remove", "Points further from their neighbors than almost all others are removed"),
+        ],
+        default=_DEFAULTS.points_outliers,
+    )
+    grazing_cap_rad: FloatProperty(
+        name="Grazing Cap",
+        description="Surfaces seen flatter than this, measured from their normal, get no more points, nor what is very far. 90 degrees is exactly even",
+        default=math.radians(_DEFAULTS.grazing_cap_deg or 90),
+        min=math.radians(1),
+        max=math.radians(90),
+        subtype="ANGLE",
+        unit="ROTATION",
+    )
+    sky: EnumProperty(
+        name="Sky",
+        description="Where the photo shows sky, which has no depth",
+        items=[
+            ("AUTO", "Automatic", "Found by the model or by its color"),
+            ("OFF", "None", "Nothing is sky, everything has a depth"),
+            ("FILE", "Mask", "A picture over the whole photo, white at the sky"),
+        ],
+        default="AUTO",
+    )
+    sky_file: StringProperty(
+        name="Sky Mask", description="Picture over the whole photo, white at the sky", subtype="FILE_PATH"
     )
     mesh_size: IntProperty(
         name="Mesh Size",
@@ -247,6 +303,9 @@ def options_of(
         raise OptionsError("No camera file is chosen.", "Choose one, or set Lens to Automatic.")
     if settings.model == "FILE" and not settings.model_file:
         raise OptionsError("No checkpoint file is chosen.", "Choose one, or use the bundled model.")
+    if settings.sky == "FILE" and not settings.sky_file:
+        raise OptionsError("No sky mask is chosen.", "Choose one, or set Sky to Automatic.")
+    cap_deg = math.degrees(settings.grazing_cap_rad)
     parts: tuple[Part, ...] = ("mesh", "points", "splats")
     return ReconstructOptions(
         make=("depth", "camera", *(part for part in parts if part in settings.make)),
@@ -258,6 +317,12 @@ def options_of(
             "CUSTOM": f"{settings.depth_width_px}x{settings.depth_height_px}",
         }[settings.depth_size],
         points=settings.points,
+        points_mask=_absolute(settings.points_mask) if settings.points_mask else None,
+        points_density=_absolute(settings.points_density) if settings.points_density else None,
+        points_crop=tuple(settings.points_crop) if settings.points_crop[2] else None,
+        points_outliers=settings.points_outliers,
+        grazing_cap_deg=round(cap_deg, 4) if cap_deg < 89.999 else None,
+        sky=_absolute(settings.sky_file) if settings.sky == "FILE" else settings.sky.lower(),
         mesh_size=settings.mesh_size,
         mesh=settings.mesh,
         mesh_error=round(settings.mesh_error, 7),

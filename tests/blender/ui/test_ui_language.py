@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import bpy
 import pytest
 
@@ -40,6 +42,9 @@ def test_every_option_of_a_reconstruction_can_be_set(addon: bpy.types.AddonPrefe
     settings.depth_size, settings.depth_width_px, settings.depth_height_px = "CUSTOM", 640, 480
     settings.points, settings.mesh_size, settings.edge_step, settings.seed = 1234, 77, 0.1, 5
     settings.mesh, settings.mesh_error, settings.mesh_faces = "adaptive", 0.005, "triangles"
+    settings.points_mask, settings.points_density = "/photos/mask.png", "/photos/density.png"
+    settings.points_crop, settings.points_outliers = (10, 20, 300, 200), "remove"
+    settings.grazing_cap_rad, settings.sky = math.radians(90), "OFF"
     settings.lens, settings.fov_rad = "FOV", 1.0
     settings.depth_prompt = "/photos/depth.png"
     settings.model, settings.model_file = "FILE", "/models/mine.safetensors"
@@ -49,6 +54,9 @@ def test_every_option_of_a_reconstruction_can_be_set(addon: bpy.types.AddonPrefe
     assert options.depth_size == "640x480"
     assert (options.points, options.mesh_size, options.edge_step, options.seed) == (1234, 77, 0.1, 5)
     assert (options.mesh, options.mesh_error, options.mesh_faces) == ("adaptive", 0.005, "triangles")
+    assert (options.points_mask, options.points_density) == ("/photos/mask.png", "/photos/density.png")
+    assert (options.points_crop, options.points_outliers) == ((10, 20, 300, 200), "remove")
+    assert (options.grazing_cap_deg, options.sky) == (None, "off")
     assert options.fov_deg == pytest.approx(57.2958, abs=1e-3)
     assert options.focal_px is None
     assert options.model == "/models/mine.safetensors"
@@ -59,6 +67,10 @@ def test_every_option_of_a_reconstruction_can_be_set(addon: bpy.types.AddonPrefe
     options = options_of(settings)
     assert (options.fov_deg, options.camera) == (None, "/photos/camera.json")
     assert options.known_distance == ("1,2=3", "4,5:6,7=8")
+
+    settings.sky, settings.sky_file, settings.grazing_cap_rad = "FILE", "/photos/sky.png", math.radians(80)
+    options = options_of(settings)
+    assert (options.sky, options.grazing_cap_deg) == ("/photos/sky.png", 80.0)
 
     settings.lens, settings.focal_px = "FOCAL", 1234.5
     options = options_of(settings)
