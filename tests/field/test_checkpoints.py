@@ -17,7 +17,7 @@ from official_golden import official_network
 from safetensors.torch import save_file
 
 from infinidepth_blender.errors import ModelError
-from infinidepth_blender.field.official.checkpoints import load_official, network_of, read_checkpoint
+from infinidepth_blender.field.official.checkpoints import network_of, read_checkpoint
 from infinidepth_blender.field.official.config import OfficialConfig
 from infinidepth_blender.field.official.network import OfficialDepthNetwork
 from infinidepth_blender.field.tensor_files import read_tensors
@@ -26,6 +26,10 @@ from infinidepth_blender.field.weights_files import save_weights
 SMALL = OfficialConfig("vits16")
 PROMPTED = OfficialConfig("vits16plus", prompted=True)
 Tensors = dict[str, torch.Tensor]
+
+
+def load_official(path: Path, dtype: torch.dtype | None = torch.float32) -> OfficialDepthNetwork:
+    return network_of(read_checkpoint(path), dtype)
 
 
 def one_number_each(config: OfficialConfig = SMALL) -> Tensors:
@@ -64,7 +68,7 @@ def test_a_community_safetensors_file_with_bare_names(tmp_path: Path, weights: T
 def test_whatever_stands_before_the_names_is_taken_off(tmp_path: Path) -> None:
     path = write(tmp_path / "model.bin", one_number_each(PROMPTED), "module.pipeline.")
     assert read_checkpoint(path).config == PROMPTED
-    assert network_of(read_checkpoint(path)).config == PROMPTED
+    assert load_official(path).config == PROMPTED
 
 
 def test_half_precision_is_widened_kept_or_made(tmp_path: Path, weights: Tensors) -> None:

@@ -80,24 +80,19 @@ def read_checkpoint(path: Path) -> Checkpoint:
     )
 
 
-def load_official(path: Path, dtype: torch.dtype | None = torch.float32) -> OfficialDepthNetwork:
-    """Loads a published depth network, in evaluation mode, on the CPU.
+def network_of(checkpoint: Checkpoint, dtype: torch.dtype | None = torch.float32) -> OfficialDepthNetwork:
+    """The published depth network of a file, in evaluation mode, on the CPU.
 
     Args:
-        path: A `.ckpt` or `.safetensors` file.
+        checkpoint: Of `read_checkpoint`.
         dtype: Type of the weights. float32 is what processors compute in; bfloat16 is for those that
             have units for it, and for graphics cards. None keeps the file's own. Weights that have
             the type already stay where they are, mapped from the file. Constants of the
             network are float32 in any case.
 
     Raises:
-        ModelError: the file is no published depth network, or not whole.
+        ModelError: the file holds another kind of model, or not all of the network.
     """
-    return network_of(read_checkpoint(path), dtype)
-
-
-def network_of(checkpoint: Checkpoint, dtype: torch.dtype | None = torch.float32) -> OfficialDepthNetwork:
-    """The depth network of a checkpoint; see `load_official`."""
     if checkpoint.config is None:
         raise ModelError(
             f"{checkpoint.path} holds no published depth model.", "Choose a depth model, such as infinidepth.ckpt."
