@@ -113,7 +113,7 @@ class ReconstructOptions:
         _check(
             self.splats_model == SURFACE_SPLATS or self.model != "bundled",
             "A Gaussian predictor does not work with the bundled depth model.",
-            "Use --model infinidepth (or infinidepth-depthsensor) with it, or no --splats-model.",
+            "Set --model to the official model that it was made for, or --splats-model to surface.",
         )
         _check(1 <= self.points <= 50_000_000, f"{self.points} points are out of range.", "Ask for 1 to 50,000,000.")
         _check(

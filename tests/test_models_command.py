@@ -181,7 +181,7 @@ def test_names_of_gaussian_predictors(hub: Hub, tmp_path: Path, capsys: pytest.C
     assert cli.main(["reconstruct", str(photo), "--splats-model", "infinidepth-gs"]) == 2
     assert "models download infinidepth-gs" in capsys.readouterr().err
     assert cli.main(["reconstruct", str(photo), "--splats-model", str(tmp_path / "gs.ckpt")]) == 2
-    assert "--model infinidepth" in capsys.readouterr().err
+    assert "--model to the official model" in capsys.readouterr().err
 
 
 def test_reconstruct_tells_how_to_get_a_model(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

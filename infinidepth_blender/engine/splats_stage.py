@@ -55,7 +55,7 @@ def find_splats_model(options: ReconstructOptions, found: PhotoField, models: Mo
     """
     if options.splats_model == SURFACE_SPLATS or "splats" not in options.make:
         return None
-    remedy = "Use --model infinidepth (or infinidepth-depthsensor) with it, or no --splats-model."
+    remedy = "Set --model to the official model that it was made for, or --splats-model to surface."
     if found.official is None:
         raise OptionsError("A Gaussian predictor needs an official InfiniDepth depth model beside it.", remedy)
     predictor, record = models.gaussian_predictor(options.splats_model, options.device)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The tab "InfiniDepth" in the sidebars of the 3D view and the Image Editor."""
 
+from typing import Any
+
 import bpy
 
 from ..errors import InfiniDepthError, SceneError
@@ -90,6 +92,19 @@ class _Model(_Child):
             column.prop(settings, "model_file")
         elif settings.model != "BUNDLED":
             draw_chosen_model(layout, settings.model, context)
+        if settings.model != "BUNDLED":
+            _draw_splats_model(layout, settings, context)
+
+
+def _draw_splats_model(layout: bpy.types.UILayout, settings: Any, context: bpy.types.Context) -> None:
+    column = layout.column()
+    column.enabled = session.job is None
+    column.active = "splats" in settings.make
+    column.prop(settings, "splats_model")
+    if settings.splats_model == "FILE":
+        column.prop(settings, "splats_model_file")
+    elif settings.splats_model != "SURFACE":
+        draw_chosen_model(layout, settings.splats_model, context)
 
 
 class _Points(_Child):

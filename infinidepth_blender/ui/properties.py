@@ -20,7 +20,7 @@ from bpy.props import (
 from ..engine.model_store import installed_file
 from ..engine.registry import BUNDLED, MODELS, PURPOSES
 from ..errors import OptionsError
-from ..options import MAX_DEPTH_SIDE_PX, Part, ReconstructOptions
+from ..options import MAX_DEPTH_SIDE_PX, SURFACE_SPLATS, Part, ReconstructOptions
 from .registering import add_classes, remove_classes
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ _MODEL_NUMBERS = {
     "infinidepth-base": 6,
     "infinidepth-large": 7,
 }
+_SPLATS_MODEL_NUMBERS = {"infinidepth-gs": 2, "infinidepth-depthsensor-gs": 3}
 """Blend files keep these numbers: a model never gets another one."""
 
 
@@ -62,6 +63,20 @@ def _model_items() -> list[tuple[str, str, str, int]]:
         ("BUNDLED", "Bundled", "The small model that comes with the add-on", 0),
         *((name, title, description, _MODEL_NUMBERS[name]) for name, title, description in named),
         ("FILE", "Checkpoint File", "A checkpoint of your own", 1),
+    ]
+
+
+def _splats_model_items() -> list[tuple[str, str, str, int]]:
+    """The registry's Gaussian predictors, between our own splats and a file of one's own."""
+    named = [
+        (entry.name, entry.title, f"Sees what each splat is like: {entry.about}")
+        for entry in MODELS
+        if entry.purpose == "gaussians"
+    ]
+    return [
+        ("SURFACE", "Surface", "Flat splats on the surface, in the photo's colors", 0),
+        *((name, title, about, _SPLATS_MODEL_NUMBERS[name]) for name, title, about in named),
+        ("FILE", "Checkpoint File", "A Gaussian predictor of your own", 1),
     ]
 
 
@@ -269,6 +284,17 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
     model_file: StringProperty(
         name="Checkpoint", description="Checkpoint file of the model (.safetensors, .ckpt)", subtype="FILE_PATH"
     )
+    splats_model: EnumProperty(
+        name="Splats",
+        description="What the splats are like. A network for them works with the official depth model that it was made for",
+        items=_splats_model_items(),
+        default="SURFACE",
+    )
+    splats_model_file: StringProperty(
+        name="Checkpoint",
+        description="Checkpoint file of the network for splats (.safetensors, .ckpt)",
+        subtype="FILE_PATH",
+    )
     seed: IntProperty(name="Seed", description="Seed of the random choice of points", default=_DEFAULTS.seed, min=0)
     show: EnumProperty(
         name="Show",
@@ -303,6 +329,8 @@ def options_of(
         raise OptionsError("No camera file is chosen.", "Choose one, or set Lens to Automatic.")
     if settings.model == "FILE" and not settings.model_file:
         raise OptionsError("No checkpoint file is chosen.", "Choose one, or use the bundled model.")
+    if settings.model != "BUNDLED" and settings.splats_model == "FILE" and not settings.splats_model_file:
+        raise OptionsError("No checkpoint file for the splats is chosen.", "Choose one, or set Splats to Surface.")
     if settings.sky == "FILE" and not settings.sky_file:
         raise OptionsError("No sky mask is chosen.", "Choose one, or set Sky to Automatic.")
     cap_deg = math.degrees(settings.grazing_cap_rad)
@@ -310,6 +338,7 @@ def options_of(
     return ReconstructOptions(
         make=("depth", "camera", *(part for part in parts if part in settings.make)),
         model=_model(settings),
+        splats_model=_splats_model(settings),
         depth_size={
             "PHOTO": "photo",
             "HALF": "0.5x",
@@ -344,6 +373,15 @@ def _model(settings: InfiniDepthSettings) -> str:
     if settings.model == "BUNDLED":
         return BUNDLED
     return _absolute(settings.model_file) if settings.model == "FILE" else str(installed_file(settings.model))
+
+
+def _splats_model(settings: InfiniDepthSettings) -> str:
+    # The panel offers no network for splats beside the bundled model, which has none.
+    if settings.model == "BUNDLED" or settings.splats_model == "SURFACE":
+        return SURFACE_SPLATS
+    if settings.splats_model == "FILE":
+        return _absolute(settings.splats_model_file)
+    return str(installed_file(settings.splats_model))
 
 
 def _absolute(path: str) -> str:

@@ -27,6 +27,7 @@ _PANEL_WORDS = {
     "--device": "the device in the preferences",
     "--precision": "the precision in the preferences",
     " with --output": " in the preferences",
+    "--splats-model": "the splats under Model",
     "--model": "the model under Model",
 }
 """Where the panels have what the command line calls by these names."""

@@ -59,7 +59,7 @@ def test_every_option_of_a_reconstruction_can_be_set(addon: bpy.types.AddonPrefe
     assert (options.grazing_cap_deg, options.sky) == (None, "off")
     assert options.fov_deg == pytest.approx(57.2958, abs=1e-3)
     assert options.focal_px is None
-    assert options.model == "/models/mine.safetensors"
+    assert (options.model, options.splats_model) == ("/models/mine.safetensors", "surface")
     assert (options.device, options.precision) == ("cuda", "exact")
 
     settings.lens, settings.camera_file = "FILE", "/photos/camera.json"
@@ -71,6 +71,11 @@ def test_every_option_of_a_reconstruction_can_be_set(addon: bpy.types.AddonPrefe
     settings.sky, settings.sky_file, settings.grazing_cap_rad = "FILE", "/photos/sky.png", math.radians(80)
     options = options_of(settings)
     assert (options.sky, options.grazing_cap_deg) == ("/photos/sky.png", 80.0)
+
+    settings.splats_model, settings.splats_model_file = "FILE", "/models/splats.ckpt"
+    assert options_of(settings).splats_model == "/models/splats.ckpt"
+    settings.model = "BUNDLED"
+    assert options_of(settings).splats_model == "surface"
 
     settings.lens, settings.focal_px = "FOCAL", 1234.5
     options = options_of(settings)

@@ -49,6 +49,13 @@ def test_every_model_for_depth_can_be_chosen(addon: bpy.types.AddonPreferences) 
     assert (items["BUNDLED"].value, items["FILE"].value) == (0, 1)
 
 
+def test_every_gaussian_predictor_can_be_chosen(addon: bpy.types.AddonPreferences) -> None:
+    items = bpy.context.scene.infinidepth.bl_rna.properties["splats_model"].enum_items
+    names = [entry.name for entry in MODELS if entry.purpose == "gaussians"]
+    assert [item.identifier for item in items] == ["SURFACE", *names, "FILE"]
+    assert len({item.value for item in items}) == len(items)
+
+
 def test_a_model_is_downloaded_and_used(hub: Hub) -> None:
     settings = bpy.context.scene.infinidepth
     settings.model = SMALL.name
