@@ -267,17 +267,21 @@ def _near_edges(truth: NDArray[np.float32], rng: np.random.Generator, count: int
     y, x = rng.integers(0, rows - 2, 8 * count), rng.integers(0, columns - 2, 8 * count)
     here = np.minimum(truth[y, x], 10.0)
     step = np.abs(np.minimum(truth[y + 2, x], 10.0) - here) + np.abs(np.minimum(truth[y, x + 2], 10.0) - here)
-    best = np.argpartition(-step, count)[:count] if count else np.zeros(0, int)
+    best = np.argsort(step)[len(step) - count :]
     return y[best], x[best]
 
 
-def _turned(source: NDArray, turn: float, centre_x: float, centre_y: float, width: int, height: int, how: int):
+def _turned(
+    source: NDArray, turn: float, centre_x: float, centre_y: float, width: int, height: int, how: int
+) -> NDArray:
     """The (height, width) view of a camera that is rolled clockwise by `turn` about a point of `source`."""
     c, s = math.cos(turn), math.sin(turn)
     x, y = width / 2 - 0.5, height / 2 - 0.5
     matrix = np.array([[c, -s, centre_x - 0.5 - c * x + s * y], [s, c, centre_y - 0.5 - s * x - c * y]])
-    options = {"flags": how | cv2.WARP_INVERSE_MAP, "borderMode": cv2.BORDER_REPLICATE}
-    return cv2.warpAffine(np.ascontiguousarray(source), matrix, (width, height), **options)
+    flags, border = how | cv2.WARP_INVERSE_MAP, cv2.BORDER_REPLICATE
+    return np.asarray(
+        cv2.warpAffine(np.ascontiguousarray(source), matrix, (width, height), flags=flags, borderMode=border)
+    )
 
 
 def _recolour(pixels: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -75,14 +75,21 @@ HEIGHTS: dict[str, tuple[Callable[[np.random.Generator], np.ndarray], int]] = {
 
 # -- masks, row 0 at the top -------------------------------------------------------
 
+INK = (1.0,)
+
 
 def _blank() -> np.ndarray:
     return np.zeros((SIZE, SIZE), np.uint8)
 
 
+def _stroke(mask: np.ndarray, start, end, width: float) -> None:
+    a, b = ((int(x), int(y)) for x, y in (start, end))
+    cv2.line(mask, a, b, INK, max(1, round(width)))
+
+
 def _leaf(mask, x, y, length, angle, slim) -> None:
     axes = (max(1, int(length)), max(1, int(length * slim)))
-    cv2.ellipse(mask, (int(x), int(y)), axes, math.degrees(angle), 0, 360, 1, -1)
+    cv2.ellipse(mask, (int(x), int(y)), axes, math.degrees(angle), 0, 360, INK, -1)
 
 
 def foliage(rng):
@@ -102,7 +109,7 @@ def twig(rng):
         x, y, a = SIZE / 2 + rng.normal(0, 8), SIZE - 2.0, -math.pi / 2 + rng.normal(0, 0.45)
         for _ in range(rng.integers(14, 26)):
             nx, ny = x + 9 * math.cos(a), y + 9 * math.sin(a)
-            cv2.line(mask, (int(x), int(y)), (int(nx), int(ny)), 1, 2)
+            _stroke(mask, (x, y), (nx, ny), 2)
             for side in (-1, 1):
                 turn = a + side * rng.uniform(0.4, 1.1)
                 reach = size * rng.uniform(0.8, 1.5)
@@ -124,7 +131,7 @@ def grass(rng):
         up = SIZE - tall * s
         thick = wide * (1 - s) + 0.4
         outline = np.concatenate([np.stack([centre - thick, up], 1), np.stack([centre + thick, up], 1)[::-1]])
-        cv2.fillPoly(mask, [outline.astype(np.int32)], 1)
+        cv2.fillPoly(mask, [outline.astype(np.int32)], INK)
     return mask
 
 
@@ -134,7 +141,7 @@ def bare(rng):
 
     def grow(x, y, a, length, width):
         nx, ny = x + length * math.cos(a), y + length * math.sin(a)
-        cv2.line(mask, (int(x), int(y)), (int(nx), int(ny)), 1, max(1, round(width)))
+        _stroke(mask, (x, y), (nx, ny), width)
         if length > 7:
             for _ in range(rng.integers(2, 4)):
                 grow(nx, ny, a + rng.normal(0, 0.5), length * rng.uniform(0.62, 0.85), width * 0.62)
@@ -155,24 +162,24 @@ def wire(rng):
             else [((k, 0), (k, SIZE)), ((0, k), (SIZE, k))]
         )
         for a, b in lines:
-            cv2.line(mask, a, b, 1, thick)
+            _stroke(mask, a, b, thick)
     return mask
 
 
 def lattice(rng):
     """A frame with crossed braces, as in scaffolds and towers."""
     mask, cells, thick = _blank(), int(rng.integers(1, 5)), int(rng.integers(3, 9))
-    cv2.rectangle(mask, (0, 0), (SIZE - 1, SIZE - 1), 1, thick * 2)
+    cv2.rectangle(mask, (0, 0), (SIZE - 1, SIZE - 1), INK, thick * 2)
     step = SIZE // cells
     for row in range(cells):
         y0, y1 = row * step, (row + 1) * step
-        cv2.line(mask, (0, y0), (SIZE, y0), 1, thick)
+        _stroke(mask, (0, y0), (SIZE, y0), thick)
         for column in range(cells):
             x0, x1 = column * step, (column + 1) * step
-            cv2.line(mask, (x0, y0), (x1, y1), 1, thick)
+            _stroke(mask, (x0, y0), (x1, y1), thick)
             if rng.random() < 0.6:
-                cv2.line(mask, (x1, y0), (x0, y1), 1, thick)
-            cv2.line(mask, (x0, y0), (x0, y1), 1, thick)
+                _stroke(mask, (x1, y0), (x0, y1), thick)
+            _stroke(mask, (x0, y0), (x0, y1), thick)
     return mask
 
 
@@ -181,9 +188,9 @@ def bars(rng):
     mask, count, thick = _blank(), int(rng.integers(5, 22)), int(rng.integers(2, 8))
     for k in range(count + 1):
         x = int(k * (SIZE - 1) / count)
-        cv2.line(mask, (x, 0), (x, SIZE), 1, thick)
+        _stroke(mask, (x, 0), (x, SIZE), thick)
     for y in rng.choice([4, 30, 128, 226, 251], rng.integers(2, 4), replace=False):
-        cv2.line(mask, (0, int(y)), (SIZE, int(y)), 1, thick + 2)
+        _stroke(mask, (0, int(y)), (SIZE, int(y)), thick + 2)
     return mask
 
 
@@ -192,19 +199,19 @@ def cycle(rng):
     mask, r = _blank(), int(rng.integers(50, 62))
     centres = [(r + 3, SIZE - r - 3), (SIZE - r - 4, SIZE - r - 3)]
     for x, y in centres:
-        cv2.circle(mask, (x, y), r, 1, 5)
+        cv2.circle(mask, (x, y), r, INK, 5)
         for k in range(12):
             a = k * math.pi / 6 + rng.random()
-            cv2.line(mask, (x, y), (int(x + r * math.cos(a)), int(y + r * math.sin(a))), 1, 1)
+            _stroke(mask, (x, y), (int(x + r * math.cos(a)), int(y + r * math.sin(a))), 1)
     seat, crank, bar = (
         (int(SIZE * 0.36), SIZE - 2 * r - 40),
         (SIZE // 2, SIZE - r),
         (int(SIZE * 0.72), SIZE - 2 * r - 40),
     )
     for a, b in ((centres[0], seat), (centres[0], crank), (seat, crank), (crank, bar), (seat, bar), (bar, centres[1])):
-        cv2.line(mask, a, b, 1, 7)
-    cv2.line(mask, (bar[0] - 25, bar[1] - 22), (bar[0] + 10, bar[1] - 14), 1, 6)
-    cv2.line(mask, (seat[0] - 18, seat[1] - 14), (seat[0] + 18, seat[1] - 14), 1, 8)
+        _stroke(mask, a, b, 7)
+    _stroke(mask, (bar[0] - 25, bar[1] - 22), (bar[0] + 10, bar[1] - 14), 6)
+    _stroke(mask, (seat[0] - 18, seat[1] - 14), (seat[0] + 18, seat[1] - 14), 8)
     return mask
 
 
@@ -216,9 +223,9 @@ def letters(rng):
         corners = np.array([(x, top), (x + w - 12, top), (x, 128), (x + w - 12, 128), (x, 210), (x + w - 12, 210)])
         for _ in range(rng.integers(3, 6)):
             a, b = rng.choice(6, 2, replace=False)
-            cv2.line(mask, tuple(map(int, corners[a])), tuple(map(int, corners[b])), 1, thick)
+            _stroke(mask, tuple(map(int, corners[a])), tuple(map(int, corners[b])), thick)
         x += w
-    cv2.line(mask, (0, 212), (SIZE, 212), 1, 4)
+    _stroke(mask, (0, 212), (SIZE, 212), 4)
     return mask
 
 

@@ -76,8 +76,10 @@ class SolidList:
     def keep(self, flags: np.ndarray) -> SolidList:
         """The solids whose flag is set."""
         index = [i for i, flag in enumerate(flags) if flag]
-        names = ("kinds", "centres", "halves", "rotations", "materials", "params", "charts", "things")
-        return SolidList(**{name: [getattr(self, name)[i] for i in index] for name in names})
+        kept = SolidList(count=self.count)
+        for name in ("kinds", "centres", "halves", "rotations", "materials", "params", "charts", "things"):
+            setattr(kept, name, [getattr(self, name)[i] for i in index])
+        return kept
 
     def distance_to(self, point) -> np.ndarray:
         """(n,) lower bound of the distance from a point to each solid's bounding box, 0 inside."""
