@@ -19,8 +19,8 @@ from ..camera import Camera
 from ..reconstruction import MeshArrays
 from .adaptive import adaptive_triangles
 from .cells import cut_cells
-from .edges import Edges, sharp_steps
-from .mesh import CutGrid, grid_to_px, plane_normals, surface_gradient, uv_of
+from .edges import Edges
+from .mesh import MAX_CONTINUATION, CutGrid, grid_to_px, plane_normals, surface_gradient, uv_of
 from .sides import fit_side_planes
 
 CAMERA_MOVE = 0.15
@@ -35,9 +35,9 @@ MAX_CHANGE = 0.25
 """Most relative change of disparity by which a surface is continued."""
 OVERLAP = 2
 """Grid steps that the background reaches below the far surface."""
-SMOOTHING_STEPS = (16, 16, 8, 8, 4, 4, 2, 2, 1, 1)
+SMOOTHING_STEPS = (32, 16, 16, 8, 8, 4, 4, 2, 2, 1, 1)
 """Distances over which continuations from different places are evened out, in grid steps, one after the other."""
-SAME_SURFACE = 0.1
+SAME_SURFACE = 0.5
 """Relative difference up to which continuations are evened out."""
 CHUNK = 65_536
 """Depth steps whose far surface is fitted at a time."""
@@ -78,8 +78,10 @@ def hidden_surface(grid: CutGrid, camera: Camera) -> HiddenSurface | None:
     hidden = (steps > 0) & (steps <= reach)
     smooth = _smoothed(grid, np.where(hidden, below, 0), hidden)
     overlap = _overlap(grid, hidden)
-    disparity = np.where(hidden, smooth, np.where(overlap, grid.disparity * np.float32(1 - BEHIND), 0))
-    return HiddenSurface(disparity.astype(np.float32), hidden, steps > 0)
+    disparity = np.where(hidden, smooth, np.where(overlap, grid.disparity, 0))
+    # The photo's surfaces end within the cells next to the sky: there it could look out.
+    disparity[_lowest_of_nine(grid.valid.astype(np.float32)) == 0] = 0
+    return HiddenSurface(np.minimum(disparity, _just_behind(grid)), hidden & (disparity > 0), steps > 0)
 
 
 def build_background(grid: CutGrid, surface: HiddenSurface, camera: Camera) -> MeshArrays:
@@ -91,9 +93,12 @@ def build_background(grid: CutGrid, surface: HiddenSurface, camera: Camera) -> M
         camera: Camera at any size of the photo.
     """
     there = surface.disparity > 0
-    right, down = sharp_steps(surface.disparity, there, grid.edge_step)
+    # The hidden surface is whole; only where it lies below two visible ones it is torn as they are.
+    shown = ~surface.hidden
+    right = grid.edges.right & shown[:, 1:] & shown[:, :-1]
+    down = grid.edges.down & shown[1:] & shown[:-1]
     cells = cut_cells(right, down, there, partial(adaptive_triangles, surface.disparity, max_error=MAX_ERROR))
-    at_vertex = np.minimum(surface.disparity.ravel()[cells.owner], _lowest_around(grid, cells.row, cells.col))
+    at_vertex = np.minimum(surface.disparity.ravel()[cells.owner], _at_places(_just_behind(grid), cells.row, cells.col))
     x_px, y_px = grid_to_px(cells, there.shape, camera)
     d_x, d_y = _gradient(surface.disparity, there, right, down)
     rows, cols = there.shape
@@ -211,15 +216,13 @@ def _spread(
 
 
 def _smoothed(grid: CutGrid, below: NDArray[np.float32], hidden: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """The continued disparities, evened out between each other and with the far surface, behind everything."""
+    """The continued disparities, evened out between each other and with the far surface."""
     height, width = hidden.shape
     at = np.flatnonzero(hidden)
     visible = grid.disparity.ravel()
     values = below.ravel().copy()
-    limit = visible[at] * np.float32(1 - BEHIND)
     own = values[at]
     row, col = np.divmod(at, width)
-    gradients = grid.d_x.ravel(), grid.d_y.ravel()
     torn_right = np.pad(grid.edges.right, ((0, 0), (0, 1))).ravel()
     torn_down = np.pad(grid.edges.down, ((0, 1), (0, 0))).ravel()
     for dy, dx in _AROUND[:4]:
@@ -227,10 +230,6 @@ def _smoothed(grid: CutGrid, below: NDArray[np.float32], hidden: NDArray[np.bool
         to = np.where(inside, at + dy * width + dx, at)
         torn = (torn_right if dx else torn_down)[np.minimum(at, to)]
         is_far = inside & torn & (visible[to] < visible[at]) & (visible[to] > 0)
-        # Next to the far surface: no nearer than that surface, continued, would be.
-        slope = (gradients[0] if dx else gradients[1])[to] * -(dx + dy)
-        continued = visible[to] + np.clip(slope, -MAX_CHANGE * visible[to], 0)
-        limit = np.where(is_far, np.minimum(limit, continued * np.float32(1 - BEHIND)), limit)
         values[to[is_far]] = visible[to[is_far]]
     for step in SMOOTHING_STEPS:
         total, count = own.copy(), np.ones(len(at), np.float32)
@@ -244,7 +243,7 @@ def _smoothed(grid: CutGrid, below: NDArray[np.float32], hidden: NDArray[np.bool
         own = total / count
         values[at] = own
     result = np.zeros(height * width, np.float32)
-    result[at] = np.minimum(own * np.float32(1 - BEHIND), limit)
+    result[at] = own
     return result.reshape(height, width)
 
 
@@ -264,14 +263,31 @@ def _overlap(grid: CutGrid, hidden: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return reached & ~hidden
 
 
-def _lowest_around(grid: CutGrid, row: NDArray[np.float32], col: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(V,) what lies just behind the farthest of the vertices around each place on the grid."""
-    lowest = np.full(len(row), np.inf, np.float32)
-    for y in (np.floor(row), np.ceil(row)):
-        for x in (np.floor(col), np.ceil(col)):
-            at = y.astype(np.intp), x.astype(np.intp)
-            lowest = np.minimum(lowest, np.where(grid.valid[at], grid.disparity[at], np.inf))
-    return lowest * np.float32(1 - BEHIND)
+def _just_behind(grid: CutGrid) -> NDArray[np.float32]:
+    """(h, w) disparity behind all that the photo shows between a vertex and its neighbours; inf where that is sky.
+
+    At a tear surfaces go on up to half a step beyond their last vertex, so that they may be further there.
+    """
+    slope = np.minimum((np.abs(grid.d_x) + np.abs(grid.d_y)) / 2, MAX_CONTINUATION * grid.disparity)
+    lowest = np.where(grid.valid, grid.disparity - np.where(grid.edges.touched(), slope, 0), np.inf)
+    return (_lowest_of_nine(lowest) * (1 - BEHIND)).astype(np.float32)
+
+
+def _lowest_of_nine(values: NDArray[np.floating]) -> NDArray[np.floating]:
+    """(h, w) minimum over each vertex and its eight neighbours."""
+    for axis in (0, 1):
+        padded = np.pad(values, [(1, 1) if k == axis else (0, 0) for k in (0, 1)], constant_values=np.inf)
+        views = np.lib.stride_tricks.sliding_window_view(padded, 3, axis=axis)
+        values = np.minimum(np.minimum(views[..., 0], views[..., 1]), views[..., 2])
+    return values
+
+
+def _at_places(values: NDArray[np.float32], row: NDArray[np.float32], col: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(V,) lowest of the values at the vertices around each place on the grid."""
+    corners = [
+        (y(row).astype(np.intp), x(col).astype(np.intp)) for y in (np.floor, np.ceil) for x in (np.floor, np.ceil)
+    ]
+    return np.minimum.reduce([values[corner] for corner in corners])
 
 
 def _gradient(

@@ -1,0 +1,26 @@
+"""Colours behind the foreground come from the far side, and the rest of the photo stays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from infinidepth_blender.engine.inpaint import MAX_SIDE_PX, inpaint_background
+
+
+@pytest.mark.parametrize("grid", [(61, 81), (121, 161), (241, 321)])
+def test_foreground_colours_do_not_get_in(grid: tuple[int, int]) -> None:
+    photo = np.full((120, 160, 3), (40, 120, 200), np.uint8)
+    photo[40:80, 60:100] = (250, 20, 20)
+    rows, cols = np.mgrid[: grid[0], : grid[1]] / (np.array(grid) - 1)[:, None, None]
+    uncertain = (rows > 40 / 120) & (rows < 80 / 120) & (cols > 60 / 160) & (cols < 100 / 160)
+    result = inpaint_background(photo, uncertain)
+    assert result.shape == photo.shape
+    np.testing.assert_allclose(result, np.broadcast_to([40, 120, 200], result.shape), atol=6)
+
+
+def test_large_photos_give_pictures_of_bounded_size() -> None:
+    photo = np.zeros((1200, 3200, 3), np.uint8)
+    result = inpaint_background(photo, np.zeros((31, 81), bool))
+    assert result.shape == (576, MAX_SIDE_PX, 3)
+    assert result.max() == 0
