@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +20,7 @@ class CellSelection:
     Attributes:
         mean: (h * w,) float32 mean of the map over each cell, in [0, 1].
         mean_inside: (h * w,) float32 mean over the part of the cell that is not 0; 1 where all of it is.
-        lists: The pixels of the map that are not 0, of those cells in which others are 0.
+        lists: The pixels of the map that are not 0, of those cells in or beside which others are 0.
     """
 
     mean: NDArray[np.float32]
@@ -39,14 +41,16 @@ class CellSelection:
             np.searchsorted(cell_of, np.arange(cells)) for cell_of, cells in ((cell_row, height), (cell_column, width))
         )
 
-        def per_cell(values: NDArray[np.uint8] | NDArray[np.bool_]) -> NDArray[np.int64]:
+        def per_cell(values: NDArray[Any]) -> NDArray[np.int64]:
             rows = np.add.reduceat(values, first_row, axis=0, dtype=np.int64)
             return np.add.reduceat(rows, first_column, axis=1)
 
         inside = density > 0
         total, count = per_cell(density), per_cell(inside)
         pixels = np.outer(np.bincount(cell_row), np.bincount(cell_column))
-        mixed = (count > 0) & (count < pixels)
+        # A pixel whose centre is in the next cell may reach into this one.
+        outside = cv2.dilate((~inside).astype(np.uint8), np.ones((3, 3), np.uint8))
+        mixed = (count > 0) & (per_cell(np.asarray(outside)) > 0)
         row = np.full(height * width, -1, np.int32)
         row[mixed.ravel()] = np.arange(mixed.sum())
         map_row, map_column = np.nonzero(inside & mixed[cell_row[:, None], cell_column])
