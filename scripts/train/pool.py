@@ -200,6 +200,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--until", type=clock_time, default=float("inf"), help="local time HH:MM")
+    parser.add_argument("--minutes", type=float, help="instead: how long")
     parser.add_argument("--shards", type=int, help="stop after this many")
     parser.add_argument("--count", type=int, default=48, help="images per shard")
     parser.add_argument("--limit-gb", type=float, default=2.7)
@@ -208,7 +209,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes, also on one GPU")
     args = parser.parse_args()
     limit = args.limit_gb * 1e9
-    filling = Filling(args.seed, args.until, limit, args.count, args.shards, args.scale, args.device, args.workers)
+    stop_time = args.until if args.minutes is None else time.time() + 60 * args.minutes
+    filling = Filling(args.seed, stop_time, limit, args.count, args.shards, args.scale, args.device, args.workers)
     fill(args.folder, filling)
 
 

@@ -1,7 +1,7 @@
 """Trains the bundled network on a pool of procedural images.
 
     python scripts/train/train.py RUN --pool POOL --preset cpu --until 17:30
-    python scripts/train/train.py RUN --pool POOL --preset gpu --steps 60000
+    python scripts/train/train.py RUN --pool POOL --preset gpu --minutes 25 --pause-after 9
     python scripts/train/train.py RUN --export infinidepth_blender/weights/bundled.safetensors
 
 RUN is a folder: log.csv, validation.csv, state.pt to go on from after an interruption, and
@@ -52,6 +52,7 @@ class Preset:
         early_tokens, early_share: Patches per image in the first part of the schedule; small
             images teach the layout of places at half the cost, full ones the detail.
         peak_rate, weight_decay, warmup_steps, clip, ema: Of the optimisation.
+        mixed: Mixed precision on a CPU too; a GPU always has it.
         save_s, validate_s: Seconds between states and between validations.
         threads: Of torch. loaders: Processes that prepare batches; 0 prepares them in between.
     """
@@ -70,6 +71,7 @@ class Preset:
     validate_s: float = 600.0
     threads: int = 1
     loaders: int = 0
+    mixed: bool = False
     seed: int = 42
     network: NetworkConfig = NetworkConfig()  # noqa: RUF009 - frozen
 
@@ -115,11 +117,9 @@ class Trainer:
             group["lr"] = rate
         batch = batch.to(self.device)
         self.network.train()
-        with torch.autocast(
-            self.device.split(":")[0],
-            torch.bfloat16 if _bfloat16(self.device) else torch.float16,
-            enabled=self.device.startswith("cuda"),
-        ):
+        on_gpu = self.device.startswith("cuda")
+        half = torch.float16 if on_gpu and not _bfloat16(self.device) else torch.bfloat16
+        with torch.autocast(self.device.split(":")[0], half, enabled=on_gpu or p.mixed):
             features = self.network.encode(batch.image)
             decoded = self.network.decode(features, batch.coords_yx)
             estimates = self.network.globals(features)
@@ -144,8 +144,8 @@ class Trainer:
     @torch.no_grad()
     def _average_in(self) -> None:
         keep = min(self.preset.ema, (1 + self.step) / (10 + self.step))
-        for mine, theirs in zip(self.average.parameters(), self.network.parameters(), strict=True):
-            mine.lerp_(theirs.detach(), 1 - keep)
+        mine, theirs = list(self.average.parameters()), [p.detach() for p in self.network.parameters()]
+        torch._foreach_lerp_(mine, theirs, 1 - keep)
 
     # -- on disk ---------------------------------------------------------------------
 
@@ -246,8 +246,17 @@ def train(
     steps: int | None,
     until: float | None,
     validation: Path | None,
+    pause: float = math.inf,
 ) -> Trainer:
-    """Trains until a number of steps or a moment; goes on where the run stopped before."""
+    """Trains until a number of steps or a moment; goes on where the run stopped before.
+
+    Args:
+        run, pool, validation: Folders: of the run, of the shards to learn from, of held-out ones.
+        preset, device: How and where.
+        steps: End of the schedule, or
+        until: its end as a moment (seconds since the epoch).
+        pause: Moment at which to save and stop within the schedule, to be called again later.
+    """
     torch.set_num_threads(preset.threads)
     run.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(run, preset, device)
@@ -263,7 +272,7 @@ def train(
     while True:
         now = time.time()
         progress = trainer.step / steps if steps else (now - begin) / ((until or now + 1) - begin)
-        if progress >= 1:
+        if progress >= 1 or now >= pause:
             break
         tokens = preset.early_tokens if progress < preset.early_share else preset.tokens
         values = trainer.learn(stream.next(tokens), progress)
@@ -287,6 +296,8 @@ def train(
             validated = time.time()
     stream.close()
     trainer.save()
+    if progress < 1:
+        return trainer
     if validation:
         scores.add({"step": trainer.step, "progress": 1.0, **validate(trainer.average, validation, device)})
     (run / "done").write_text(str(trainer.step))
@@ -337,6 +348,8 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--until", type=clock_time, help="local time HH:MM; the schedule ends there")
+    parser.add_argument("--minutes", type=float, help="instead: length of the schedule, from the run's beginning")
+    parser.add_argument("--pause-after", type=float, default=math.inf, help="minutes until this call saves and stops")
     parser.add_argument("--supervise", action="store_true")
     parser.add_argument("--no-mkldnn", action="store_true", help="plain convolutions, where oneDNN's fail")
     parser.add_argument("--export", type=Path)
@@ -344,14 +357,19 @@ def main() -> None:
     if args.export:
         export(args.run, args.export, {"data": "procedural scenes, scripts/train/scenes", "preset": args.preset})
         return
-    if args.pool is None or (args.steps is None) == (args.until is None):
-        parser.error("--pool and one of --steps and --until are needed")
+    if args.pool is None or sum(value is not None for value in (args.steps, args.until, args.minutes)) != 1:
+        parser.error("--pool and one of --steps, --until and --minutes are needed")
     if args.supervise:
         supervise([argument for argument in sys.argv[1:] if argument != "--supervise"], args.run)
         return
     if args.no_mkldnn:
         torch.backends.mkldnn.enabled = False  # pyright: ignore[reportAttributeAccessIssue]
-    train(args.run, args.pool, PRESETS[args.preset], args.device, args.steps, args.until, args.validation)
+    until = args.until
+    if args.minutes is not None:
+        begin = args.run / "begin"
+        until = (float(begin.read_text()) if begin.exists() else time.time()) + 60 * args.minutes
+    pause = time.time() + 60 * args.pause_after
+    train(args.run, args.pool, PRESETS[args.preset], args.device, args.steps, until, args.validation, pause)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,26 @@
-"""Scores on held-out procedural images."""
+"""Scores on held-out procedural images.
+
+python scripts/train/validate.py MODEL POOL --json scores.json
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from infinidepth_blender.field.align import fit_affine_lad
-from infinidepth_blender.field.network import InfiniDepthNetwork
+ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT / "scripts") not in sys.path:
+    sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from .data import PoolReader, make_batch
+from infinidepth_blender.field.align import fit_affine_lad  # noqa: E402
+from infinidepth_blender.field.network import InfiniDepthNetwork  # noqa: E402
+from infinidepth_blender.field.weights_files import load_weights  # noqa: E402
+from train.data import PoolReader, make_batch  # noqa: E402
 
 
 @torch.no_grad()
@@ -58,3 +68,22 @@ def validate(
         name: float(np.median(values)) for name, values in scores.items() if name == "abs_rel" or name.endswith("_deg")
     }
     return {**{name: float(np.mean(values)) for name, values in scores.items() if name not in medians}, **medians}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("pool", type=Path)
+    parser.add_argument("--images", type=int, default=384)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    network = load_weights(args.model).network.to(args.device)
+    scores = validate(network, args.pool, args.device, args.images)
+    print("  ".join(f"{name} {value:.4g}" for name, value in scores.items()))
+    if args.json:
+        args.json.write_text(json.dumps(scores, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -30,6 +30,22 @@ def test_the_loss_falls_on_a_fixed_batch(pool, tmp_path):
     assert np.mean(losses[-3:]) < 0.75 * np.mean(losses[:3])
 
 
+def test_mixed_precision_learns_too(pool, tmp_path):
+    trainer = Trainer(tmp_path, replace(TINY, mixed=True))
+    batch = fixed_batch(pool)
+    losses = [trainer.learn(batch, 0.0)["loss"] for _ in range(30)]
+    assert np.isfinite(losses).all()
+    assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
+    assert all(parameter.dtype == torch.float32 for parameter in trainer.network.parameters())
+
+
+def test_a_pause_saves_and_leaves_the_schedule_open(pool, tmp_path):
+    trainer = train(tmp_path, pool, TINY, "cpu", steps=50, until=None, validation=None, pause=0.0)
+    assert trainer.step == 0
+    assert (tmp_path / "state.pt").exists()
+    assert not (tmp_path / "done").exists()
+
+
 def test_the_truth_itself_has_no_loss(pool):
     batch = fixed_batch(pool)
     batch.t.clamp_(-0.4, 1.5)
