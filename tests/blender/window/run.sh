@@ -36,7 +36,7 @@ else
   "$project/.venv/bin/python" "$project/scripts/build_extension.py" -o "$work/dist"
   mv "$work"/dist/*.zip "$work/extension.zip"
 fi
-cp "$here/tour.py" "$work/tour.py"
+cp "$here/tour.py" "$project/tests/hub_server.py" "$work/"
 cp "${PHOTO:-$project/.venv/lib/python3.11/site-packages/skimage/data/motorcycle_left.png}" "$work/photo.png"
 [ -z "$model" ] || cp "$model" "$work/model.safetensors"
 

@@ -10,10 +10,14 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 
 import bpy
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+from hub_server import running_hub  # noqa: E402
+
 NAME = "bl_ext.user_default.infinidepth_blender"
 ENGINE_PYTHON = os.environ["ENGINE_PYTHON"]
 
@@ -87,6 +91,38 @@ def redo() -> None:
 
 def names() -> set[str]:
     return {obj.name for obj in bpy.data.objects}
+
+
+def models() -> Iterator[None]:
+    """10. A model from a hub on this machine: its licence, progress, cancel, and going on."""
+    fetch = sys.modules[f"{NAME}.ui.model_fetch"]
+    small = "infinidepth-small"
+    content = (64).to_bytes(8, "little") + b'{"__metadata__":{}}'.ljust(64) + os.urandom(40_000_000)
+    with running_hub() as hub:
+        os.environ |= {"HF_ENDPOINT": hub.url, "INFINIDEPTH_MODELS": str(HERE / "models")}
+        file = hub.add("lc700x/InfiniDepth-Small", "model.safetensors", content, gate=Event(), gate_after=17_000_000)
+        window().scene.infinidepth.model = small
+        assert not bpy.ops.infinidepth.download_model.poll()
+        bpy.context.preferences.system.use_online_access = True
+        run(bpy.ops.infinidepth.download_model, model=small)
+        yield from pause(5)
+        picture("10-licence")
+        assert fetch.current is None
+        with bpy.context.temp_override(window=window()):
+            bpy.ops.infinidepth.download_model("EXEC_DEFAULT", model=small, accept_licence=True)
+        yield from until(lambda: fetch.current is None or fetch.current.fraction > 0.4)
+        yield from pause(3)
+        picture("11-download")
+        run(bpy.ops.infinidepth.cancel_download)
+        yield from until(lambda: fetch.current is None, 30)
+        file.gate = None
+        with bpy.context.temp_override(window=window()):
+            bpy.ops.infinidepth.download_model("EXEC_DEFAULT", model=small)
+        yield from until(lambda: fetch.current is None, 60)
+        assert fetch.problem is None, fetch.problem
+        assert hub.requests("/storage/")[-1].headers["range"] == "bytes=17000000-"
+        yield from pause(3)
+        picture("12-models")
 
 
 def script() -> Iterator[None]:
@@ -203,7 +239,9 @@ def script() -> Iterator[None]:
     yield from pause(6)
     picture("9-preferences")
 
-    # 10. Another file while a job runs: the job ends quietly, the engine stays usable.
+    yield from models()
+
+    # 11. Another file while a job runs: the job ends quietly, the engine stays usable.
     with bpy.context.temp_override(window=window()):
         run_file("EXEC_DEFAULT", filepath=str(HERE / "photo.png"))
         yield from pause(4)
