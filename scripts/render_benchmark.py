@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""Renders the depth benchmark: scenes with thin structures, each a photo and its exact depth.
+
+    python3 scripts/render_benchmark.py OUT                    six scenes at 3840 x 2160
+    python3 scripts/evaluate.py OUT --dataset benchmark        any model on them
+
+OUT/<scene>.png is the picture, OUT/<scene>.exr the distance along the optical axis in metres, OUT/benchmark.json
+what made them. Scenes that are there already are not rendered again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+for place in (ROOT, ROOT / "scripts"):
+    if str(place) not in sys.path:
+        sys.path.insert(0, str(place))
+
+import _environment  # noqa: E402
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("output", type=Path, metavar="OUT")
+    parser.add_argument("--size", type=_size, default=(3840, 2160), metavar="WxH", help="default 3840x2160")
+    parser.add_argument("--samples", type=int, default=32, help="of each pixel's colour, default %(default)s")
+    parser.add_argument("--scenes", metavar="LIST", help="some of the scenes, separated by commas; default all")
+    options = parser.parse_args()
+    if options.samples < 1:
+        parser.error("a picture needs at least one sample")
+    _environment.enter()
+
+    from benchmark_scenes.parts import empty_scene
+    from benchmark_scenes.rendering import prepare, render_colour, render_depth
+    from benchmark_scenes.scenes import SCENES
+
+    names = options.scenes.split(",") if options.scenes else list(SCENES)
+    unknown = [name for name in names if name not in SCENES]
+    if unknown:
+        parser.error(f"there is no scene {', '.join(unknown)}; there are {', '.join(SCENES)}")
+    made_with = {"size": list(options.size), "samples": options.samples, "blender": _blender_version()}
+    record = options.output / "benchmark.json"
+    before = json.loads(record.read_text()) if record.is_file() else made_with
+    if {key: before.get(key) for key in made_with} != made_with:
+        parser.error(f"{options.output} holds pictures made with {before}; choose another folder")
+    options.output.mkdir(parents=True, exist_ok=True)
+    record.write_text(json.dumps(made_with, indent=1) + "\n")
+    for name in names:
+        photo, depth = (options.output / f"{name}{suffix}" for suffix in (".png", ".exr"))
+        if photo.is_file() and depth.is_file():
+            print(f"{name}: is there", flush=True)
+            continue
+        start = time.monotonic()
+        scene = empty_scene()
+        SCENES[name](scene)
+        prepare(scene, *options.size)
+        render_depth(scene, depth)
+        render_colour(scene, photo, options.samples)
+        print(f"{name}: {time.monotonic() - start:.0f} s", flush=True)
+    return 0
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    if not match or not (16 <= int(match[1]) <= 16_384 and 16 <= int(match[2]) <= 16_384):
+        raise argparse.ArgumentTypeError(f"'{text}' is no size such as 3840x2160")
+    return int(match[1]), int(match[2])
+
+
+def _blender_version() -> str:
+    import bpy
+
+    return bpy.app.version_string
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    # The bpy module can wait for ever in its own clean-up at exit.
+    os._exit(code)

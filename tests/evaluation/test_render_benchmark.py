@@ -1,0 +1,71 @@
+"""The benchmark that Blender renders: depth on shapes with a closed form, and the command."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from evaluation.datasets import open_dataset
+
+from infinidepth_blender.camera import Camera
+from infinidepth_blender.engine.depth_files import read_depth_file
+
+pytest.importorskip("bpy", reason="this environment has no Blender")
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+
+PLANE = """
+import math, os, sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from benchmark_scenes.parts import camera, empty_scene, material, terrain, tubes
+from benchmark_scenes.rendering import prepare, render_depth
+scene = empty_scene()
+look = material("plain", (1, 1, 1), (1, 1, 1))
+terrain((-50, 50), (2, 60), lambda x, y: 0 * x, look, 2)
+camera(scene, (0, 0, 1.5), (0, 10, 1.0), 70)
+prepare(scene, 64, 36)
+render_depth(scene, Path(sys.argv[2]))
+os._exit(0)
+"""
+
+
+def test_depth_is_exact_at_the_pixel_centres(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PLANE, str(SCRIPTS), str(tmp_path / "depth.exr")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    depth = read_depth_file(tmp_path / "depth.exr").depth_m
+    lens = Camera.from_fov_x(np.radians(70), 64, 36)
+    pitch = -np.arctan2(0.5, 10)
+    y = (np.arange(36) + 0.5 - lens.cy_px) / lens.fy_px
+    # A ray (x, y, 1) sinks by cos(pitch) y - sin(pitch) for each metre along the axis, from 1.5 m above the ground.
+    sinks = np.cos(pitch) * y - np.sin(pitch)
+    along = 1.5 / np.where(sinks > 0, sinks, np.nan)
+    hit = np.isfinite(along) & (along * (np.cos(pitch) + np.sin(pitch) * y) < 59) & (along < 40)
+    hit &= along * (np.cos(pitch) + np.sin(pitch) * y) > 2.1
+    assert hit.sum() > 8
+    np.testing.assert_allclose(depth[hit][:, 20:44], np.repeat(along[hit, None], 24, axis=1), rtol=2e-3)
+    assert not depth[sinks < 0].any()
+    assert [path.name for path in tmp_path.iterdir()] == ["depth.exr"]
+
+
+@pytest.mark.slow
+def test_the_command_renders_pairs_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    script = [sys.executable, str(SCRIPTS / "render_benchmark.py"), str(tmp_path / "out")]
+    small = ["--size", "64x36", "--samples", "1"]
+    done = subprocess.run([*script, *small], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    items = open_dataset(tmp_path / "out", "benchmark").items
+    assert [item.name for item in items] == ["bicycles.png", "bridge.png", "greenhouse.png", "scaffold.png", "winter.png", "workshop.png"]  # fmt: skip
+    for item in items:
+        known = read_depth_file(item.depth).depth_m > 0
+        assert known.shape == (36, 64) and known.mean() > 0.3
+    assert json.loads((tmp_path / "out" / "benchmark.json").read_text())["size"] == [64, 36]
+    again = subprocess.run([*script, *small], capture_output=True, text=True, check=False)
+    assert again.stdout.count("is there") == 6
+    other = subprocess.run([*script, "--size", "32x18", "--samples", "1"], capture_output=True, text=True, check=False)
+    assert other.returncode == 2 and "another folder" in other.stderr
