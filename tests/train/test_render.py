@@ -7,8 +7,11 @@ import pytest
 import torch
 from train.scenes.casting import cast_grid
 from train.scenes.layouts import LAYOUTS
+from train.scenes.places import Place
 from train.scenes.render import render, take_shot
 from train.scenes.sensor import expose, jpeg_like
+from train.scenes.shapes import BOX
+from train.scenes.solids import SolidList
 
 
 @pytest.mark.parametrize("kind", sorted(LAYOUTS))
@@ -54,3 +57,49 @@ def test_jpeg_blocks_lose_little_when_weak_and_more_when_strong():
     image = torch.rand(3, 21, 35, generator=torch.Generator().manual_seed(0))
     weak, strong = ((jpeg_like(image, s) - image).abs().mean() for s in (0.2, 8.0))
     assert float(weak) < 0.02 < float(strong)
+
+
+@pytest.mark.parametrize("kind", ["room", "street", "woods"])
+def test_normals_face_the_camera_and_boundaries_lie_at_depth_steps(bank, kind):
+    sample = render(np.random.default_rng(4), bank, 48, 64, kind)
+    ground = torch.isfinite(sample.log_depth)
+    lengths = sample.normal.norm(dim=-1)
+    assert torch.allclose(lengths[ground], torch.ones(int(ground.sum())), atol=1e-3)
+    assert float(lengths[~ground].sum()) == 0
+    assert bool((sample.thing[~ground] == 0).all())
+    assert bool((sample.thing[ground] > 0).all())
+    y, x = torch.meshgrid(torch.arange(96) + 0.5, torch.arange(128) + 0.5, indexing="ij")
+    cam = sample.camera
+    rays = torch.stack([(x / 2 - cam.cx_px) / cam.fx_px, (y / 2 - cam.cy_px) / cam.fy_px, torch.ones_like(x)], dim=-1)
+    assert float((sample.normal * rays).sum(dim=-1)[ground].max()) < 1e-3
+    edges = sample.boundaries()
+    assert 0 < float(edges.float().mean()) < 0.6
+    right = edges[:, :-1] & (sample.thing[:, 1:] == sample.thing[:, :-1])
+    below = edges[:-1] & (sample.thing[1:] == sample.thing[:-1])
+    assert not bool((right[:-1] & below[:, :-1]).any())
+
+
+def _hall(specular: float):
+    def place(looks):
+        items = SolidList()
+        floor, lit = looks.make("plain", specular=specular), looks.make("plain", emission=30.0)
+        floor.tint, lit.tint = (0.05, 0.05, 0.05), (1.0, 0.05, 0.05)
+        items.add(BOX, (0, 0, -0.5), (400, 400, 0.5), floor)
+        items.add(BOX, (0, 9, 1.5), (6, 0.5, 1.4), lit)
+        return Place(items, True, (0, 0, 1.5), (0, 0, 0), yaw_spread=0.0, pitch_spread=0.0, fov=(60, 61))
+
+    return place
+
+
+def test_a_polished_floor_mirrors_and_keeps_its_depth(bank, monkeypatch):
+    reds, depths = [], []
+    for specular in (0.0, 1.0):
+        monkeypatch.setattr("train.scenes.layouts.LAYOUTS", {"hall": (_hall(specular), 1.0)})
+        monkeypatch.setattr("train.scenes.render.expose", lambda _, linear: linear)
+        sample = render(np.random.default_rng(9), bank, 48, 64)
+        floor = sample.thing == sample.thing[-1, 64]
+        light = sample.image[floor].double()
+        reds.append(float((light[:, 0] - light[:, 1]).mean()))
+        depths.append(sample.log_depth)
+    assert reds[1] > 10 * max(reds[0], 1e-3)
+    assert torch.equal(*depths)

@@ -25,7 +25,7 @@ def car(p: Placer, looks: Looks) -> None:
         p.box(-w * 0.9, w * 0.9, front, back, bonnet, roof, glass)
         p.box(-w * 0.85, w * 0.85, front + 0.25, back - 0.15, roof, roof + 0.05, paint)
         for sx in (-1, 1):
-            lean = np.array([[1, 0, 0], [0, 0.87, 0.5], [0, -0.5, 0.87]])
+            lean = np.array([[1, 0, 0], [0, 0.8, 0.6], [0, -0.6, 0.8]])
             p.put(
                 BOX,
                 (sx * w * 0.88, front + 0.02, (bonnet + roof) / 2),
