@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ..camera import Camera
 from ..errors import OptionsError
 from ..field.device import free_cached_memory, is_out_of_memory
 from ..field.evaluation import OUT_OF_MEMORY, Notify
 from ..field.official.field import OfficialField
 from ..options import SURFACE_SPLATS, ReconstructOptions
 from ..query.grids import SKY_THRESHOLD, DepthSamples, depth_grid, flags_and_depth
-from ..reconstruction import Gaussians
+from ..reconstruction import FLAG_VALID, Gaussians
 from ..splats.of_photo import sky_splats, splat_grid_size, splats_of_photo
 from ..splats.placed import concatenate
 from ..splats.predicted import network_grid, predict_splats
@@ -27,6 +29,9 @@ from .points_stage import make_points
 Report = Callable[[float], None]
 
 _POINTS_SHARE = 0.3
+_DENSITY_SIDE_PX = 1024
+_GRAZING_COSINE = 0.05
+_DENSEST_PERCENTILE = 1.0
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,27 @@ def make_splats(
     )
 
 
+def _density(depth: DepthSamples, camera: Camera) -> NDArray[np.uint8]:
+    """(h, w) how densely splats lie on the surface behind the photo, 255 the most: with the area of a pixel to the -1/2.
+
+    Half-way between one splat for each pixel and for each piece of surface. Evenly on the surface alone, near
+    things would get so few that the photo's own camera sees each one; evenly in the photo
+    alone, what is far or slanted falls apart when the camera moves.
+    """
+    step = -(-max(depth.depth_m.shape) // _DENSITY_SIDE_PX)
+    depth_m, normals = depth.depth_m[::step, ::step], depth.normals_cam[::step, ::step]
+    valid = (depth.flags[::step, ::step] & FLAG_VALID) != 0
+    if not valid.any():
+        return np.full(depth_m.shape, 255, np.uint8)
+    small = camera.resized(depth_m.shape[1], depth_m.shape[0])
+    x_px, y_px = np.arange(small.width_px) + 0.5, np.arange(small.height_px)[:, None] + 0.5
+    rays = small.unproject(x_px, y_px, np.ones_like(depth_m))
+    floor = _GRAZING_COSINE * np.linalg.norm(rays, axis=-1)
+    root_area = depth_m / np.sqrt(np.maximum(np.abs(np.einsum("hwi,hwi->hw", rays, normals)), floor))
+    smallest = np.percentile(root_area[valid], _DENSEST_PERCENTILE)
+    return np.where(valid, np.clip(255 * smallest / root_area, 1, 255), 255).astype(np.uint8)
+
+
 def _predicted(
     found: PhotoField,
     photo: Photo,
@@ -128,8 +154,8 @@ def _predicted(
         found.camera,
         photo.pixels_srgb,
         depth,
-        options,
-        None,
+        replace(options, points_outliers="keep"),
+        _density(depth, found.camera),
         lambda fraction: report(_POINTS_SHARE * fraction),
     )
     prepared, tokens = model.official.prepared, model.official.dino_tokens

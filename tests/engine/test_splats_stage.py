@@ -14,6 +14,7 @@ from goldens import fill_by_rule
 from safetensors.torch import save_file
 
 from infinidepth_blender.camera import Camera
+from infinidepth_blender.engine import splats_stage
 from infinidepth_blender.engine.models import ModelCache
 from infinidepth_blender.engine.photo_field import PhotoField
 from infinidepth_blender.engine.pipeline import reconstruct_photo
@@ -25,6 +26,7 @@ from infinidepth_blender.field.official.config import OfficialConfig
 from infinidepth_blender.field.official.model import OfficialModel
 from infinidepth_blender.field.official.network import OfficialDepthNetwork
 from infinidepth_blender.options import ReconstructOptions
+from infinidepth_blender.query.grids import DepthSamples
 from infinidepth_blender.reconstruction import FLAG_VALID, Gaussians, Reconstruction, load
 from infinidepth_blender.splats.ply import read_splats
 from infinidepth_blender.splats.predictor import GaussianPredictor
@@ -124,6 +126,19 @@ def test_the_result_says_what_made_it_and_the_file_has_all_coefficients(result):
     assert load(result.folder).model == result.model
     written = read_splats(result.folder / "splats.ply").gaussians
     np.testing.assert_allclose(written.sh, result.splats.sh, rtol=1e-6)
+
+
+def test_splats_lie_half_way_between_the_photo_and_the_surface():
+    """Twice as far, a pixel shows four times the surface and gets twice the splats: half as many on each piece of it."""
+    width, height = 64, 48
+    camera = Camera.from_fov_x(1.0, width, height)
+    depth_m = np.where(np.arange(width) < width // 2, 2.0, 4.0) * np.ones((height, 1))
+    normals = np.broadcast_to(np.array([0, 0, -1], np.float32), (height, width, 3))
+    flags = np.full((height, width), FLAG_VALID, np.uint8)
+    depth = DepthSamples(depth_m.astype(np.float32), flags, normals, np.ones((height, width), np.float32))
+    density = splats_stage._density(depth, camera).astype(float)
+    assert density[:, : width // 2].mean() == pytest.approx(255, abs=1)
+    assert density[:, width // 2 :].mean() == pytest.approx(127, abs=1)
 
 
 @pytest.fixture(scope="module")
