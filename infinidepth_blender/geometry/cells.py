@@ -19,6 +19,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+CHUNK = 1 << 18
+"""Faces that are renumbered at a time."""
 Token = tuple[Literal["corner", "side", "centre"], int, int]
 """A polygon's corner: grid corner k, or the division of side s (or the centre) owned by corner k."""
 
@@ -167,13 +169,16 @@ class _Numbering:
         on_grid[all_numbers[all_numbers < self.vertices]] = True
         grid = np.flatnonzero(on_grid)
         extra = np.unique(all_numbers[all_numbers >= self.vertices])
-        place = np.cumsum(on_grid, dtype=np.int64) - 1
+        place = np.cumsum(on_grid, dtype=np.int32) - np.int32(1)
 
         def renumber(faces: NDArray[np.int64]) -> NDArray[np.int32]:
-            is_extra = faces >= self.vertices
-            result = place[np.where(is_extra, 0, faces)]
-            result[is_extra] = len(grid) + np.searchsorted(extra, faces[is_extra])
-            return result.astype(np.int32)
+            result = np.empty(faces.shape, np.int32)
+            for start in range(0, len(faces), CHUNK):
+                part, out = faces[start : start + CHUNK], result[start : start + CHUNK]
+                is_extra = part >= self.vertices
+                out[...] = place[np.where(is_extra, 0, part)]
+                out[is_extra] = len(grid) + np.searchsorted(extra, part[is_extra])
+            return result
 
         is_centre = extra >= self.vertices + 2 * self.links
         link, end = np.divmod(extra[~is_centre] - self.vertices, 2)
