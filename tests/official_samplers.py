@@ -136,6 +136,12 @@ def to_coords(places: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np
     return ((places + np.float32(0.5)) / np.array(shape, np.float32) * 2 - 1).astype(np.float32)
 
 
+def within_depth_ratio(means: NDArray[np.float32], camera: NDArray[np.float32], ratio: float) -> NDArray[np.bool_]:
+    """(N,) whether a Gaussian is at most `ratio` of the largest distance away from the camera."""
+    distance = np.linalg.norm(means - camera, axis=1)
+    return distance <= ratio * distance.max()
+
+
 # -- normal-weighted ------------------------------------------------------------------
 
 _EPS = 1e-6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from official_samplers import (
     random_in_triangles,
     to_coords,
     triangles,
+    within_depth_ratio,
 )
 from scipy.spatial import KDTree
 
@@ -144,3 +146,28 @@ def test_normal_weighted_cells_and_coordinates(path, prefix):
     shape = tuple(g["HW"].tolist())
     ours = jittered_coords(g[f"{prefix}cell_indices"], np.stack([y, x], axis=1), shape)
     np.testing.assert_allclose(ours, g[f"{prefix}coords"], atol=1e-5)
+
+
+MISC = golden_files("misc.npz")
+
+
+@pytest.mark.parametrize("path", MISC)
+def test_filter_by_distance(path):
+    g, notes = golden(path), json.loads(path.with_suffix(".json").read_text())
+    compared = 0
+    for name, expected in notes.items():
+        if match := re.fullmatch(r"filter_depth_ratio\(([\d.]+)\)", name):
+            keep = within_depth_ratio(g["filter_means"], np.array(expected["cam"], np.float32), float(match[1]))
+            assert (keep.sum(), (~keep).sum()) == (expected["num_kept"], expected["num_filtered"])
+            np.testing.assert_array_equal(keep, g["filter_depth_ratio_keep"] > 0)
+            compared += 1
+    assert compared
+
+
+@pytest.mark.parametrize("path", MISC)
+def test_filter_by_opacity(path):
+    notes = json.loads(path.with_suffix(".json").read_text())
+    counts = {m[1]: n for name, n in notes.items() if (m := re.fullmatch(r"filter_min_opacity\(([\d.]+)\)_kept", name))}
+    assert counts
+    for threshold, count in counts.items():
+        assert (golden(path)["filter_opac"] >= float(threshold)).sum() == count
