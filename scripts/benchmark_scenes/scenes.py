@@ -200,7 +200,7 @@ def scaffold(scene: Any) -> None:
     pipe = material("metal", (0.75, 0.73, 0.7), (0, 0, 0), roughness=0.35)
     lines: list[list[Point]] = []
     for y in (7.0, 8.2):
-        lines += [[(x, y, 0), (x, y, 14)] for x in np.arange(-10, 10.1, 2)]
+        lines += [[(x, y, 0.0), (x, y, 14.0)] for x in np.arange(-10, 10.1, 2)]
         lines += [[(-10.3, y, z), (10.3, y, z)] for level in np.arange(0, 13, 2.0) for z in (level + 0.9, level + 1.9)]
     lines += [[(x, 6.8, z), (x, 8.4, z)] for x in np.arange(-10, 10.1, 2) for z in np.arange(1.9, 14, 2)]
     lines += [
