@@ -17,6 +17,7 @@ from .commands.context import Context
 from .errors import Cancelled, InfiniDepthError, OptionsError
 from .options import (
     DEFAULT_PARTS,
+    DEFAULT_SOLID,
     Background,
     Device,
     MeshFaces,
@@ -182,6 +183,14 @@ def _add_reconstruct(commands: Any) -> None:
         choices=get_args(MeshFaces),
         default=defaults.mesh_faces,
         help="quads where a regular mesh is not cut, or triangles throughout; default %(default)s",
+    )
+    parser.add_argument(
+        "--solid",
+        type=float,
+        nargs="?",
+        const=DEFAULT_SOLID,
+        metavar="R",
+        help="close the mesh at the back and the sides, R times the depth thick (default %(const)s), for printing",
     )
     parser.add_argument(
         "--background",

@@ -23,6 +23,7 @@ SURFACE_SPLATS = "surface"
 DEFAULT_PARTS: tuple[Part, ...] = ("depth", "mesh", "points", "splats", "camera")
 DEFAULT_EDGE_STEP = 0.04
 DEFAULT_MESH_ERROR = 0.002
+DEFAULT_SOLID = 0.03
 DEFAULT_GRAZING_CAP_DEG = 87.0
 MAX_DEPTH_SIDE_PX = 4096
 """`--depth-size photo` stops at this length of the longer side."""
@@ -52,6 +53,7 @@ class ReconstructOptions:
         mesh: How the mesh is laid out: all vertices, or fewer where the surface is flat.
         mesh_error: Largest relative depth error of an adaptive mesh.
         mesh_faces: Quads where a regular mesh is whole, or triangles throughout.
+        solid: Thickness of the mesh as a share of the depth, closed at the back and the sides; None: a surface.
         background: Whether the surfaces behind foreground edges are continued below them.
         edge_step: Relative step between neighbouring depths that counts as an edge.
         fov_deg: Field of view along the photo's width, degrees; None: unknown.
@@ -80,6 +82,7 @@ class ReconstructOptions:
     mesh: MeshKind = "regular"
     mesh_error: float = DEFAULT_MESH_ERROR
     mesh_faces: MeshFaces = "quads"
+    solid: float | None = None
     background: Background = "shell"
     edge_step: float = DEFAULT_EDGE_STEP
     fov_deg: float | None = None
@@ -138,6 +141,11 @@ class ReconstructOptions:
             0 < self.mesh_error <= 1,
             f"A mesh error of {self.mesh_error} is out of range.",
             f"Use a share of the depth above 0 and up to 1; {DEFAULT_MESH_ERROR:g} is usual.",
+        )
+        _check(
+            self.solid is None or 0.0001 <= self.solid <= 10,
+            f"A thickness of {self.solid} is out of range.",
+            f"Use a share of the depth from 0.0001 to 10; {DEFAULT_SOLID:g} is usual.",
         )
         _check(
             self.background in get_args(Background),

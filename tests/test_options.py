@@ -30,6 +30,8 @@ def test_depth_sizes(text: str, expected: tuple[int, int]) -> None:
         {"mesh_error": 0.0},
         {"mesh_error": float("nan")},
         {"mesh": "round"},
+        {"solid": 0.0},
+        {"background": "painted"},
         {"mesh_faces": "pentagons"},
         {"edge_step": 0.0},
         {"fov_deg": 200.0},

@@ -84,6 +84,7 @@ def options_of(arguments: argparse.Namespace) -> ReconstructOptions:
         mesh=arguments.mesh,
         mesh_error=arguments.mesh_error,
         mesh_faces=arguments.mesh_faces,
+        solid=arguments.solid,
         background=arguments.background,
         edge_step=arguments.edge_step,
         fov_deg=arguments.fov,

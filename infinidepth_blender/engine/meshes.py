@@ -13,6 +13,7 @@ from ..field.protocol import DepthField
 from ..geometry.backdrop import backdrop_distance_m, build_backdrop
 from ..geometry.background import build_background, hidden_surface
 from ..geometry.mesh import CutGrid, cut_grid, mesh_of_grid, mesh_vertex_coords
+from ..geometry.solid import closed
 from ..options import ReconstructOptions
 from ..query.grids import mesh_grid
 from ..reconstruction import FLAG_VALID, MeshArrays
@@ -64,6 +65,8 @@ def make_meshes(
     grid = cut_grid(depth_m, flags, options.edge_step)
     report(0.7)
     mesh = mesh_of_grid(grid, camera, kind=options.mesh, max_error=options.mesh_error, faces=options.mesh_faces)
+    if options.solid is not None:
+        mesh = closed(mesh, options.solid)
     report(0.8)
     if options.background == "none":
         return PhotoMeshes(mesh, backdrop)

@@ -65,6 +65,9 @@ class _Quality(_Child):
         rows.prop(settings, "mesh_size")
         rows.prop(settings, "mesh")
         rows.prop(settings, "mesh_error" if settings.mesh == "adaptive" else "mesh_faces")
+        rows.prop(settings, "use_solid")
+        if settings.use_solid:
+            rows.prop(settings, "solid")
         rows.prop(settings, "background")
         row = column.row()
         row.active = bool({"points", "splats"} & settings.make)

@@ -20,7 +20,7 @@ from bpy.props import (
 from ..engine.model_store import installed_file
 from ..engine.registry import BUNDLED, MODELS, PURPOSES
 from ..errors import OptionsError
-from ..options import MAX_DEPTH_SIDE_PX, SURFACE_SPLATS, Part, ReconstructOptions
+from ..options import DEFAULT_SOLID, MAX_DEPTH_SIDE_PX, SURFACE_SPLATS, Part, ReconstructOptions
 from .registering import add_classes, remove_classes
 
 if TYPE_CHECKING:
@@ -212,6 +212,21 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
         ],
         default=_DEFAULTS.mesh_faces,
     )
+    use_solid: BoolProperty(
+        name="Solid",
+        description="Close the mesh at the back and the sides into bodies that can be printed",
+        default=False,
+    )
+    solid: FloatProperty(
+        name="Thickness",
+        description="Thickness of a solid mesh, as a share of the depth",
+        default=DEFAULT_SOLID,
+        min=0.0001,
+        soft_max=0.5,
+        max=10.0,
+        step=1,
+        precision=3,
+    )
     background: EnumProperty(
         name="Background",
         description="What a moved camera sees behind the edges of the foreground",
@@ -356,6 +371,7 @@ def options_of(
         mesh=settings.mesh,
         mesh_error=round(settings.mesh_error, 7),
         mesh_faces=settings.mesh_faces,
+        solid=round(settings.solid, 6) if settings.use_solid else None,
         background=settings.background,
         edge_step=round(settings.edge_step, 6),  # Blender keeps 32-bit floats: 0.04 comes back as 0.0399999991
         fov_deg=round(math.degrees(settings.fov_rad), 4) if settings.lens == "FOV" else None,

@@ -42,6 +42,7 @@ def test_every_option_of_a_reconstruction_can_be_set(addon: bpy.types.AddonPrefe
     settings.depth_size, settings.depth_width_px, settings.depth_height_px = "CUSTOM", 640, 480
     settings.points, settings.mesh_size, settings.edge_step, settings.seed = 1234, 77, 0.1, 5
     settings.mesh, settings.mesh_error, settings.mesh_faces = "adaptive", 0.005, "triangles"
+    settings.use_solid, settings.solid, settings.background = True, 0.2, "none"
     settings.points_mask, settings.points_density = "/photos/mask.png", "/photos/density.png"
     settings.points_crop, settings.points_outliers = (10, 20, 300, 200), "remove"
     settings.grazing_cap_rad, settings.sky = math.radians(90), "OFF"
@@ -53,6 +54,7 @@ def test_every_option_of_a_reconstruction_can_be_set(addon: bpy.types.AddonPrefe
     assert options.make == ("depth", "camera", "mesh")
     assert options.depth_size == "640x480"
     assert (options.points, options.mesh_size, options.edge_step, options.seed) == (1234, 77, 0.1, 5)
+    assert (options.solid, options.background) == (0.2, "none")
     assert (options.mesh, options.mesh_error, options.mesh_faces) == ("adaptive", 0.005, "triangles")
     assert (options.points_mask, options.points_density) == ("/photos/mask.png", "/photos/density.png")
     assert (options.points_crop, options.points_outliers) == ((10, 20, 300, 200), "remove")
