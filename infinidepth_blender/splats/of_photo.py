@@ -76,9 +76,7 @@ def splats_of_photo(
     )
 
 
-def sky_splats(
-    sky: NDArray[np.bool_], camera: Camera, photo_srgb: NDArray[np.uint8], sky_depth_m: float
-) -> Gaussians:
+def sky_splats(sky: NDArray[np.bool_], camera: Camera, photo_srgb: NDArray[np.uint8], sky_depth_m: float) -> Gaussians:
     """The sky alone: a plane of splats in the photo's colours.
 
     Args:
