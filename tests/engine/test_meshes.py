@@ -1,0 +1,76 @@
+"""The mesh options of a reconstruction arrive in its bundle."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from analytic_fields import PlaneField
+from PIL import Image
+from torch import Tensor
+
+from infinidepth_blender import reconstruction as bundle
+from infinidepth_blender.engine.pipeline import reconstruct_photo
+from infinidepth_blender.engine.summary import summary_of_bundle
+from infinidepth_blender.options import ReconstructOptions
+from infinidepth_blender.reconstruction import Reconstruction
+
+
+class StepField(PlaneField):
+    """A plane with a card twice as near in its middle."""
+
+    def disparity(self, coords_yx: Tensor) -> Tensor:
+        plane = super().disparity(coords_yx)
+        return torch.where((coords_yx.abs() < 0.4).all(dim=1), 2 * plane, plane)
+
+
+def make(folder: Path, **options: object) -> Reconstruction:
+    photo = folder / "photo.png"
+    y, x = np.mgrid[0:60, 0:80]
+    Image.fromarray(np.stack([x * 3, y * 4, 255 - x * 2], axis=-1).astype(np.uint8)).save(photo)
+    settings = {"make": ("mesh",), "mesh_size": 65, "fov_deg": 60.0, **options}
+    reconstruct_photo(photo, folder / "out", ReconstructOptions(**settings), field=StepField())  # type: ignore[arg-type]
+    return bundle.load(folder / "out")
+
+
+def test_the_background_has_arrays_a_texture_and_a_file(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    assert made.mesh is not None and made.background is not None
+    assert made.background_path is not None
+    with Image.open(made.background_path) as texture:
+        assert texture.size == (80, 60)
+    assert (tmp_path / "out" / "background.ply").is_file()
+    assert summary_of_bundle(tmp_path / "out")["parts"]["background"]["vertices"] == len(made.background.vertices_cam)
+    copy = tmp_path / "copy"
+    bundle.save(made, copy)
+    assert (copy / made.background_file).is_file()
+
+
+def test_without_background_nothing_of_it_is_written_nor_left(tmp_path: Path) -> None:
+    make(tmp_path)
+    made = make(tmp_path, background="none")
+    assert made.background is None and made.background_path is None
+    assert not list((tmp_path / "out").rglob("background*"))
+
+
+def test_bundles_from_before_the_background_can_be_read(tmp_path: Path) -> None:
+    make(tmp_path, background="none")
+    path = tmp_path / "out" / bundle.JSON_NAME
+    data = json.loads(path.read_text())
+    del data["background_file"]
+    path.write_text(json.dumps(data))
+    assert bundle.load(tmp_path / "out").background_file == ""
+
+
+def test_layout_faces_and_thickness(tmp_path: Path) -> None:
+    regular = make(tmp_path).mesh
+    adaptive = make(tmp_path, mesh="adaptive").mesh
+    triangles = make(tmp_path, mesh_faces="triangles").mesh
+    solid = make(tmp_path, solid=0.1).mesh
+    assert regular is not None and adaptive is not None and triangles is not None and solid is not None
+    assert len(adaptive.vertices_cam) < 0.5 * len(regular.vertices_cam)
+    assert len(triangles.quads) == 0 < len(regular.quads)
+    assert len(solid.vertices_cam) >= 2 * len(regular.vertices_cam)
+    assert solid.vertices_cam[:, 2].max() > 1.09 * regular.vertices_cam[:, 2].max()
