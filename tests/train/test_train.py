@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from train import failures
 from train.data import PoolReader, make_batch
 from train.losses import compute_losses
+from train.pool import Shard, decode_log_depth
 from train.train import PIECE_BYTES, PRESETS, Trainer, export, load_pieces, save_pieces, train
+from train.validate import main as validate_main
 from train.validate import validate
 
 from infinidepth_blender.field.load import load_field_model
 from infinidepth_blender.field.network import Decoded, Globals
+from infinidepth_blender.field.weights_files import save_weights
 
 TINY = PRESETS["tiny"]
 
@@ -117,3 +123,35 @@ def test_validation_scores_are_shares_and_degrees(pool, tmp_path):
     assert 0 <= scores["delta_1"] <= 1
     assert 0 <= scores["sky"] <= 1
     assert all(0 <= scores[name] < 180 for name in ("fov_deg", "pitch_deg", "roll_deg"))
+
+
+def test_a_model_file_is_scored_and_drawn_by_the_commands(pool, tmp_path, monkeypatch):
+    model, scores, sheet = tmp_path / "tiny.safetensors", tmp_path / "scores.json", tmp_path / "sheet.png"
+    save_weights(Trainer(tmp_path, TINY).average, model, {})
+    monkeypatch.setattr(
+        "sys.argv", ["validate.py", str(model), str(pool), "--images", "8", "--json", str(scores), "--device", "cpu"]
+    )
+    validate_main()
+    assert 0 <= json.loads(scores.read_text())["delta_1"] <= 1
+    monkeypatch.setattr("sys.argv", ["failures.py", str(model), str(pool), "--output", str(sheet), "--rows", "2"])
+    failures.main()
+    assert Image.open(sheet).size == (3 * 3 * failures.TILE[1], 2 * failures.TILE[0])
+
+
+def test_the_truth_as_an_answer_is_right_everywhere(pool):
+    class Knowing:
+        def __init__(self, log_depth):
+            self.disparity = np.where(np.isfinite(log_depth), 3 * np.exp(-log_depth) + 1, 0)
+
+        def encode(self, _):
+            return self
+
+        def disparity_grid(self, rows, columns):
+            assert self.disparity.shape == (rows, columns)
+            return self.disparity
+
+    shard = Shard.open(pool / "shard_000000")
+    codes = np.array(shard.log_depth[0])
+    answer = failures.ask(Knowing(decode_log_depth(codes[::2, ::2])), np.array(shard.image[0]), codes)
+    assert answer is not None
+    assert answer.delta_1 == pytest.approx(1, abs=1e-3)
