@@ -131,7 +131,7 @@ def ring(centre: Point, radius: float, axes: tuple[Point, Point], count: int = 6
     """Points of a circle in the plane of two unit vectors."""
     u, v, c = (Vector(p) for p in (*axes, centre))
     turns = (2 * math.pi * k / count for k in range(count))
-    return [tuple(c + radius * (math.cos(t) * u + math.sin(t) * v)) for t in turns]  # type: ignore[misc]
+    return [tuple(c + float(radius) * (math.cos(t) * u + math.sin(t) * v)) for t in turns]  # type: ignore[misc]
 
 
 def sag(start: Point, end: Point, depth: float, count: int = 24) -> list[Point]:
