@@ -22,7 +22,6 @@ class Material:
     tile_m: float = 1.0
     """Metres per repeat of the texture; 0 stretches one copy over each face."""
     tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    contrast: float = 1.0
     specular: float = 0.0
     emission: float = 0.0
     offset: tuple[float, float] = (0.0, 0.0)

@@ -36,9 +36,9 @@ def stairs(p: Placer, looks: Looks) -> None:
     """Steps that rise away from the front, often with a railing."""
     rng = looks.rng
     n, w, rise, tread = int(rng.integers(3, 16)), rng.uniform(0.6, 4), rng.uniform(0.14, 0.19), rng.uniform(0.26, 0.36)
-    m, top = looks.make("plaster", "stones", "asphalt", "wood", "tiles", tile_m=1.5), None
+    m = looks.make("plaster", "stones", "asphalt", "wood", "tiles", tile_m=1.5)
     for k in range(n):
-        p.box(-w, w, k * tread, n * tread + 1.2, k * rise, (k + 1) * rise, m if top is None else top)
+        p.box(-w, w, k * tread, n * tread + 1.2, k * rise, (k + 1) * rise, m)
     if rng.random() < 0.5:
         steel = looks.metal()
         for side in (-1, 1):
