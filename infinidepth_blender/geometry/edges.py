@@ -98,11 +98,11 @@ def sharpen(
     """
     found = find_edges(disparity, valid, edge_step)
     result = np.array(disparity, dtype=np.float32)
-    solid = valid & ~found.adrift
+    solid, doubtful = valid & ~found.adrift, _beside(found.adrift)
     rows, cols = np.nonzero(found.adrift)
     for start in range(0, len(rows), CHUNK):
         at = rows[start : start + CHUNK], cols[start : start + CHUNK]
-        planes = fit_side_planes(disparity, solid, *at, edge_step)
+        planes = fit_side_planes(disparity, solid, *at, edge_step, doubtful)
         result[at] = planes.nearest_side(result[at])
     return result, Edges(*sharp_steps(result, valid, edge_step), found.adrift)
 
@@ -121,9 +121,9 @@ def side_planes_at(
 ) -> SidePlanes:
     """The two surfaces at each vertex of `mask`, row by row, as planes in disparity."""
     rows, cols = np.nonzero(mask)
-    solid = valid & ~edges.adrift
+    solid, doubtful = valid & ~edges.adrift, _beside(edges.adrift)
     parts = [
-        fit_side_planes(disparity, solid, rows[i : i + CHUNK], cols[i : i + CHUNK], edge_step)
+        fit_side_planes(disparity, solid, rows[i : i + CHUNK], cols[i : i + CHUNK], edge_step, doubtful)
         for i in range(0, max(len(rows), 1), CHUNK)
     ]
     return SidePlanes(np.concatenate([p.near for p in parts]), np.concatenate([p.far for p in parts]))
@@ -217,6 +217,13 @@ def _median_slope(
     links = np.where(inside, first, 0)[:, None] + np.arange(min(SLOPE_LINKS, step.shape[1]))
     known = inside & there[row[:, None], links].all(axis=1)
     return np.median(step[row[:, None], links], axis=1), known
+
+
+def _beside(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The pixels of a mask and all next to them: beside a ramp is its foot, which has left its surface already."""
+    padded = np.pad(mask, 1)
+    wide = padded[:, :-2] | padded[:, 1:-1] | padded[:, 2:]
+    return wide[:-2] | wide[1:-1] | wide[2:]
 
 
 def _adrift(valid: NDArray[np.bool_], right: NDArray[np.int8], down: NDArray[np.int8]) -> NDArray[np.bool_]:

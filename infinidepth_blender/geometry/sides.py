@@ -21,6 +21,8 @@ _OFFSETS_YX = np.array(
 """(n, 2) the neighbourhood of a pixel, the closest first."""
 _DISTANCE = np.abs(_OFFSETS_YX).max(axis=1)
 _RINGS = tuple(np.flatnonzero(distance >= _DISTANCE) for distance in (3, 2, 1))
+_DOUBT = 0.01
+"""Weight of a doubtful pixel."""
 _SLOPE_RIDGE = 0.05
 """Holds the slope at 0 where too few pixels carry it; 5 % of a one-pixel spread."""
 
@@ -50,6 +52,7 @@ def fit_side_planes(
     rows: NDArray[np.intp],
     cols: NDArray[np.intp],
     edge_step: float,
+    doubtful: NDArray[np.bool_] | None = None,
 ) -> SidePlanes:
     """Fits a plane to the near and one to the far pixels around each of K pixels.
 
@@ -61,6 +64,7 @@ def fit_side_planes(
         solid: (h, w) pixels whose disparity can be trusted.
         rows, cols: (K,) the pixels.
         edge_step: Relative step below which all neighbours are one surface.
+        doubtful: (h, w) solid pixels that count only where there are no others, such as the foot of a ramp.
     """
     height, width = disparity.shape
     y = rows[:, None] + _OFFSETS_YX[:, 0]
@@ -69,10 +73,14 @@ def fit_side_planes(
     index = np.where(inside, y * width + x, 0)
     values = disparity.ravel()[index]
     trusted = inside & solid.ravel()[index]
+    belief = np.ones(values.shape, np.float32)
+    if doubtful is not None:
+        belief[doubtful.ravel()[index]] = _DOUBT
     highest, lowest = _range(values, trusted)
     # The two surfaces are those closest by, whatever else lies further out.
-    for ring in _RINGS:
-        high, low = _range(values[:, ring], trusted[:, ring])
+    certain = trusted & (belief == 1)
+    for ring, there in zip(_RINGS, (trusted, certain, certain), strict=True):
+        high, low = _range(values[:, ring], there[:, ring])
         found = high > low * (1 + edge_step)
         highest, lowest = np.where(found, high, highest), np.where(found, low, lowest)
     two = highest > lowest * (1 + edge_step)
@@ -81,9 +89,9 @@ def fit_side_planes(
     with np.errstate(invalid="ignore"):
         is_near = trusted & (values >= split) & ~(values > split + 2 * half)
     is_far = trusted & (values < split) & (values >= split - 2 * half)
-    near = _fit_planes(values, _one_surface(values, is_near, edge_step))
+    near = _fit_planes(values, _one_surface(values, is_near, edge_step), belief)
     far = near.copy()
-    far[two] = _fit_planes(values[two], _one_surface(values[two], is_far[two], edge_step))
+    far[two] = _fit_planes(values[two], _one_surface(values[two], is_far[two], edge_step), belief[two])
     return SidePlanes(near, far)
 
 
@@ -100,10 +108,12 @@ def _range(values: NDArray[np.float32], chosen: NDArray[np.bool_]) -> tuple[NDAr
     return highest, lowest
 
 
-def _fit_planes(values: NDArray[np.float32], chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _fit_planes(
+    values: NDArray[np.float32], chosen: NDArray[np.bool_], belief: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """(K, 3) plane coefficients; the value at the centre stays near the range of the chosen pixels."""
     dy, dx = _OFFSETS_YX.T.astype(np.float64)
-    weight = chosen / (dx**2 + dy**2 + 0.5) ** 1.5
+    weight = chosen * belief / (dx**2 + dy**2 + 0.5) ** 1.5
     weighted = weight * values
     with np.errstate(invalid="ignore", divide="ignore"):
         total = weight.sum(axis=1)
