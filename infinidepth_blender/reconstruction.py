@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from .camera import Camera
 from .errors import BundleError, OutputError
@@ -178,7 +178,8 @@ class Reconstruction:
         return self.folder / self.background_file if self.folder and self.background_file else None
 
 
-_GRIDS = {"depth": "depth_m", "flags": "flags", "normal": "normals_cam", "confidence": "confidence"}
+GRID_FILES = {"depth": "depth_m", "flags": "flags", "normal": "normals_cam", "confidence": "confidence"}
+"""Attributes of the depth map by their file stem in `arrays/`."""
 _PARTS: dict[str, type[Any]] = {
     "mesh": MeshArrays,
     "backdrop": MeshArrays,
@@ -190,7 +191,7 @@ _PARTS: dict[str, type[Any]] = {
 
 def arrays_of(reconstruction: Reconstruction) -> dict[str, NDArray[Any]]:
     """All arrays by their file stem in `arrays/`, such as `depth` or `mesh_quads`."""
-    arrays = {stem: getattr(reconstruction, attribute) for stem, attribute in _GRIDS.items()}
+    arrays = {stem: getattr(reconstruction, attribute) for stem, attribute in GRID_FILES.items()}
     for part, cls in _PARTS.items():
         value = getattr(reconstruction, part)
         if value is not None:
@@ -290,16 +291,59 @@ def _commit(staging: Path, folder: Path) -> None:
         (old / _BLEND_NAME).replace(folder / f"{_BLEND_NAME}1")
 
 
+def array_path(folder: Path, stem: str) -> Path:
+    """Where a bundle, or one that is being written, has an array."""
+    return folder / ARRAYS_DIR / f"{stem}.npy"
+
+
+class ArrayFile:
+    """An `.npy` file that is written row by row, for arrays that memory need not hold.
+
+    Attributes:
+        path: The file.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> None:
+        """Creates the file, and the folder around it, for an array of a shape.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        self.path = path
+        self._dtype = np.dtype(dtype)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("wb")
+        header = {"descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Writes the next rows.
+
+        Raises:
+            OSError: the disk is full, or the like.
+        """
+        self._file.write(np.ascontiguousarray(rows, self._dtype).data)
+
+    def close(self) -> None:
+        """Ends the file; it is whole when as many rows were appended as its shape has."""
+        self._file.close()
+
+
 def write_arrays(reconstruction: Reconstruction, folder: Path) -> None:
     """Writes `arrays/` and, last, `reconstruction.json` into an existing folder.
 
+    Arrays that are mapped from their place in the folder are there already.
     Use it inside `staged_folder`; the other files of a bundle are written before it.
     """
     arrays_dir = folder / ARRAYS_DIR
     arrays_dir.mkdir(exist_ok=True)
     index: dict[str, Any] = {}
     for stem, array in arrays_of(reconstruction).items():
-        np.save(arrays_dir / f"{stem}.npy", np.ascontiguousarray(array), allow_pickle=False)
+        path = array_path(folder, stem)
+        if not (
+            isinstance(array, np.memmap) and array.filename is not None and Path(array.filename) == path.absolute()
+        ):
+            np.save(path, np.ascontiguousarray(array), allow_pickle=False)
         index[stem] = {"shape": list(array.shape), "dtype": str(array.dtype)}
     text = json.dumps(_to_json(reconstruction, index), indent=2, allow_nan=False)
     (folder / JSON_NAME).write_text(text + "\n", encoding="utf-8")
@@ -359,7 +403,7 @@ def load(folder: Path) -> Reconstruction:
     data = read_json(folder)
     try:
         index = data["arrays"]
-        grids = {attr: _map_array(folder, stem, index) for stem, attr in _GRIDS.items()}
+        grids = {attr: _map_array(folder, stem, index) for stem, attr in GRID_FILES.items()}
         parts = {name: _load_part(folder, name, cls, index) for name, cls in _PARTS.items()}
         photo = PhotoInfo(**{f.name: data["photo"][f.name] for f in fields(PhotoInfo) if f.name in data["photo"]})
         background_file = str(data.get("background_file", ""))

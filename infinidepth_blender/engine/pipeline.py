@@ -15,12 +15,12 @@ from .. import reconstruction as bundle
 from ..camera import Camera
 from ..field.protocol import DepthField
 from ..options import ReconstructOptions
-from ..query.grids import DepthSamples, depth_grid
+from ..query.grids import DepthSamples
 from ..reconstruction import Gaussians, MeshArrays, PhotoInfo, PointArrays, Reconstruction
 from ..splats.ply import write_splats
 from . import exports
-from .depth_files import read_depth_file
-from .memory import check_depth_map_fits
+from .depth_files import DepthPrompt, read_depth_file
+from .depth_stage import check_disk_space, is_streamed, make_depth
 from .meshes import PhotoMeshes, make_meshes
 from .models import ModelCache
 from .photo import Photo, open_photo, write_texture
@@ -31,9 +31,6 @@ from .splats_stage import SplatsModel, find_splats_model, make_splats
 
 SKY_SPLATS_DEPTH = 0.99
 """Depth of the sky's splats over that of the backdrop: seen together, neither flickers through the other."""
-
-_FIELD_SHARE = 0.7
-"""Share of the depth stage in which `depth_grid` waits for the field."""
 
 
 @dataclass
@@ -61,11 +58,7 @@ class _Stages:
 
     def step(self, fraction: float) -> None:
         """What a field calls during a long answer: the user sees that it goes on, and can cancel."""
-        name, before, message = self._now
-        if name == "depth":
-            before = max(before, _FIELD_SHARE * fraction)
-            self._now = (name, before, message)
-        self.progress(name, before, message)
+        self.progress(*self._now)
 
 
 @dataclass(frozen=True)
@@ -121,53 +114,73 @@ def reconstruct_photo(
         prompt = read_depth_file(Path(options.depth_prompt)) if options.depth_prompt else None
         selection = read_selection(options, opened.width_px, opened.height_px)
         size = options.depth_size_px(opened.width_px, opened.height_px)
-        check_depth_map_fits(*size)
+        check_disk_space(folder, size)
     # From here on errors of the operating system are about the output.
     with bundle.staged_folder(folder) as staging:
-        with stages.stage("encode", "Looking at the photo"):
-            surface = _Surface(
-                opened,
-                find_photo_field(opened, prompt, options, models, field, stages.progress, stages.step),
-                options,
-            )
-            splats_model = find_splats_model(options, surface.found, models)
-            camera = surface.camera
-        with stages.stage("depth", "Depth map") as report:
-            depth = depth_grid(surface.field, camera, *size, edge_step=options.edge_step, progress=report)
-        meshes = _meshes(surface, stages)
-        points = _points(surface, depth, selection, stages)
-        splats = _splats(surface, depth, splats_model, meshes.backdrop, stages)
-        with stages.stage("write", "Writing the results") as report:
-            texture = write_texture(opened, staging)
-            background_file = ""
-            if meshes.background_srgb is not None:
-                background_file = exports.BACKGROUND_NAME
-                exports.write_picture(staging / background_file, meshes.background_srgb)
-            report(0.2)
-            result = Reconstruction(
-                name=opened.path.stem,
-                photo=PhotoInfo(str(opened.path), texture, opened.width_px, opened.height_px, opened.sha256),
-                camera=camera,
-                depth_m=depth.depth_m,
-                flags=depth.flags,
-                normals_cam=depth.normals_cam,
-                confidence=depth.confidence,
-                mesh=meshes.mesh,
-                backdrop=meshes.backdrop,
-                background=meshes.background,
-                background_file=background_file,
-                points=points,
-                splats=splats,
-                scale_known=surface.found.scale_known,
-                model=surface.found.model | (splats_model.record if splats_model else {}),
-                options=options.to_json(),
-                timings_s=stages.timings_s,
-                warnings=[*opened.warnings, *surface.found.warnings, *models.take_notices()],
-            )
-            _write_exports(result, staging, options, report)
-            report(0.95)
+        result = _reconstruct_into(staging, opened, prompt, selection, options, models, field, stages)
         bundle.write_arrays(result, staging)
+        if is_streamed(size):
+            result = None  # not every system moves files that are mapped
+    if result is None:
+        return bundle.load(folder)
     result.folder = folder
+    return result
+
+
+def _reconstruct_into(
+    staging: Path,
+    opened: Photo,
+    prompt: DepthPrompt | None,
+    selection: NDArray[np.uint8] | None,
+    options: ReconstructOptions,
+    models: ModelCache,
+    field: DepthField | None,
+    stages: _Stages,
+) -> Reconstruction:
+    """Makes all parts and writes the files for other programs."""
+    size = options.depth_size_px(opened.width_px, opened.height_px)
+    with stages.stage("encode", "Looking at the photo"):
+        surface = _Surface(
+            opened,
+            find_photo_field(opened, prompt, options, models, field, stages.progress, stages.step),
+            options,
+        )
+        splats_model = find_splats_model(options, surface.found, models)
+        camera = surface.camera
+    with stages.stage("depth", "Depth map") as report:
+        depth = make_depth(surface.found, size, options, staging, report)
+    meshes = _meshes(surface, stages)
+    points = _points(surface, depth.working, selection, stages)
+    splats = _splats(surface, depth.working, splats_model, meshes.backdrop, stages)
+    with stages.stage("write", "Writing the results") as report:
+        texture = write_texture(opened, staging)
+        background_file = ""
+        if meshes.background_srgb is not None:
+            background_file = exports.BACKGROUND_NAME
+            exports.write_picture(staging / background_file, meshes.background_srgb)
+        report(0.2)
+        result = Reconstruction(
+            name=opened.path.stem,
+            photo=PhotoInfo(str(opened.path), texture, opened.width_px, opened.height_px, opened.sha256),
+            camera=camera,
+            depth_m=depth.samples.depth_m,
+            flags=depth.samples.flags,
+            normals_cam=depth.samples.normals_cam,
+            confidence=depth.samples.confidence,
+            mesh=meshes.mesh,
+            backdrop=meshes.backdrop,
+            background=meshes.background,
+            background_file=background_file,
+            points=points,
+            splats=splats,
+            scale_known=surface.found.scale_known,
+            model=surface.found.model | (splats_model.record if splats_model else {}),
+            options=options.to_json(),
+            timings_s=stages.timings_s,
+            warnings=[*opened.warnings, *surface.found.warnings, *models.take_notices()],
+        )
+        _write_exports(result, staging, options, report)
+        report(0.95)
     return result
 
 

@@ -15,6 +15,7 @@ from .official.model import OfficialModel
 from .weights_files import load_weights, sha256_of
 
 BUNDLED = "bundled"
+NO_CARD = "No graphics card that PyTorch can use was found: the processor runs this large model, half a minute a photo."
 
 DepthModel = FieldModel | OfficialModel
 
@@ -29,7 +30,8 @@ def load_field_model(
             the official networks.
         device: `auto`, `cpu`, `cuda` or `mps`.
         precision: How exactly a large encoder computes.
-        notify: Called with a sentence when a graphics card is too small and the processor takes over.
+        notify: Called with a sentence when a large model runs on the processor for want of a graphics
+            card, or later because the card is too small.
 
     Raises:
         ModelError: there is no such model, its file is of another kind or damaged, or there is no such device.
@@ -51,6 +53,8 @@ def load_field_model(
         }
         return FieldModel(weights.network, torch_device, info, notify)
     network = network_of(checkpoint)
+    if device == "auto" and torch_device.type == "cpu":
+        notify(NO_CARD)
     info = {
         "name": name,
         "sha256": downloaded[1] if downloaded else sha256_of(path),

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from infinidepth_blender.engine.models import ModelCache
 from infinidepth_blender.engine.pipeline import reconstruct_photo
 from infinidepth_blender.errors import OptionsError
+from infinidepth_blender.field.load import NO_CARD
 from infinidepth_blender.field.official import model
 from infinidepth_blender.field.official.config import OfficialConfig
 from infinidepth_blender.field.official.network import OfficialDepthNetwork
@@ -56,8 +57,10 @@ def photo(tmp_path: Path) -> Path:
 
 
 def test_a_photo_with_an_official_model(rgb_file: Path, models: ModelCache, photo: Path, tmp_path: Path) -> None:
-    options = ReconstructOptions(model=str(rgb_file), device="cpu", points=3000, mesh_size=64)
+    options = ReconstructOptions(model=str(rgb_file), points=3000, mesh_size=64)
     result = reconstruct_photo(photo, tmp_path / "bundle", options, models=models)
+    if not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+        assert NO_CARD in result.warnings
     assert result.model["name"] == "model.safetensors"
     assert result.model["encoder"] == "vits16"
     assert result.model["companion_factor"] > 0
