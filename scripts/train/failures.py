@@ -62,7 +62,8 @@ def picture(answer: Answer) -> NDArray[np.uint8]:
         share = np.clip((disparity - low) / max(high - low, 1e-9), 0, 1)
         colour = cv2.applyColorMap((share * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
         tiles.append(np.where(seen[..., None], colour, 0).astype(np.uint8))
-    return np.concatenate([cv2.resize(tile, TILE[::-1], interpolation=cv2.INTER_AREA) for tile in tiles], axis=1)
+    small = [cv2.resize(tile, TILE[::-1], interpolation=cv2.INTER_AREA) for tile in tiles]
+    return np.concatenate(small, axis=1).astype(np.uint8)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -77,8 +78,9 @@ def test_a_run_goes_on_where_it_stopped_and_exports_what_the_package_reads(pool,
     assert "delta_1" in (run / "validation.csv").read_text()
     export(run, tmp_path / "tiny.safetensors", {})
     model = load_field_model(str(tmp_path / "tiny.safetensors"), "cpu")
-    assert model.info["training"]["steps"] == 5
-    assert model.info["training"]["images_seen"] == 10
+    told = cast(dict, model.info["training"])
+    assert told["steps"] == 5
+    assert told["images_seen"] == 10
     disparity = model.encode(np.zeros((40, 60, 3), np.uint8)).disparity_grid(20, 30)
     assert disparity.shape == (20, 30)
     assert bool(torch.isfinite(disparity).all())
