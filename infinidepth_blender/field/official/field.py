@@ -24,12 +24,14 @@ class OfficialField:
     Attributes:
         scale: `metric` where measured depth was given to the network, else `affine`.
         fov_x_rad: None.
+        knows_sky: False.
         evaluator: Runs the queries.
         dino_tokens: (1, N, C) tokens for a Gaussian predictor, on the CPU.
         prepared: The photo as the network saw it.
     """
 
     fov_x_rad: float | None = None
+    knows_sky = False
 
     def __init__(
         self,
