@@ -48,6 +48,4 @@ def is_up_to_date(item: BatchItem, options: ReconstructOptions, model_sha256: st
 
 def _comparable(options: ReconstructOptions) -> dict[str, Any]:
     files = dict.fromkeys(options.photo_files, "")
-    return (
-        options.to_json() | files | {"device": "", "depth_prompt": "", "make": sorted(set(options.make) - {"blend"})}
-    )
+    return options.to_json() | files | {"device": "", "depth_prompt": "", "make": sorted(set(options.make) - {"blend"})}

@@ -20,6 +20,7 @@ from infinidepth_blender.engine.sky_guess import guess_sky, refine_sky
 from infinidepth_blender.engine.sky_network import segment_sky, upsample_along_edges
 from infinidepth_blender.errors import ModelError, OptionsError
 from infinidepth_blender.field.grid import GridField
+from infinidepth_blender.field.protocol import Rows
 
 HEIGHT, WIDTH = 240, 360
 
@@ -124,7 +125,8 @@ def test_a_bright_ceiling_and_a_picture_of_the_sky_are_no_sky() -> None:
 class _RoughSky(GridField):
     """Knows the sky of `landscape` but for eight pixels along its border."""
 
-    def sky_grid(self, height: int, width: int) -> Tensor:
+    def sky_grid(self, height: int, width: int, rows: Rows | None = None) -> Tensor:
+        assert rows is None
         y, x = torch.meshgrid(torch.arange(height) / height, torch.arange(width) / width, indexing="ij")
         return (y * HEIGHT < 110 + 25 * torch.sin(x * WIDTH / 40) - 8).float()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from goldens import golden_files, rule_weight
 from numpy.testing import assert_allclose
 from official_golden import golden_case
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from infinidepth_blender.field.official import cells
 from infinidepth_blender.field.official.compiled_head import CompiledHead
 from infinidepth_blender.field.official.network import DepthImplicitHead
 from infinidepth_blender.field.protocol import pixel_centres_yx
@@ -92,7 +95,7 @@ def test_beyond_the_border_nothing_changes() -> None:
     [(12, 20, (1, 1)), (37, 53, (1, 1)), (300, 411, (1, 1)), (1, 1, (1, 1)), (3, 700, (1, 1)), (120, 90, (0.4, 0.7))],
 )
 def test_a_grid_equals_its_points(height: int, width: int, inside: tuple[float, float]) -> None:
-    plan = compiled().grid_plan(height, width, *inside)
+    plan = compiled().grid_plan(height, width, inside[0], inside[1])
     assert [first for first, _ in plan.strips] == [0, *(last for _, last in plan.strips[:-1])]
     assert plan.strips[-1][1] == height
     grid = torch.cat([plan.evaluate(strip) for strip in plan.strips])
@@ -115,6 +118,35 @@ def test_the_order_of_strips_and_queries_means_nothing() -> None:
     coords = torch.rand(5000, 2) * 2 - 1
     mixed = torch.randperm(5000)
     assert_allclose(ask(coords)[mixed], ask(coords[mixed]), atol=1e-6)
+
+
+class NoFloat64(TorchDispatchMode):
+    """Refuses what a device without float64 refuses."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, tuple) else (result,):
+            assert not isinstance(tensor, Tensor) or tensor.dtype != torch.float64, func
+        return result
+
+
+@pytest.mark.parametrize("count", [40, 6000])
+def test_devices_without_float64_answer_the_same(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cells, "position_dtype", lambda device: torch.float32)
+    head = compiled().to(torch.device("cpu"))
+    torch.manual_seed(count)
+    coords = torch.rand(count, 2) * 2.1 - 1.05
+    with NoFloat64():
+        points = head.points_plan(coords)
+        answer = torch.cat([points.evaluate(strip, slopes=True) for strip in points.strips])
+    raw = expected(coords)[0]
+    assert_allclose(answer[:, 0], raw[points.order], atol=2e-5)
+    # As many pixels as queries; a grid that is finer or coarser than the cells takes another path.
+    grid = head.grid_plan(round(count**0.5), round(count**0.5), 0.9, 1.0)
+    with NoFloat64():
+        pixels = torch.cat([grid.evaluate(strip) for strip in grid.strips])
+    centres = pixel_centres_yx(*grid.shape) * torch.tensor([0.9, 1.0])
+    assert_allclose(pixels.flatten(), expected(centres)[0], atol=2e-5)
 
 
 def test_no_queries_give_no_answers() -> None:
@@ -164,7 +196,7 @@ def test_golden_grid(file: Path) -> None:
         samples = len(stored["image_u8"])
     for sample in range(samples):
         decoder, golden = golden_decoder(file, sample)
-        plan = decoder.grid_plan(*size)
+        plan = decoder.grid_plan(size[0], size[1])
         grid = torch.cat([plan.evaluate(strip) for strip in plan.strips])
         if "dense_raw" in golden:
             assert_allclose(grid, golden["dense_raw"][sample].reshape(size), atol=3e-5)

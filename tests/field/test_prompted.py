@@ -34,7 +34,8 @@ def sparse(depth: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
 
 
 def error(field: PromptedField, depth: np.ndarray) -> np.ndarray:
-    return np.abs(1 / field.disparity_grid(*depth.shape).numpy() / depth - 1)
+    height, width = depth.shape
+    return np.abs(1 / field.disparity_grid(height, width).numpy() / depth - 1)
 
 
 def test_sparse_points_straighten_a_poor_field() -> None:
