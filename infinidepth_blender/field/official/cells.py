@@ -17,6 +17,11 @@ LIMIT = 1 - 1e-6
 """Coordinates are clamped to this magnitude, as the official decoder does."""
 
 
+def position_dtype(device: torch.device) -> torch.dtype:
+    """What coordinates are sorted into cells in: float64, or float32 on Apple's cards, which have nothing else."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 @dataclass(frozen=True)
 class Neighbours:
     """The four map cells around each of N places, row by row, and their weights.
@@ -36,7 +41,7 @@ class Neighbours:
 
 
 def neighbours(coords_yx: Tensor, height: int, width: int, slopes: bool) -> Neighbours:
-    """Neighbours of (N, 2) coordinates in [-1, 1] on a map padded with zeros, weights in float64."""
+    """Neighbours of (N, 2) coordinates in [-1, 1] on a map padded with zeros."""
     y_index, y_weight, y_slope = _axis_neighbours(coords_yx[:, 0], height)
     x_index, x_weight, x_slope = _axis_neighbours(coords_yx[:, 1], width)
     index = (y_index[:, :, None] * width + x_index[:, None]).flatten(1)
@@ -49,7 +54,7 @@ def neighbours(coords_yx: Tensor, height: int, width: int, slopes: bool) -> Neig
 
 def _axis_neighbours(coords: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
     """(N, 2) indices, weights and derivatives of the weights by the coordinate."""
-    position = ((coords.double() + 1) * size - 1) / 2
+    position = ((coords.to(position_dtype(coords.device)) + 1) * size - 1) / 2
     low = position.floor()
     index = torch.stack([low, low + 1], dim=1)
     inside = (index >= 0) & (index <= size - 1)
@@ -64,7 +69,7 @@ class CellGrid:
     """All cells of an image.
 
     Attributes:
-        y_edges, x_edges: Rising float64 coordinates of their edges, from -1 to 1.
+        y_edges, x_edges: Rising coordinates of their edges, from -1 to 1, in the `position_dtype` of the device.
     """
 
     y_edges: Tensor
@@ -74,7 +79,7 @@ class CellGrid:
     def of(cls, map_sizes: tuple[tuple[int, int], ...], device: torch.device) -> CellGrid:
         """The cells of maps of the given heights and widths."""
         rows, columns = zip(*map_sizes, strict=True)
-        return cls(_edges(rows).to(device), _edges(columns).to(device))
+        return cls(_edges(rows), _edges(columns)).to(device)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -83,7 +88,8 @@ class CellGrid:
 
     def to(self, device: torch.device) -> CellGrid:
         """The same cells on another device."""
-        return CellGrid(self.y_edges.to(device), self.x_edges.to(device))
+        dtype = position_dtype(device)  # changed on the processor, which knows both types
+        return CellGrid(*(edges.cpu().to(dtype).to(device) for edges in (self.y_edges, self.x_edges)))
 
     def per_coordinate(self, cells: Tensor) -> Tensor:
         """(N, 2) float32 derivative of the position in a numbered cell, 0 to 1, by the coordinate (y, x)."""
@@ -92,7 +98,7 @@ class CellGrid:
         return (1 / torch.stack([heights[cells // columns], widths[cells % columns]], dim=1)).float()
 
     def corner_coords(self, corners: Tensor) -> Tensor:
-        """(N, 2) float64 coordinates (y, x) of numbered corners, counted row by row."""
+        """(N, 2) coordinates (y, x) of numbered corners, counted row by row."""
         columns = len(self.x_edges)
         return torch.stack([self.y_edges[corners // columns], self.x_edges[corners % columns]], dim=1)
 
@@ -110,7 +116,7 @@ def _edges(sizes: tuple[int, ...]) -> Tensor:
 
 def locate(coords: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
     """(N,) coordinates of one axis -> numbers of their cells, and float32 positions in them, 0 to 1."""
-    coords = coords.double().clamp(-LIMIT, LIMIT)
+    coords = coords.to(edges.dtype).clamp(-LIMIT, LIMIT)
     cell = torch.searchsorted(edges, coords.contiguous(), right=True).sub_(1).clamp_(0, len(edges) - 2)
     return cell, ((coords - edges[cell]) / (edges[cell + 1] - edges[cell])).float()
 

@@ -261,8 +261,8 @@ class GridPlan:
         self.shape = (height, width)
         self._head = head
         self._centres = (
-            _pixel_centres(height, head.device) * inside_y,
-            _pixel_centres(width, head.device) * inside_x,
+            _pixel_centres(height, inside_y, head.grid.y_edges),
+            _pixel_centres(width, inside_x, head.grid.x_edges),
         )
         self._rows = locate(self._centres[0], head.grid.y_edges)
         self._columns = locate(self._centres[1], head.grid.x_edges)
@@ -285,8 +285,10 @@ class GridPlan:
         return self._head._by_cells(queries, slopes=False).view(-1, self.shape[1])
 
 
-def _pixel_centres(count: int, device: torch.device) -> Tensor:
-    return (torch.arange(count, dtype=torch.float64, device=device) + 0.5) / count * 2 - 1
+def _pixel_centres(count: int, inside: float, edges: Tensor) -> Tensor:
+    """(count,) coordinates where and in the type that the edges of cells are."""
+    centres = (torch.arange(count, dtype=torch.float64) + 0.5) / count * 2 - 1
+    return (centres * inside).to(edges.dtype).to(edges.device)
 
 
 def _relu(hidden: Tensor) -> Tensor:
