@@ -80,10 +80,8 @@ def find_edges(disparity: NDArray[np.float32], valid: NDArray[np.bool_], edge_st
         valid: (h, w).
         edge_step: Relative depth step that counts; over k links, `edge_step * sqrt(k)`.
     """
-    disparity = np.asarray(disparity, dtype=np.float32)
-    right = _tears(disparity, valid, edge_step, SPANS)
-    down = _tears(disparity.T, valid.T, edge_step, SPANS).T
-    return Edges(right != 0, np.ascontiguousarray(down != 0), _adrift(valid, right, down))
+    right, down = _signed_tears(np.asarray(disparity, dtype=np.float32), valid, edge_step, SPANS)
+    return Edges(right != 0, down != 0, _adrift(valid, right, down))
 
 
 def sharpen(
@@ -96,24 +94,33 @@ def sharpen(
         edges: The single links that separate the surfaces afterwards, and the vertices
             that were adrift before.
     """
-    found = find_edges(disparity, valid, edge_step)
-    result = np.array(disparity, dtype=np.float32)
-    solid, doubtful = valid & ~found.adrift, _beside(found.adrift)
-    rows, cols = np.nonzero(found.adrift)
+    disparity = np.asarray(disparity, dtype=np.float32)
+    ramps = _signed_tears(disparity, valid, edge_step, SPANS)
+    adrift = _adrift(valid, *ramps)
+    sharp, steps = _put_back(disparity, valid, adrift, edge_step)
+    # The foot of a ramp may be off by a step's size, which the ramp's own slope explained as long as it was there.
+    with_feet = adrift | _inside_ramp(
+        *(np.where(ramp != 0, ramp, step) for ramp, step in zip(ramps, steps, strict=True))
+    )
+    with_feet &= valid
+    if (with_feet != adrift).any():
+        adrift = with_feet
+        sharp, steps = _put_back(disparity, valid, adrift, edge_step)
+    return sharp, Edges(steps[0] != 0, steps[1] != 0, adrift)
+
+
+def _put_back(
+    disparity: NDArray[np.float32], valid: NDArray[np.bool_], adrift: NDArray[np.bool_], edge_step: float
+) -> tuple[NDArray[np.float32], tuple[NDArray[np.int8], NDArray[np.int8]]]:
+    """The disparity with the vertices that are adrift on the nearer surface, and the single links that are steps in it."""
+    result = disparity.copy()
+    solid, doubtful = valid & ~adrift, _beside(adrift)
+    rows, cols = np.nonzero(adrift)
     for start in range(0, len(rows), CHUNK):
         at = rows[start : start + CHUNK], cols[start : start + CHUNK]
         planes = fit_side_planes(disparity, solid, *at, edge_step, doubtful)
         result[at] = planes.nearest_side(result[at])
-    return result, Edges(*sharp_steps(result, valid, edge_step), found.adrift)
-
-
-def sharp_steps(
-    disparity: NDArray[np.float32], valid: NDArray[np.bool_], edge_step: float
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """The single links, (h, w - 1) and (h - 1, w), that are steps by themselves, without any search for ramps."""
-    right = _tears(disparity, valid, edge_step, SPANS[:1]) != 0
-    down = np.ascontiguousarray(_tears(disparity.T, valid.T, edge_step, SPANS[:1]).T != 0)
-    return right, down
+    return result, _signed_tears(result, valid, edge_step, SPANS[:1])
 
 
 def side_planes_at(
@@ -127,6 +134,14 @@ def side_planes_at(
         for i in range(0, max(len(rows), 1), CHUNK)
     ]
     return SidePlanes(np.concatenate([p.near for p in parts]), np.concatenate([p.far for p in parts]))
+
+
+def _signed_tears(
+    disparity: NDArray[np.float32], valid: NDArray[np.bool_], edge_step: float, spans: tuple[int, ...]
+) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    """`_tears` of the links along rows, (h, w - 1), and along columns, (h - 1, w)."""
+    right = _tears(disparity, valid, edge_step, spans)
+    return right, np.ascontiguousarray(_tears(disparity.T, valid.T, edge_step, spans).T)
 
 
 def _tears(
@@ -228,11 +243,16 @@ def _beside(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _adrift(valid: NDArray[np.bool_], right: NDArray[np.int8], down: NDArray[np.int8]) -> NDArray[np.bool_]:
     """Vertices inside a ramp (torn on both sides, in the same direction) and lone outliers."""
-    inside = np.zeros(valid.shape, bool)
-    inside[:, 1:-1] |= (right[:, 1:] != 0) & (right[:, 1:] == right[:, :-1])
-    inside[1:-1] |= (down[1:] != 0) & (down[1:] == down[:-1])
     # Links beyond the border count as torn, but a vertex without any link is no outlier.
     torn_right = np.pad(right != 0, ((0, 0), (1, 1)), constant_values=True)
     torn_down = np.pad(down != 0, ((1, 1), (0, 0)), constant_values=True)
     alone = torn_right[:, 1:] & torn_right[:, :-1] & torn_down[1:] & torn_down[:-1]
-    return (inside | (alone & (valid.size > 1))) & valid
+    return (_inside_ramp(right, down) | (alone & (valid.size > 1))) & valid
+
+
+def _inside_ramp(right: NDArray[np.int8], down: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """(h, w) vertices that are torn on both sides in the same direction."""
+    inside = np.zeros((len(right), down.shape[1]), bool)
+    inside[:, 1:-1] |= (right[:, 1:] != 0) & (right[:, 1:] == right[:, :-1])
+    inside[1:-1] |= (down[1:] != 0) & (down[1:] == down[:-1])
+    return inside

@@ -21,7 +21,7 @@ _OFFSETS_YX = np.array(
 """(n, 2) the neighbourhood of a pixel, the closest first."""
 _DISTANCE = np.abs(_OFFSETS_YX).max(axis=1)
 _RINGS = tuple(np.flatnonzero(distance >= _DISTANCE) for distance in (3, 2, 1))
-_DOUBT = 0.01
+_DOUBT = 0.001
 """Weight of a doubtful pixel."""
 _SLOPE_RIDGE = 0.05
 """Holds the slope at 0 where too few pixels carry it; 5 % of a one-pixel spread."""

@@ -61,6 +61,20 @@ def test_ramps_become_steps(ratio: float, ramp_px: int) -> None:
     assert np.all(edges.right.sum(axis=1) == 1)
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("foot", [0.02, 0.035, 0.041, 0.045, 0.06, 0.1])
+def test_a_ramp_goes_with_its_foot(foot: float, transposed: bool) -> None:
+    """Its first link may be a step's size and still be no step beside the steeper ones that follow."""
+    ends = np.array([1, 1 - foot, 0.8, 0.2, foot, 0])
+    along = np.concatenate([np.ones(38), ends, np.zeros(WIDTH - 44)])
+    blurred = np.broadcast_to(0.16 + 0.17 * along, (HEIGHT, WIDTH)).astype(np.float32)
+    sharp, edges = sharpen(blurred.T if transposed else blurred, ALL.T if transposed else ALL, 0.04)
+    links = edges.down.T if transposed else edges.right
+    assert np.all(links.sum(axis=1) == 1)
+    off = np.minimum(np.abs(sharp / 0.33 - 1), np.abs(sharp / 0.16 - 1))
+    assert off.max() < 0.04
+
+
 def test_scale_and_one_outlier_change_nothing_elsewhere() -> None:
     depth = 1 / step_edge(1.5)
     expected = edge_mask(depth, ALL, 0.04)
