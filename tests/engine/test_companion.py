@@ -73,6 +73,26 @@ def test_a_companion_that_sees_the_opposite_never_turns_the_scene_inside_out() -
     assert (aligned.disparity_grid(30, 40) > 0).all()
 
 
+def test_what_passed_for_sky_lies_far_away_and_in_order_not_beyond_the_horizon() -> None:
+    """The upper half is no part of the fit, and the line goes below 0 there."""
+    truth = PlaneField(0.08, 0.2, 0.0)
+    companion = PlaneField(0.08, 0.2, 0.0, sky_above_y=0.0, scale="relative")
+    aligned = companion_alignment(affine_of(truth, 0.7, 0.05), companion, *SIZE)
+    line = truth.disparity_grid(60, 80)
+    assert float(line.min()) < -0.1
+    disparity = aligned.disparity_grid(60, 80)
+    assert float(disparity.min()) > 0
+    assert (disparity.diff(dim=0) > 0).all()
+    torch.testing.assert_close(disparity[30:], line[30:], rtol=1e-3, atol=1e-5)
+    # The same at points, with the derivative of what is answered.
+    at = torch.tensor([[-0.9, 0.1], [-0.45, 0.0], [0.3, -0.7]])
+    step = torch.tensor([1e-2, 0.0])
+    found, gradient = aligned.disparity_and_gradient(at)
+    torch.testing.assert_close(found, aligned.disparity(at))
+    slope = (aligned.disparity(at + step) - aligned.disparity(at - step)) / 2e-2
+    torch.testing.assert_close(gradient[:, 0], slope, rtol=1e-2, atol=1e-5)
+
+
 def test_a_flat_field_gives_a_flat_scene() -> None:
     aligned = companion_alignment(PlaneField(2.0, 0.0, 0.0, scale="affine"), bundled(), *SIZE)
     assert np.isfinite([aligned.factor, aligned.offset]).all()
