@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,20 +81,17 @@ def make_depth(
     needs_working = bool({"points", "splats"} & set(options.make))
     share = 0.9 if needs_working else 1.0
     shapes = {"depth": (np.float32, ()), "flags": (np.uint8, ()), "normal": (np.float32, (3,)), "confidence": (np.float32, ())}  # fmt: skip
-    files = {
-        stem: ArrayFile(array_path(staging, stem), (height, width, *rest), dtype)
-        for stem, (dtype, rest) in shapes.items()
-    }
-    try:
+    with contextlib.ExitStack() as opened:  # closes all of them, also when one cannot be made or finished
+        files: dict[str, ArrayFile] = {}
+        for stem, (dtype, rest) in shapes.items():
+            files[stem] = ArrayFile(array_path(staging, stem), (height, width, *rest), dtype)
+            opened.callback(files[stem].close)
         strips = depth_strips(
             field, camera, width, height, edge_step=options.edge_step, progress=lambda done: report(share * done)
         )
         for _, strip in strips:
             for stem, file in files.items():
                 file.append(getattr(strip, GRID_FILES[stem]))
-    finally:
-        for file in files.values():
-            file.close()
     samples = DepthSamples(**{GRID_FILES[stem]: np.load(file.path, mmap_mode="r") for stem, file in files.items()})
     if not needs_working:
         return PhotoDepth(samples, samples)

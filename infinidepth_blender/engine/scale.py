@@ -117,8 +117,8 @@ def _checked(field: DepthField, prompt: DepthPrompt, aspect: float, seed: int) -
     """The field as it is, and how well it agrees with the measurements that went into it."""
     warnings = _check_shape(prompt, aspect)
     source, target = _pairs(field, prompt, seed)
-    error = float(np.median(np.abs(source - target) / target)) if len(source) else float("nan")
-    if not error <= _POOR_FIT:
+    error = float(np.median(np.abs(source - target) / target))
+    if error > _POOR_FIT:
         warnings.append(_POOR_FIT_WARNING.format(name=prompt.path.name, error=error))
     details = {"scale": "depth prompt", "prompt_points": len(source), "prompt_median_error": error}
     return ScaledField(field, True, details, tuple(warnings))
@@ -172,10 +172,6 @@ def _offset_without_measurement(look: _Look) -> float:
 def _fit_to_prompt(field: DepthField, look: _Look, prompt: DepthPrompt, aspect: float, seed: int) -> ScaledField:
     warnings = _check_shape(prompt, aspect)
     source, target = _pairs(field, prompt, seed)
-    if len(source) == 0:
-        raise DepthFileError(
-            f"{prompt.path.name} has depth only where the model finds none.", "Check that it belongs to the photo."
-        )
     factor, offset = 0.0, 0.0
     if len(source) >= _MIN_PROMPTS_FOR_OFFSET:
         factor, offset = fit_affine_robust(source, target, seed=seed)
@@ -217,7 +213,7 @@ def _check_shape(prompt: DepthPrompt, aspect: float) -> list[str]:
 
 
 def _pairs(field: DepthField, prompt: DepthPrompt, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Disparities of the field and of the measurements at (at most 100,000 of) the measured pixels."""
+    """Disparities of the field and of the measurements at (at most 100,000 of) the measured pixels; at least one pair."""
     height, width = prompt.depth_m.shape
     pixels = np.flatnonzero(prompt.depth_m)
     if len(pixels) > _MAX_PROMPTS:
@@ -227,13 +223,19 @@ def _pairs(field: DepthField, prompt: DepthPrompt, seed: int) -> tuple[NDArray[n
     source = field.disparity(torch.from_numpy(coords.astype(np.float32))).cpu().numpy().astype(np.float64)
     target = 1 / prompt.depth_m.ravel()[pixels].astype(np.float64)
     good = np.isfinite(source)
+    if not good.any():
+        raise _nothing_in_common(prompt)
     return source[good], target[good]
 
 
 def _factor_alone(source: NDArray[np.float64], target: NDArray[np.float64], prompt: DepthPrompt) -> tuple[float, float]:
     ahead = source > 0
     if not ahead.any():
-        raise DepthFileError(
-            f"{prompt.path.name} has depth only where the model finds none.", "Check that it belongs to the photo."
-        )
+        raise _nothing_in_common(prompt)
     return float(np.median(target[ahead] / source[ahead])), 0.0
+
+
+def _nothing_in_common(prompt: DepthPrompt) -> DepthFileError:
+    return DepthFileError(
+        f"{prompt.path.name} has depth only where the model finds none.", "Check that it belongs to the photo."
+    )

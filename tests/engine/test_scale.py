@@ -10,7 +10,7 @@ from analytic_fields import PlaneField
 
 from infinidepth_blender.engine.depth_files import DepthPrompt
 from infinidepth_blender.engine.masked_field import MaskedField
-from infinidepth_blender.engine.scale import MEDIAN_DEPTH_M, ScaledField, scale_to_metres
+from infinidepth_blender.engine.scale import MEDIAN_DEPTH_M, PromptUse, ScaledField, scale_to_metres
 from infinidepth_blender.errors import DepthFileError, PhotoError
 from infinidepth_blender.field.grid import GridField
 
@@ -133,3 +133,23 @@ def test_measurements_only_where_there_is_no_depth() -> None:
     given[10:20, 10:20] = 3
     with pytest.raises(DepthFileError, match="only where the model finds none"):
         scaled_depth(GridField(hole, scale="relative"), prompt(given))
+
+
+@pytest.mark.parametrize("use", ["follow", "align", "check"])
+def test_depth_that_was_measured_only_on_transparent_parts_is_refused(use: PromptUse) -> None:
+    opaque = np.ones((HEIGHT, WIDTH), bool)
+    opaque[:, 160:] = False
+    depth = measured(PlaneField(), 1, 0)
+    depth[:, :40] = 0
+    field = MaskedField(PlaneField(scale="metric"), opaque)
+    with pytest.raises(DepthFileError, match="only where the model finds none"):
+        scale_to_metres(field, prompt(depth), WIDTH, HEIGHT, seed=0, prompt_use=use)
+
+
+def test_a_checked_field_stays_as_it_is_and_its_error_is_told() -> None:
+    field = PlaneField(scale="metric")
+    scaled = scale_to_metres(field, prompt(measured(field, 1.1, 0)), WIDTH, HEIGHT, seed=0, prompt_use="check")
+    assert scaled.field is field and scaled.scale_known and scaled.warnings == ()
+    assert scaled.details["prompt_median_error"] == pytest.approx(1 - 1 / 1.1, rel=1e-3)
+    scaled = scale_to_metres(field, prompt(measured(field, 2, 0)), WIDTH, HEIGHT, seed=0, prompt_use="check")
+    assert len(scaled.warnings) == 1 and "50%" in scaled.warnings[0]
