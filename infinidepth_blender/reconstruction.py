@@ -11,6 +11,7 @@ import contextlib
 import errno
 import json
 import shutil
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -217,7 +218,12 @@ def staged_folder(folder: Path) -> Iterator[Path]:
         _refuse_files_of_others(folder)
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
-        yield staging
+        try:
+            yield staging
+        except BaseException as error:
+            # Arrays that are mapped from the folder must be let go of: Windows removes no mapped file.
+            traceback.clear_frames(error.__traceback__)
+            raise
         _commit(staging, folder)
     except OSError as error:
         raise output_error(error, folder) from error

@@ -118,7 +118,6 @@ def reconstruct_photo(
     # From here on errors of the operating system are about the output.
     with bundle.staged_folder(folder) as staging:
         result = _reconstruct_into(staging, opened, prompt, selection, options, models, field, stages)
-        bundle.write_arrays(result, staging)
         if is_streamed(size):
             result = None  # not every system moves files that are mapped
     if result is None:
@@ -137,7 +136,7 @@ def _reconstruct_into(
     field: DepthField | None,
     stages: _Stages,
 ) -> Reconstruction:
-    """Makes all parts and writes the files for other programs."""
+    """Makes all parts and writes them into the bundle."""
     size = options.depth_size_px(opened.width_px, opened.height_px)
     with stages.stage("encode", "Looking at the photo"):
         surface = _Surface(
@@ -181,6 +180,7 @@ def _reconstruct_into(
         )
         _write_exports(result, staging, options, report)
         report(0.95)
+    bundle.write_arrays(result, staging)
     return result
 
 

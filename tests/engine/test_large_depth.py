@@ -68,6 +68,37 @@ def test_nothing_is_left_of_a_cancelled_large_map(photo: Path, tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir()] == ["holiday.png"]
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="the system does not tell what is mapped")
+@pytest.mark.usefixtures("all_maps_are_large")
+def test_nothing_stays_mapped_after_a_cancel(photo: Path, tmp_path: Path) -> None:
+    def stop(stage: str, fraction: float, message: str = "") -> None:
+        if stage == "write" and fraction > 0.1:
+            raise Cancelled
+
+    # Whoever holds the error holds the frames it went through.
+    with pytest.raises(Cancelled) as _held:
+        reconstruct_photo(photo, tmp_path / "out", ReconstructOptions(**OPTIONS), field=PlaneField(), progress=stop)  # type: ignore[arg-type]
+    assert str(tmp_path) not in Path("/proc/self/maps").read_text()
+
+
+@pytest.mark.usefixtures("all_maps_are_large")
+def test_a_disk_that_fills_up_leaves_the_older_result(photo: Path, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="the system limits no sizes of files")
+    older = make(photo, tmp_path / "out")
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
+    try:
+        with pytest.raises(OutputError, match="full"):
+            make(photo, tmp_path / "out", seed=3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert older.depth_m.nbytes > 200_000
+    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "holiday.png"}
+
+
+@pytest.mark.usefixtures("all_maps_are_large")
 def test_a_disk_without_room_is_told_before_the_work(
     photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
