@@ -41,14 +41,14 @@ def is_streamed(size_px: tuple[int, int]) -> bool:
 
 
 def check_disk_space(folder: Path, size_px: tuple[int, int]) -> None:
-    """Refuses a depth map for which the disk has no room, before it is computed.
+    """Refuses a large depth map for which the disk has no room, before it is computed.
 
     Raises:
         OutputError: with what is needed and what is free.
     """
     needed = size_px[0] * size_px[1] * DISK_BYTES_PER_PIXEL
     there = next((parent for parent in (folder, *folder.parents) if parent.exists()), None)
-    if there is None:
+    if there is None or not is_streamed(size_px):
         return
     free = shutil.disk_usage(there).free
     if needed > free:

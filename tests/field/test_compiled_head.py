@@ -60,7 +60,7 @@ def ask(coords: Tensor, slopes: bool = False) -> Tensor:
 
 
 # 300 cells: some queries per cell, many, and fewer queries than cells
-@pytest.mark.parametrize("count", [1, 40, 900, 6000, 40_000])
+@pytest.mark.parametrize("count", [1, 40, 900, 6000])
 def test_points_equal_the_plain_decoder(count: int) -> None:
     torch.manual_seed(count)
     coords = torch.rand(count, 2) * 2.1 - 1.05
@@ -92,7 +92,7 @@ def test_beyond_the_border_nothing_changes() -> None:
 
 @pytest.mark.parametrize(
     ("height", "width", "inside"),
-    [(12, 20, (1, 1)), (37, 53, (1, 1)), (300, 411, (1, 1)), (1, 1, (1, 1)), (3, 700, (1, 1)), (120, 90, (0.4, 0.7))],
+    [(12, 20, (1, 1)), (37, 53, (1, 1)), (97, 131, (1, 1)), (1, 1, (1, 1)), (3, 700, (1, 1)), (120, 90, (0.4, 0.7))],
 )
 def test_a_grid_equals_its_points(height: int, width: int, inside: tuple[float, float]) -> None:
     plan = compiled().grid_plan(height, width, inside[0], inside[1])
