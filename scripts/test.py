@@ -12,15 +12,19 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import _environment
 
 ROOT = _environment.ROOT
 NO_TESTS_COLLECTED = 5
+NUMERIC = ("tests/evaluation", "tests/field", "tests/splats", "tests/train")
+"""Folders whose tests compute much and need no Blender: half of the time."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ def main() -> int:
         outcomes.append(Outcome("Blender in .venv", True, 0.0, "not run: needs Python 3.11 or 3.13"))
     if not options.no_lint:
         outcomes += [_step(name, command) for name, command in _lint_steps()]
-    outcomes.append(_tests("tests in .venv", Path(sys.executable), slow))
+    outcomes += _tests_in_halves(Path(sys.executable), slow)
     outcomes += _other_blenders(options.blender, slow)
     return _summary(outcomes)
 
@@ -77,6 +81,24 @@ def _step(name: str, command: list[str]) -> Outcome:
     return Outcome(name, code == 0, time.monotonic() - start)
 
 
+def _tests_in_halves(python: Path, arguments: list[str]) -> list[Outcome]:
+    """All tests, in two processes at a time: most of them use one core."""
+    start = time.monotonic()
+    environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 2) // 2))}
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+        ignored = [f"--ignore={folder}" for folder in NUMERIC]
+        beside = _start_pytest(python, [*arguments, "tests", *ignored], environment, output)
+        numeric = _start_pytest(python, [*arguments, *NUMERIC], environment, None).wait()
+        seconds = time.monotonic() - start
+        rest = beside.wait()
+        output.seek(0)
+        print(output.read())
+    return [
+        Outcome("numeric tests", numeric == 0, seconds, "in .venv: " + ", ".join(NUMERIC)),
+        Outcome("all other tests", rest == 0, time.monotonic() - start, "in .venv, beside them"),
+    ]
+
+
 def _tests(name: str, python: Path, arguments: list[str]) -> Outcome:
     start = time.monotonic()
     code = _pytest(python, arguments)
@@ -84,9 +106,17 @@ def _tests(name: str, python: Path, arguments: list[str]) -> Outcome:
 
 
 def _pytest(python: Path, arguments: list[str]) -> int:
+    return _start_pytest(python, arguments, {}, None).wait()
+
+
+def _start_pytest(
+    python: Path, arguments: list[str], settings: dict[str, str], output: IO[str] | None
+) -> subprocess.Popen[str]:
     # The engine of the tests in other Blender versions is the one of .venv.
-    environment = os.environ | {"INFINIDEPTH_PYTHON": str(_environment.venv_python(_environment.VENV))}
-    return subprocess.call([str(python), "-m", "pytest", *arguments], cwd=ROOT, env=environment)
+    environment = os.environ | {"INFINIDEPTH_PYTHON": str(_environment.venv_python(_environment.VENV))} | settings
+    return subprocess.Popen(
+        [str(python), "-m", "pytest", *arguments], cwd=ROOT, env=environment, stdout=output, text=True
+    )
 
 
 def _other_blenders(wanted: str, slow: list[str]) -> list[Outcome]:
