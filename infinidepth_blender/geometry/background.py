@@ -293,4 +293,4 @@ def _at_places(values: NDArray[np.float32], row: NDArray[np.float32], col: NDArr
 def _gradient(
     disparity: NDArray[np.float32], there: NDArray[np.bool_], right: NDArray[np.bool_], down: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    return surface_gradient(disparity, there, Edges(right, down, np.zeros(there.shape, bool)))
+    return surface_gradient(disparity, there, Edges(right, down, np.zeros(there.shape, np.uint8)))

@@ -1,30 +1,22 @@
 """Depth discontinuities: where two neighbours in the image lie on different surfaces.
 
-Everything is decided in disparity, where a plane is a linear function of the pixel. A
-link between two neighbours is a step when the relative change across it is large *and*
-the slopes of its two sides do not explain it: a floor that runs to the horizon keeps its constant
-slope and stays whole, however large the step between two of its rows becomes. The slopes
-are medians over several links, so that one outlier decides nothing, and all measures are
-ratios, so that the scale of the depth does not matter.
-
-A predicted depth map does not step from one pixel to the next, it ramps over a few. Such
-ramps are found by the same test over longer spans; their inner vertices lie on neither
-surface (`Edges.adrift`) and are put back on one of them by `sharpen`.
+Everything is decided in disparity, where a plane is a linear function of the pixel; see
+`tears` for what a step is. A predicted depth map ramps from one surface to the other over
+a few pixels: such vertices lie on neither (`Edges.adrift`) and are put back on one of them
+by `sharpen`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .sides import SidePlanes, fit_side_planes
+from .sides import REACH, SidePlanes, fit_side_planes
+from .tears import SHARP, find_tears, spans_for
 
-SPANS = (1, 2, 4, 8, 12)
-"""Lengths, in links, of the ramps that count as one step."""
-SLOPE_LINKS = 5
-"""Links whose median is the slope of a side."""
 CHUNK = 65_536
 """Vertices that are put back onto their surfaces at a time."""
 
@@ -36,16 +28,22 @@ class Edges:
     Attributes:
         right: (h, w - 1) bool, the link from (i, j) to (i, j + 1) is part of a step.
         down: (h - 1, w) bool, likewise from (i, j) to (i + 1, j).
-        adrift: (h, w) bool, the vertex lies between two surfaces or is a lone outlier.
+        stride: (h, w) uint8, 0 on a surface; else the vertex lies between two surfaces or is a
+            lone outlier, and the vertices at steps of so many links around it show its surfaces.
     """
 
     right: NDArray[np.bool_]
     down: NDArray[np.bool_]
-    adrift: NDArray[np.bool_]
+    stride: NDArray[np.uint8]
+
+    @property
+    def adrift(self) -> NDArray[np.bool_]:
+        """(h, w) bool, a new array: the vertex is on no surface."""
+        return self.stride > 0
 
     def touched(self) -> NDArray[np.bool_]:
         """(h, w) bool: vertices with a torn link, or adrift."""
-        mask = self.adrift.copy()
+        mask = self.adrift
         mask[:, 1:] |= self.right
         mask[:, :-1] |= self.right
         mask[1:] |= self.down
@@ -73,15 +71,16 @@ def disparity_of(depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDAr
 
 
 def find_edges(disparity: NDArray[np.float32], valid: NDArray[np.bool_], edge_step: float) -> Edges:
-    """Finds the steps between neighbouring vertices of a grid.
+    """Finds the steps between neighbouring vertices of a grid, and ramps of up to a dozen links.
 
     Args:
         disparity: (h, w) positive where valid.
         valid: (h, w).
         edge_step: Relative depth step that counts; over k links, `edge_step * sqrt(k)`.
     """
-    right, down = _signed_tears(np.asarray(disparity, dtype=np.float32), valid, edge_step, SPANS)
-    return Edges(right != 0, down != 0, _adrift(valid, right, down))
+    # Any part of a grid must give what the whole grid gives there, whatever its size.
+    right, down = find_tears(np.asarray(disparity, dtype=np.float32), valid, edge_step, spans_for(0))
+    return Edges(right != 0, down != 0, _stride(valid, right, down))
 
 
 def sharpen(
@@ -95,164 +94,90 @@ def sharpen(
             that were adrift before.
     """
     disparity = np.asarray(disparity, dtype=np.float32)
-    ramps = _signed_tears(disparity, valid, edge_step, SPANS)
-    adrift = _adrift(valid, *ramps)
-    sharp, steps = _put_back(disparity, valid, adrift, edge_step)
+    ramps = find_tears(disparity, valid, edge_step, spans_for(max(disparity.shape)))
+    stride = _stride(valid, *ramps)
+    sharp, steps = _put_back(disparity, disparity, valid, stride, stride > 0, edge_step)
     # The foot of a ramp may be off by a step's size, which the ramp's own slope explained as long as it was there.
-    with_feet = adrift | _inside_ramp(
-        *(np.where(ramp != 0, ramp, step) for ramp, step in zip(ramps, steps, strict=True))
-    )
-    with_feet &= valid
-    if (with_feet != adrift).any():
-        adrift = with_feet
-        sharp, steps = _put_back(disparity, valid, adrift, edge_step)
-    return sharp, Edges(steps[0] != 0, steps[1] != 0, adrift)
+    right, down = (np.where(ramp != 0, ramp, step) for ramp, step in zip(ramps, steps, strict=True))
+    with_feet = np.maximum(stride, np.where(valid, _inside_ramp(right, down), 0))
+    feet = with_feet != stride
+    if feet.any():
+        # They are few; only vertices that took them for a surface have to be put back anew.
+        again = _beside(feet, REACH) & (with_feet > 0)
+        sharp, steps = _put_back(disparity, sharp, valid, with_feet, again, edge_step)
+    return sharp, Edges(steps[0] != 0, steps[1] != 0, with_feet)
 
 
 def _put_back(
-    disparity: NDArray[np.float32], valid: NDArray[np.bool_], adrift: NDArray[np.bool_], edge_step: float
+    disparity: NDArray[np.float32],
+    sharp: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+    stride: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
+    edge_step: float,
 ) -> tuple[NDArray[np.float32], tuple[NDArray[np.int8], NDArray[np.int8]]]:
-    """The disparity with the vertices that are adrift on the nearer surface, and the single links that are steps in it."""
-    result = disparity.copy()
-    solid, doubtful = valid & ~adrift, _beside(adrift)
-    rows, cols = np.nonzero(adrift)
-    for start in range(0, len(rows), CHUNK):
-        at = rows[start : start + CHUNK], cols[start : start + CHUNK]
-        planes = fit_side_planes(disparity, solid, *at, edge_step, doubtful)
-        result[at] = planes.nearest_side(result[at])
-    return result, _signed_tears(result, valid, edge_step, SPANS[:1])
+    """`sharp` with the vertices of `mask` on the nearer surface, and the single links that are steps in it."""
+    result = sharp.copy()
+    for at, planes in _side_planes(disparity, valid, stride, mask, edge_step):
+        result[at] = planes.nearest_side(disparity[at])
+    return result, find_tears(result, valid, edge_step, SHARP)
 
 
 def side_planes_at(
     disparity: NDArray[np.float32], valid: NDArray[np.bool_], edges: Edges, mask: NDArray[np.bool_], edge_step: float
 ) -> SidePlanes:
     """The two surfaces at each vertex of `mask`, row by row, as planes in disparity."""
-    rows, cols = np.nonzero(mask)
-    solid, doubtful = valid & ~edges.adrift, _beside(edges.adrift)
-    parts = [
-        fit_side_planes(disparity, solid, rows[i : i + CHUNK], cols[i : i + CHUNK], edge_step, doubtful)
-        for i in range(0, max(len(rows), 1), CHUNK)
-    ]
-    return SidePlanes(np.concatenate([p.near for p in parts]), np.concatenate([p.far for p in parts]))
+    number = np.cumsum(mask).reshape(mask.shape) - 1
+    near, far = np.empty((2, np.count_nonzero(mask), 3), np.float32)
+    for at, planes in _side_planes(disparity, valid, edges.stride, mask, edge_step):
+        near[number[at]], far[number[at]] = planes.near, planes.far
+    return SidePlanes(near, far)
 
 
-def _signed_tears(
-    disparity: NDArray[np.float32], valid: NDArray[np.bool_], edge_step: float, spans: tuple[int, ...]
-) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """`_tears` of the links along rows, (h, w - 1), and along columns, (h - 1, w)."""
-    right = _tears(disparity, valid, edge_step, spans)
-    return right, np.ascontiguousarray(_tears(disparity.T, valid.T, edge_step, spans).T)
-
-
-def _tears(
-    disparity: NDArray[np.float32], valid: NDArray[np.bool_], edge_step: float, spans: tuple[int, ...]
-) -> NDArray[np.int8]:
-    """(h, w - 1): 1 or -1 at links along rows that belong to a step towards or away from the camera, else 0."""
-    height, width = disparity.shape
-    torn = np.zeros((height, max(width - 1, 0)), np.int8)
-    if width < 2:
-        return torn
-    there = valid[:, 1:] & valid[:, :-1]
-    step = np.where(there, disparity[:, 1:] - disparity[:, :-1], 0).astype(np.float32)
-    left_over = step
-    for span in spans:
-        if width - 1 < span:
-            break
-        if span > 1 and torn.any():
-            # What shorter spans have explained already must not be found again.
-            left_over = np.where(torn != 0, 0, step)
-        row, col, change = _large_changes(left_over, disparity, there, edge_step, span)
-        # Few changes are large enough to ask whether the slopes on both sides explain them.
-        excess = _excess_over_sides(change, span, step, there, row, col)
-        found = excess > edge_step * np.sqrt(span) * np.minimum(disparity[row, col], disparity[row, col + span])
-        row, col, change = row[found], col[found], change[found]
-        # The ramp runs from the first to the last of the span's steep links.
-        inside = [(row, col + k) for k in range(span)]
-        steep = np.stack([left_over[link] * change >= 0.5 / span * change * change for link in inside])
-        ramp = np.logical_or.accumulate(steep) & np.logical_or.accumulate(steep[::-1])[::-1]
-        sign = np.sign(change).astype(np.int8)
-        for (y, x), on_ramp in zip(inside, ramp, strict=True):
-            torn[y[on_ramp], x[on_ramp]] = sign[on_ramp]
-    return torn
-
-
-def _large_changes(
-    step: NDArray[np.float32],
+def _side_planes(
     disparity: NDArray[np.float32],
-    there: NDArray[np.bool_],
+    valid: NDArray[np.bool_],
+    stride: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
     edge_step: float,
-    span: int,
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-    """Row, first column and change of all spans whose links exist and whose ends differ by a step's size."""
-    n = step.shape[1] - span + 1
-    change = step[:, :n]
-    for k in range(1, span):
-        change = change + step[:, k : k + n]
-    smaller = np.minimum(disparity[:, :n], disparity[:, span : span + n])
-    row, col = np.nonzero(np.abs(change) > edge_step * np.float32(np.sqrt(span)) * smaller)
-    whole = np.logical_and.reduce([there[row, col + k] for k in range(span)])
-    row, col = row[whole], col[whole]
-    return row, col, change[row, col]
+) -> Iterator[tuple[tuple[NDArray[np.intp], NDArray[np.intp]], SidePlanes]]:
+    """Rows and columns of the vertices of `mask`, part by part, and the two surfaces there."""
+    solid = valid & (stride == 0)
+    rows, cols = np.nonzero(mask)
+    at_stride = np.maximum(stride[rows, cols], 1)
+    for apart in np.unique(at_stride).tolist():
+        doubtful = _beside(~solid & valid, apart)
+        chosen = np.flatnonzero(at_stride == apart)
+        for start in range(0, len(chosen), CHUNK):
+            part = chosen[start : start + CHUNK]
+            at = rows[part], cols[part]
+            yield at, fit_side_planes(disparity, solid, *at, edge_step, doubtful, apart)
 
 
-def _excess_over_sides(
-    change: NDArray[np.float32],
-    span: int,
-    step: NDArray[np.float32],
-    there: NDArray[np.bool_],
-    row: NDArray[np.intp],
-    col: NDArray[np.intp],
-) -> NDArray[np.float32]:
-    """(K,) how far each span's change lies from all that its two sides can explain.
-
-    Where two surfaces meet in a crease, the change is a mixture of their slopes; so
-    everything between the one slope and the other over the whole span is no step. Where
-    one side is unknown, the other one stands for both; but a span longer than one link
-    needs both to be called a step.
-    """
-    least = np.full(change.shape, np.inf, np.float32)
-    most = np.full(change.shape, -np.inf, np.float32)
-    sides = np.zeros(change.shape, np.uint8)
-    for first in (col - SLOPE_LINKS, col + span):
-        slope, known = _median_slope(step, there, row, first)
-        np.minimum(least, span * slope, out=least, where=known)
-        np.maximum(most, span * slope, out=most, where=known)
-        sides += known
-    excess = np.minimum(np.abs(change), np.maximum(np.maximum(least - change, change - most), 0))
-    if span > 1:
-        return np.where(sides == 2, excess, 0)
-    return np.where(sides > 0, excess, np.abs(change))
+def _beside(mask: NDArray[np.bool_], distance: int) -> NDArray[np.bool_]:
+    """The pixels of a mask and all close by: beside a ramp is its foot, which has left its surface already."""
+    for _ in range(distance):
+        padded = np.pad(mask, 1)
+        wide = padded[:, :-2] | padded[:, 1:-1] | padded[:, 2:]
+        mask = wide[:-2] | wide[1:-1] | wide[2:]
+    return mask
 
 
-def _median_slope(
-    step: NDArray[np.float32], there: NDArray[np.bool_], row: NDArray[np.intp], first: NDArray[np.intp]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """(K,) median of the `SLOPE_LINKS` links from each first one on, and whether all of them exist."""
-    inside = (first >= 0) & (first + SLOPE_LINKS <= step.shape[1])
-    links = np.where(inside, first, 0)[:, None] + np.arange(min(SLOPE_LINKS, step.shape[1]))
-    known = inside & there[row[:, None], links].all(axis=1)
-    return np.median(step[row[:, None], links], axis=1), known
-
-
-def _beside(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The pixels of a mask and all next to them: beside a ramp is its foot, which has left its surface already."""
-    padded = np.pad(mask, 1)
-    wide = padded[:, :-2] | padded[:, 1:-1] | padded[:, 2:]
-    return wide[:-2] | wide[1:-1] | wide[2:]
-
-
-def _adrift(valid: NDArray[np.bool_], right: NDArray[np.int8], down: NDArray[np.int8]) -> NDArray[np.bool_]:
-    """Vertices inside a ramp (torn on both sides, in the same direction) and lone outliers."""
+def _stride(valid: NDArray[np.bool_], right: NDArray[np.int8], down: NDArray[np.int8]) -> NDArray[np.uint8]:
+    """`Edges.stride`: vertices inside a ramp and lone outliers."""
     # Links beyond the border count as torn, but a vertex without any link is no outlier.
     torn_right = np.pad(right != 0, ((0, 0), (1, 1)), constant_values=True)
     torn_down = np.pad(down != 0, ((1, 1), (0, 0)), constant_values=True)
     alone = torn_right[:, 1:] & torn_right[:, :-1] & torn_down[1:] & torn_down[:-1]
-    return (_inside_ramp(right, down) | (alone & (valid.size > 1))) & valid
+    return np.where(valid, np.maximum(_inside_ramp(right, down), alone & (valid.size > 1)), 0).astype(np.uint8)
 
 
-def _inside_ramp(right: NDArray[np.int8], down: NDArray[np.int8]) -> NDArray[np.bool_]:
-    """(h, w) vertices that are torn on both sides in the same direction."""
-    inside = np.zeros((len(right), down.shape[1]), bool)
-    inside[:, 1:-1] |= (right[:, 1:] != 0) & (right[:, 1:] == right[:, :-1])
-    inside[1:-1] |= (down[1:] != 0) & (down[1:] == down[:-1])
-    return inside
+def _inside_ramp(right: NDArray[np.int8], down: NDArray[np.int8]) -> NDArray[np.uint8]:
+    """(h, w) stride of the ramp, where a vertex is torn on both sides in the same direction; else 0."""
+    stride = np.zeros((len(right), down.shape[1]), np.uint8)
+    for inner, torn in ((stride[:, 1:-1], right), (stride.T[:, 1:-1], down.T)):
+        before, after = torn[:, :-1], torn[:, 1:]
+        same = (before != 0) & (after != 0) & ((before > 0) == (after > 0))
+        wider = np.maximum(np.abs(before), np.abs(after)).astype(np.uint8)
+        np.maximum(inner, wider, out=inner, where=same)
+    return stride

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 # Everything within three pixels, and eight rays further out for wide ramps.
 _NEAR_RADIUS = 3
 _RAY_STEPS = (5, 7, 9)
+REACH = _RAY_STEPS[-1]
+"""Pixels, or strides, from a pixel to the furthest that tells its surfaces."""
 _RAYS = ((0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1))
 _OFFSETS_YX = np.array(
     sorted(
@@ -53,6 +55,7 @@ def fit_side_planes(
     cols: NDArray[np.intp],
     edge_step: float,
     doubtful: NDArray[np.bool_] | None = None,
+    stride: int = 1,
 ) -> SidePlanes:
     """Fits a plane to the near and one to the far pixels around each of K pixels.
 
@@ -65,10 +68,11 @@ def fit_side_planes(
         rows, cols: (K,) the pixels.
         edge_step: Relative step below which all neighbours are one surface.
         doubtful: (h, w) solid pixels that count only where there are no others, such as the foot of a ramp.
+        stride: Pixels between those that are looked at; the neighbourhood grows with it.
     """
     height, width = disparity.shape
-    y = rows[:, None] + _OFFSETS_YX[:, 0]
-    x = cols[:, None] + _OFFSETS_YX[:, 1]
+    y = rows[:, None] + stride * _OFFSETS_YX[:, 0]
+    x = cols[:, None] + stride * _OFFSETS_YX[:, 1]
     inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
     index = np.where(inside, y * width + x, 0)
     values = disparity.ravel()[index]
@@ -92,7 +96,8 @@ def fit_side_planes(
     near = _fit_planes(values, _one_surface(values, is_near, edge_step), belief)
     far = near.copy()
     far[two] = _fit_planes(values[two], _one_surface(values[two], is_far[two], edge_step), belief[two])
-    return SidePlanes(near, far)
+    per_pixel = np.array([1, 1 / stride, 1 / stride], np.float32)
+    return SidePlanes(near * per_pixel, far * per_pixel)
 
 
 def _one_surface(values: NDArray[np.float32], chosen: NDArray[np.bool_], edge_step: float) -> NDArray[np.bool_]:

@@ -324,7 +324,7 @@ def _edge_zone(edges: Edges, valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """
     gap_right = edges.right | (valid[:, 1:] != valid[:, :-1])
     gap_down = edges.down | (valid[1:] != valid[:-1])
-    beside = Edges(gap_right, gap_down, edges.adrift).touched()
+    beside = Edges(gap_right, gap_down, edges.stride).touched()
     square = gap_right[1:] | gap_right[:-1] | gap_down[:, 1:] | gap_down[:, :-1]
     for rows in (slice(1, None), slice(None, -1)):
         for cols in (slice(1, None), slice(None, -1)):

@@ -29,17 +29,21 @@ def field(name: str, rows: int, cols: int) -> NDArray[np.float32]:
 
 def interpolated(triangles: NDArray[np.int32], disparity: NDArray[np.float32]) -> NDArray[np.float64]:
     """What the triangles say at every vertex of the grid on them; NaN where there is none."""
-    result = np.full(disparity.shape, np.nan)
+    result = np.full(disparity.size, np.nan)
     width = disparity.shape[1]
-    for face in triangles:
-        row, col = np.divmod(face, width)
-        corners = np.stack([row, col], axis=1).astype(float)
-        r, c = np.mgrid[row.min() : row.max() + 1, col.min() : col.max() + 1]
-        share = np.linalg.solve((corners[1:] - corners[0]).T, np.stack([r.ravel(), c.ravel()]) - corners[0][:, None])
+    row, col = np.divmod(triangles, width)
+    corners = np.stack([row - row.min(axis=1, keepdims=True), col - col.min(axis=1, keepdims=True)], axis=-1)
+    # There are few shapes, each in many places.
+    shapes, which = np.unique(corners.reshape(-1, 6), axis=0, return_inverse=True)
+    for k, shape in enumerate(shapes.reshape(-1, 3, 2)):
+        faces = triangles[which.ravel() == k]
+        r, c = (part.ravel() for part in np.mgrid[: shape[:, 0].max() + 1, : shape[:, 1].max() + 1])
+        share = np.linalg.solve((shape[1:] - shape[0]).T.astype(float), np.stack([r, c]) - shape[0][:, None])
         share = np.stack([1 - share.sum(axis=0), *share])
         on = (share > -1e-9).all(axis=0)
-        result[r.ravel()[on], c.ravel()[on]] = disparity.ravel()[face].astype(float) @ share[:, on]
-    return result
+        at = faces[:, :1] + ((r[on] - shape[0, 0]) * width + c[on] - shape[0, 1])
+        result[at] = disparity.ravel()[faces].astype(float) @ share[:, on]
+    return result.reshape(disparity.shape)
 
 
 def area_cells(triangles: NDArray[np.int32], width: int) -> NDArray[np.float64]:

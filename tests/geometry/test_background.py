@@ -45,21 +45,23 @@ def depth_buffer(meshes: list[MeshArrays], camera: Camera, move_m: tuple[float, 
         at = mesh.vertices_cam - np.array(move_m, np.float32)
         px, disparity = camera.project(at), 1 / at[:, 2].astype(float)
         faces = np.concatenate([mesh.quads[:, [0, 1, 2]], mesh.quads[:, [0, 2, 3]], mesh.triangles])
-        for face in faces:
-            p = px[face]
-            x0, y0 = np.maximum(np.ceil(p.min(axis=0) - 0.501).astype(int), 0)
-            x1, y1 = np.minimum(np.floor(p.max(axis=0) - 0.499).astype(int) + 1, (camera.width_px, camera.height_px))
-            (ax, ay), (bx, by), (cx, cy) = p
-            double = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-            if x1 <= x0 or y1 <= y0 or abs(double) < 1e-9:
-                continue
-            y, x = np.mgrid[y0:y1, x0:x1] + 0.5
-            b = ((x - ax) * (cy - ay) - (y - ay) * (cx - ax)) / double
-            c = ((bx - ax) * (y - ay) - (by - ay) * (x - ax)) / double
-            value = (1 - b - c) * disparity[face[0]] + b * disparity[face[1]] + c * disparity[face[2]]
-            inside = (b > -1e-3) & (c > -1e-3) & (b + c < 1 + 1e-3)
-            view = buffer[y0:y1, x0:x1]
-            view[inside] = np.maximum(view, value)[inside]
+        p = px[faces]
+        first = np.maximum(np.ceil(p.min(axis=1) - 0.501).astype(int), 0)
+        last = np.minimum(np.floor(p.max(axis=1) - 0.499).astype(int) + 1, (camera.width_px, camera.height_px))
+        (ax, ay), (bx, by), (cx, cy) = p.transpose(1, 2, 0)
+        double = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        columns, rows = np.maximum(last - first, 0).T
+        count = np.where(np.abs(double) < 1e-9, 0, columns * rows)
+        # Every pixel of every face's rectangle.
+        k = np.repeat(np.arange(len(faces)), count)
+        within = np.arange(len(k)) - np.repeat(np.cumsum(count) - count, count)
+        row, col = within // columns[k] + first[k, 1], within % columns[k] + first[k, 0]
+        y, x = row + 0.5, col + 0.5
+        b = ((x - ax[k]) * (cy - ay)[k] - (y - ay[k]) * (cx - ax)[k]) / double[k]
+        c = ((bx - ax)[k] * (y - ay[k]) - (by - ay)[k] * (x - ax[k])) / double[k]
+        value = (np.stack([1 - b - c, b, c], axis=1) * disparity[faces[k]]).sum(axis=1)
+        inside = (b > -1e-3) & (c > -1e-3) & (b + c < 1 + 1e-3)
+        np.maximum.at(buffer, (row[inside], col[inside]), value[inside])
     return buffer
 
 
