@@ -165,6 +165,7 @@ class FieldModel:
         self._notify(OUT_OF_MEMORY)
         self._device = torch.device("cpu")
         self._network.to(self._device)
+        self.info["device"] = "cpu"
         return self._encode(prepared)
 
     @torch.no_grad()

@@ -95,7 +95,7 @@ class OfficialModel:
         self._notify(OUT_OF_MEMORY)
         self._device = torch.device("cpu")
         self._network.to(self._device)
-        self.info["precision"] = self._dtype_name()
+        self.info |= {"device": "cpu", "precision": self._dtype_name()}
         return self._encode(prepared, measured)
 
     @torch.no_grad()
