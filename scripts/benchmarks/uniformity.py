@@ -5,7 +5,8 @@ floor of a room, and the points of the written `points.ply` are counted in each 
 camera sees whole. Points drawn independently and uniformly would give a coefficient of
 variation of 1 / sqrt(mean count); the value reported is the coefficient that was measured
 over that one. The grazing cap is off. `real` is the bundled model's field of a photo; its
-cells are measured by the field's own Jacobian at four places per pixel, without depth steps and sky.
+cells are measured by the field's own Jacobian at four places per pixel, without sky, depth steps and
+the ramps that count as steps.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from infinidepth_blender.engine.points_stage import make_points
 from infinidepth_blender.engine.scale import scale_to_metres
 from infinidepth_blender.field.load import load_field_model
 from infinidepth_blender.field.protocol import DepthField, pixel_centres_yx
+from infinidepth_blender.geometry.edges import disparity_of, sharpen
 from infinidepth_blender.options import DEFAULT_EDGE_STEP, ReconstructOptions
 from infinidepth_blender.query.grids import DepthSamples, depth_grid
 from infinidepth_blender.query.surface import surface_area_density
@@ -163,7 +165,10 @@ def true_area(field: DepthField, camera: Camera, grid: DepthSamples) -> NDArray[
     area = torch.cat(
         [surface_area_density(*field.disparity_and_gradient(part), part, camera) for part in coords.split(1 << 18)]
     )
-    whole = ((grid.flags & FLAG_VALID) > 0) & ((grid.flags & FLAG_EDGE) == 0)
+    valid = (grid.flags & FLAG_VALID) > 0
+    # A ramp from one surface to another is none, however wide, though the field has an area there.
+    _, edges = sharpen(disparity_of(grid.depth_m, valid), valid, DEFAULT_EDGE_STEP)
+    whole = valid & ((grid.flags & FLAG_EDGE) == 0) & ~edges.touched()
     whole = cv2.erode(whole.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     return area.reshape(height, 2, width, 2).mean(dim=(1, 3)).numpy() * whole
 
