@@ -38,7 +38,9 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if options.depth_prompt and len(items) > 1:
         raise OptionsError("One depth file was given for several photos.", "Use --depth-prompt with a single photo.")
     if options.known_distance and len(items) > 1:
-        raise OptionsError("A known distance was given for several photos.", "Use --known-distance with a single photo.")
+        raise OptionsError(
+            "A known distance was given for several photos.", "Use --known-distance with a single photo."
+        )
     if output:
         _make_folder(output)
     batch = _Batch(
