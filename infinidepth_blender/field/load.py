@@ -15,7 +15,7 @@ from .official.model import OfficialModel
 from .weights_files import load_weights, sha256_of
 
 BUNDLED = "bundled"
-NO_CARD = "No graphics card that PyTorch can use was found: the processor runs this large model, half a minute a photo."
+NO_CARD = "No graphics card that PyTorch can use was found: the processor runs this model, which may take a minute."
 
 DepthModel = FieldModel | OfficialModel
 
