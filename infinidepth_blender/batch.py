@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from .errors import InfiniDepthError, PhotoError
+from .staging import ARRAYS_DIR, JSON_NAME, STAGING_SUFFIX
 
 PHOTO_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dib", ".gif", ".tga"}
@@ -19,10 +20,6 @@ PHOTO_SUFFIXES = frozenset(
 
 OWN_SUFFIX = "_infinidepth"
 """Ends the name of a bundle that lies beside its photo."""
-
-_STAGING_SUFFIX = ".partial"
-_BUNDLE_JSON = "reconstruction.json"
-_BUNDLE_ARRAYS = "arrays"
 
 
 @dataclass(frozen=True)
@@ -93,9 +90,9 @@ def photos_in(folder: Path) -> list[Path]:
 def is_own_output(folder: Path) -> bool:
     """Whether a folder is a bundle, whole or not, so that its texture is no photo to reconstruct."""
     return (
-        folder.name.endswith((OWN_SUFFIX, _STAGING_SUFFIX))
-        or (folder / _BUNDLE_JSON).is_file()
-        or ((folder / _BUNDLE_ARRAYS).is_dir() and (folder / "camera.json").is_file())
+        folder.name.endswith((OWN_SUFFIX, STAGING_SUFFIX))
+        or (folder / JSON_NAME).is_file()
+        or ((folder / ARRAYS_DIR).is_dir() and (folder / "camera.json").is_file())
     )
 
 

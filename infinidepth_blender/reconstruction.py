@@ -7,12 +7,8 @@ Numpy is all that this module needs.
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
 import shutil
-import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -21,13 +17,11 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .camera import Camera
-from .errors import BundleError, OutputError
+from .errors import BundleError
+from .staging import ARRAYS_DIR, JSON_NAME, staged_folder
 
 FORMAT = "infinidepth-reconstruction"
 FORMAT_VERSION = 1
-JSON_NAME = "reconstruction.json"
-ARRAYS_DIR = "arrays"
-STAGING_SUFFIX = ".partial"
 
 NO_DEPTH_M = np.float32(1e10)
 """Depth of sky and of pixels without depth, as in Blender's own depth pass."""
@@ -198,103 +192,6 @@ def arrays_of(reconstruction: Reconstruction) -> dict[str, NDArray[Any]]:
         if value is not None:
             arrays |= {f"{part}_{f.name}": getattr(value, f.name) for f in fields(cls)}
     return arrays
-
-
-@contextlib.contextmanager
-def staged_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write into that becomes `folder` only when everything went well.
-
-    The staging folder lies beside the target under a name that depends on the target
-    alone, so that what a killed process left behind is found and removed by the next.
-    Files of an older result that the new one does not have are removed, files that are
-    not part of a bundle stay. A `scene.blend` becomes `scene.blend1`, since somebody may have worked in it.
-
-    Raises:
-        OutputError: the folder cannot be created or written, or holds files of the same
-            names that no reconstruction made.
-    """
-    staging = folder.with_name(folder.name + STAGING_SUFFIX)
-    try:
-        _refuse_files_of_others(folder)
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir(parents=True)
-        try:
-            yield staging
-        except BaseException as error:
-            # Arrays that are mapped from the folder must be let go of: Windows removes no mapped file.
-            traceback.clear_frames(error.__traceback__)
-            raise
-        _commit(staging, folder)
-    except OSError as error:
-        raise output_error(error, folder) from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def output_error(error: OSError, path: Path) -> OutputError:
-    """Turns an operating system error about `path` into one clear sentence."""
-    # Numpy reports a short write ("8 requested and 4 written") without the system's reason.
-    short_write = error.errno is None and "requested and" in str(error)
-    if short_write or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return OutputError(
-            f"The disk is full: {path} could not be written.", "Free some space or choose another output folder."
-        )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return OutputError(f"No permission to write {path}.", "Choose another output folder with --output.")
-    return OutputError(f"{path} could not be written: {error.strerror or error}.", "Choose another output folder.")
-
-
-_BUNDLE_FILES = (
-    "depth.exr", "depth.png", "mesh.ply", "points.ply", "splats.ply",
-    "camera.json", "scene.blend", "photo.png", "photo.jpg", "background.ply", "background.jpg",
-)  # fmt: skip
-
-
-_BLEND_NAME = "scene.blend"
-_OLD_DIR = ".old"
-
-
-def _refuse_files_of_others(folder: Path) -> None:
-    """Stops before a user's own photo or scene is taken for part of an older result and removed."""
-    if (folder / JSON_NAME).is_file() or (folder / ARRAYS_DIR / "depth.npy").is_file():
-        return
-    for name in (*_BUNDLE_FILES, ARRAYS_DIR):
-        if (folder / name).exists():
-            raise OutputError(
-                f"{folder} holds '{name}', which is not from a reconstruction and would be replaced.",
-                "Choose another output folder, or move that file away.",
-            )
-
-
-def _commit(staging: Path, folder: Path) -> None:
-    """Moves a finished staging folder over `folder`; the JSON leaves first and comes last.
-
-    The arrays leave last and come first: whoever finds them knows that the folder is ours.
-    If something cannot be moved, the older result is put back.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    old = staging / _OLD_DIR
-    order = (ARRAYS_DIR, *_BUNDLE_FILES, JSON_NAME)
-    new = [name for name in order if (staging / name).exists()]
-    new[-1:-1] = sorted(item.name for item in staging.iterdir() if item.name not in order)
-    old.mkdir()
-    moved: list[str] = []
-    try:
-        for name in reversed(order):
-            if (folder / name).exists():
-                (folder / name).replace(old / name)
-        for name in new:
-            (staging / name).replace(folder / name)
-            moved.append(name)
-    except BaseException:
-        for name in reversed(moved):
-            (folder / name).replace(staging / name)
-        for name in order:
-            if (old / name).exists():
-                (old / name).replace(folder / name)
-        raise
-    if (old / _BLEND_NAME).exists():
-        (old / _BLEND_NAME).replace(folder / f"{_BLEND_NAME}1")
 
 
 def array_path(folder: Path, stem: str) -> Path:

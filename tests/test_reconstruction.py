@@ -12,6 +12,7 @@ from infinidepth_blender import reconstruction as bundle
 from infinidepth_blender.camera import Camera
 from infinidepth_blender.errors import BundleError, OutputError
 from infinidepth_blender.reconstruction import Gaussians, MeshArrays, PhotoInfo, PointArrays, Reconstruction
+from infinidepth_blender.staging import JSON_NAME, staged_folder
 
 
 def example(with_parts: bool = True) -> Reconstruction:
@@ -59,7 +60,7 @@ def test_arrays_are_mapped_not_read(tmp_path: Path) -> None:
 def test_an_error_while_writing_leaves_the_older_result_and_no_staging(tmp_path: Path) -> None:
     folder = tmp_path / "photo"
     bundle.save(example(), folder)
-    with pytest.raises(RuntimeError), bundle.staged_folder(folder) as staging:
+    with pytest.raises(RuntimeError), staged_folder(folder) as staging:
         (staging / "depth.exr").write_bytes(b"half")
         raise RuntimeError
     assert bundle.is_complete(folder)
@@ -107,7 +108,7 @@ def test_an_older_result_is_put_back_when_the_new_one_cannot_be_moved(
     replace = Path.replace
 
     def refuse_json(self: Path, target: Path) -> Path:
-        if self == tmp_path / "photo.partial" / bundle.JSON_NAME:
+        if self == tmp_path / "photo.partial" / JSON_NAME:
             raise PermissionError(13, "in use")
         return replace(self, target)
 
@@ -121,7 +122,7 @@ def test_an_older_result_is_put_back_when_the_new_one_cannot_be_moved(
 
 def test_a_folder_without_the_json_is_not_complete(tmp_path: Path) -> None:
     bundle.save(example(), tmp_path / "photo")
-    (tmp_path / "photo" / bundle.JSON_NAME).unlink()
+    (tmp_path / "photo" / JSON_NAME).unlink()
     assert not bundle.is_complete(tmp_path / "photo")
     with pytest.raises(BundleError, match="no finished reconstruction"):
         bundle.load(tmp_path / "photo")
@@ -149,7 +150,7 @@ def test_a_pickle_in_place_of_an_array_is_refused(tmp_path: Path) -> None:
 )
 def test_a_damaged_json_is_one_clear_error(tmp_path: Path, change: dict) -> None:
     bundle.save(example(), tmp_path / "photo")
-    path = tmp_path / "photo" / bundle.JSON_NAME
+    path = tmp_path / "photo" / JSON_NAME
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(BundleError, match=r"reconstruction\.json"):
         bundle.load(tmp_path / "photo")
@@ -158,7 +159,7 @@ def test_a_damaged_json_is_one_clear_error(tmp_path: Path, change: dict) -> None
 @pytest.mark.parametrize("file", ["../../secret.png", "..", ""])
 def test_a_photo_outside_the_bundle_is_refused(tmp_path: Path, file: str) -> None:
     bundle.save(example(), tmp_path / "photo")
-    path = tmp_path / "photo" / bundle.JSON_NAME
+    path = tmp_path / "photo" / JSON_NAME
     data = json.loads(path.read_text())
     data["photo"]["file"] = file
     path.write_text(json.dumps(data))

@@ -15,7 +15,7 @@ from ..engine.client import EngineClient, error_of
 from ..engine.protocol import Done, Failed, Progress, Stopped, Warned
 from ..errors import Cancelled, InfiniDepthError, ModelError, OptionsError, RuntimeMissingError
 from ..options import DEFAULT_PARTS, Part, ReconstructOptions
-from ..reconstruction import output_error
+from ..staging import output_error
 from .context import Context
 from .models import model_file, resolve_model, resolve_splats_model, sha256_of
 from .reporters import Reporter, make_reporter

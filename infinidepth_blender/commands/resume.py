@@ -8,7 +8,8 @@ from typing import Any
 from ..batch import BatchItem
 from ..errors import InfiniDepthError
 from ..options import SURFACE_SPLATS, ReconstructOptions
-from ..reconstruction import ARRAYS_DIR, read_json
+from ..reconstruction import read_json
+from ..staging import ARRAYS_DIR
 from .models import sha256_of
 
 

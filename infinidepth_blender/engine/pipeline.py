@@ -18,6 +18,7 @@ from ..options import ReconstructOptions
 from ..query.grids import DepthSamples
 from ..reconstruction import Gaussians, MeshArrays, PhotoInfo, PointArrays, Reconstruction
 from ..splats.ply import write_splats
+from ..staging import staged_folder
 from . import exports
 from .depth_files import DepthPrompt, read_depth_file
 from .depth_stage import check_disk_space, is_streamed, make_depth
@@ -116,7 +117,7 @@ def reconstruct_photo(
         size = options.depth_size_px(opened.width_px, opened.height_px)
         check_disk_space(folder, size)
     # From here on errors of the operating system are about the output.
-    with bundle.staged_folder(folder) as staging:
+    with staged_folder(folder) as staging:
         result = _reconstruct_into(staging, opened, prompt, selection, options, models, field, stages)
         if is_streamed(size):
             result = None  # not every system moves files that are mapped

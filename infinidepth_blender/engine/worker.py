@@ -197,7 +197,7 @@ class Worker:
 
     def _reconstruct(self, request: Reconstruct) -> Done:
         from ..options import ReconstructOptions
-        from ..reconstruction import STAGING_SUFFIX
+        from ..staging import STAGING_SUFFIX
         from .pipeline import reconstruct_photo
         from .summary import summary_of_bundle
 

@@ -10,7 +10,7 @@ import bpy
 
 from .. import reconstruction as bundles
 from ..errors import OutputError
-from ..reconstruction import output_error
+from ..staging import output_error
 from .build import SceneOptions, build_scene, short_name
 from .match import match_scene_to_photo
 

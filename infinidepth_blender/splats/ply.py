@@ -20,7 +20,8 @@ from plyfile import PlyData, PlyElement, PlyParseError
 
 from ..camera import Camera
 from ..errors import OptionsError, SplatFileError
-from ..reconstruction import STAGING_SUFFIX, ColorSpace, Gaussians, output_error
+from ..reconstruction import ColorSpace, Gaussians
+from ..staging import STAGING_SUFFIX, output_error
 from .sh import rgb_to_dc
 
 _OPACITY_RANGE = (np.float32(1e-6), np.float32(1 - 1e-6))

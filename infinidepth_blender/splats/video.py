@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import OptionsError, OutputError
-from ..reconstruction import STAGING_SUFFIX, output_error
+from ..staging import STAGING_SUFFIX, output_error
 
 VIDEO_CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".webm": "VP80"}
 """What OpenCV's own wheels encode on every system: no other software is needed."""

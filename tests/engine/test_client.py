@@ -33,6 +33,7 @@ from infinidepth_blender.engine.exits import describe_exit
 from infinidepth_blender.engine.protocol import Done, Failed, Progress, Started, Stopped
 from infinidepth_blender.errors import EngineError, ModelError, PhotoError, RuntimeMissingError
 from infinidepth_blender.options import ReconstructOptions
+from infinidepth_blender.staging import STAGING_SUFFIX
 
 PACKAGE = Path(infinidepth_blender.__file__).parent
 needs_kill = pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX systems")
@@ -67,7 +68,7 @@ def start_long_job(engine: EngineClient, photo: Path, folder: Path, model: Path)
 
 
 def staging_of(folder: Path) -> Path:
-    return folder.with_name(folder.name + reconstruction.STAGING_SUFFIX)
+    return folder.with_name(folder.name + STAGING_SUFFIX)
 
 
 def last_event(engine: EngineClient, job: int) -> protocol.Event:

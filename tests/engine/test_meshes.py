@@ -16,6 +16,7 @@ from infinidepth_blender.engine.pipeline import reconstruct_photo
 from infinidepth_blender.engine.summary import summary_of_bundle
 from infinidepth_blender.options import ReconstructOptions
 from infinidepth_blender.reconstruction import Reconstruction
+from infinidepth_blender.staging import JSON_NAME
 
 
 class StepField(PlaneField):
@@ -57,7 +58,7 @@ def test_without_background_nothing_of_it_is_written_nor_left(tmp_path: Path) ->
 
 def test_bundles_from_before_the_background_can_be_read(tmp_path: Path) -> None:
     make(tmp_path, background="none")
-    path = tmp_path / "out" / bundle.JSON_NAME
+    path = tmp_path / "out" / JSON_NAME
     data = json.loads(path.read_text())
     del data["background_file"]
     path.write_text(json.dumps(data))

@@ -13,7 +13,8 @@ from plyfile import PlyData
 
 from infinidepth_blender.engine.client import EngineClient
 from infinidepth_blender.options import ReconstructOptions
-from infinidepth_blender.reconstruction import STAGING_SUFFIX, is_complete
+from infinidepth_blender.reconstruction import is_complete
+from infinidepth_blender.staging import STAGING_SUFFIX
 from infinidepth_blender.ui import operators
 from infinidepth_blender.ui.photo_jobs import PhotoJob, PhotoRequest
 from infinidepth_blender.ui.session import _on_timer, session
