@@ -77,3 +77,26 @@ class Evaluator(Generic[D]):
                 self._notify(OUT_OF_MEMORY)
                 self.decoder = self.decoder.to(torch.device("cpu"))
                 self.piece = self._piece_cpu
+
+
+def or_on_processor(
+    work: Callable[[], Result], device: torch.device, move: Callable[[], None], notify: Notify
+) -> Result:
+    """Does the work; where it does not fit onto a graphics card, does it on the processor, with a notice.
+
+    Args:
+        work: May fail for want of memory.
+        device: Where it runs first.
+        move: Takes all that the work reads to the processor.
+        notify: Called with the notice.
+    """
+    try:
+        return work()
+    except RuntimeError as error:
+        if device.type == "cpu" or not is_out_of_memory(error):
+            raise
+    # Not among the handlers: there the error would still hold what filled the card.
+    free_cached_memory(device)
+    notify(OUT_OF_MEMORY)
+    move()
+    return work()

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .compiled_decoder import CompiledDecoder
-from .device import free_cached_memory, is_out_of_memory
-from .evaluation import OUT_OF_MEMORY, Evaluator, Notify, log_notice
+from .evaluation import Evaluator, Notify, log_notice, or_on_processor
 from .network import InfiniDepthNetwork
 from .preprocess import PreparedImage, prepare_image
 from .protocol import FieldScale, Rows
@@ -156,17 +155,12 @@ class FieldModel:
         """
         config = self._network.config
         prepared = prepare_image(image_srgb, config.tokens, config.vit.patch_px)
-        try:
-            return self._encode(prepared)
-        except RuntimeError as error:
-            if self._device.type == "cpu" or not is_out_of_memory(error):
-                raise
-        free_cached_memory(self._device)
-        self._notify(OUT_OF_MEMORY)
+        return or_on_processor(lambda: self._encode(prepared), self._device, self._move_to_processor, self._notify)
+
+    def _move_to_processor(self) -> None:
         self._device = torch.device("cpu")
         self._network.to(self._device)
         self.info["device"] = "cpu"
-        return self._encode(prepared)
 
     @torch.no_grad()
     def _encode(self, prepared: PreparedImage) -> NetworkField:

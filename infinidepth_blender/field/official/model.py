@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import OptionsError
-from ..device import free_cached_memory, is_out_of_memory
-from ..evaluation import OUT_OF_MEMORY, Notify, log_notice
+from ..evaluation import Notify, log_notice, or_on_processor
 from ..precision import Precision, encoder_dtype
 from ..preprocess import PreparedImage, prepare_image
 from .compiled_head import CompiledHead
@@ -86,17 +85,14 @@ class OfficialModel:
         """
         prepared = prepare_image(image_srgb, self.tokens, self._network.config.vit.patch_px)
         measured = self._measured(prepared, measured_depth_m, seed) if self.needs_prompt else None
-        try:
-            return self._encode(prepared, measured)
-        except RuntimeError as error:
-            if self._device.type == "cpu" or not is_out_of_memory(error):
-                raise
-        free_cached_memory(self._device)
-        self._notify(OUT_OF_MEMORY)
+        return or_on_processor(
+            lambda: self._encode(prepared, measured), self._device, self._move_to_processor, self._notify
+        )
+
+    def _move_to_processor(self) -> None:
         self._device = torch.device("cpu")
         self._network.to(self._device)
         self.info |= {"device": "cpu", "precision": self._dtype_name()}
-        return self._encode(prepared, measured)
 
     @torch.no_grad()
     def _encode(self, prepared: PreparedImage, measured: _Measured | None) -> OfficialField:
