@@ -28,7 +28,7 @@ Step = Callable[[float], None]
 
 @dataclass(frozen=True)
 class PhotoField:
-    """What is asked of the field once the photo has a camera and a scale.
+    """A photo's depth in metres as its camera sees it, and how both became known.
 
     Attributes:
         field: Disparity in 1 / metres.
@@ -85,8 +85,10 @@ def find_photo_field(
     Raises:
         PhotoError, DepthFileError, CameraFileError, ModelError, OptionsError.
     """
-    answer = _Answer(given, {"name": "given depth", "sha256": ""}) if given is not None else None
-    answer = answer or _ask(photo, prompt, options, models, progress, on_step)
+    if given is None:
+        answer = _ask(photo, prompt, options, models, progress, on_step)
+    else:
+        answer = _Answer(given, {"name": "given depth", "sha256": ""})
     raw = answer.field
     camera, camera_notes = choose_camera(options, photo.exif, raw.fov_x_rad, photo.width_px, photo.height_px)
     camera = tilted(camera, getattr(raw, "pitch_rad", None), getattr(raw, "roll_rad", None))
