@@ -17,7 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .decoder import ImplicitDecoder
-from .pyramid import ImageStem, PatchContext, Reassemble
+from .prompt_map import CHANNELS as PROMPT_CHANNELS
+from .pyramid import ImageStem, PatchContext, PromptStem, Reassemble
 from .vit import VisionTransformer, VitConfig
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
@@ -39,6 +40,7 @@ class NetworkConfig:
         head_hidden: Hidden width of the decoder's head.
         globals_hidden: Hidden width of the global heads.
         tokens: Number of patches that the network was trained for.
+        prompt_channels: Hidden channels of the layers that read measured depth; 0: it reads none.
     """
 
     vit: VitConfig = field(default_factory=lambda: VitConfig(width=192, blocks=6, heads=3, in_channels=5))
@@ -49,6 +51,7 @@ class NetworkConfig:
     head_hidden: int = 64
     globals_hidden: int = 128
     tokens: int = 108
+    prompt_channels: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` is the inverse."""
@@ -129,6 +132,8 @@ class InfiniDepthNetwork(nn.Module):
         self.pretrained = VisionTransformer(config.vit)
         self.pretrained.init_weights()
         self.stem = ImageStem(half, quarter)
+        if config.prompt_channels:
+            self.prompt = PromptStem(PROMPT_CHANNELS, config.prompt_channels, half, quarter)
         self.context = PatchContext(quarter, config.context_channels, width)
         self.quarter = Reassemble(width, quarter, 4)
         self.eighth = Reassemble(width, eighth, 2)
@@ -139,14 +144,19 @@ class InfiniDepthNetwork(nn.Module):
         nn.init.normal_(self.globals_out.weight, std=0.01)
         self.globals_out.bias.data.copy_(torch.tensor([0.0, math.log(2.0), 0.0, 0.0]))
 
-    def encode(self, image: Tensor) -> Features:
+    def encode(self, image: Tensor, prompt: Tensor | None = None) -> Features:
         """Feature pyramid of a batch.
 
         Args:
             image: (B, 3, H, W) sRGB in [0, 1]; H and W multiples of 16.
+            prompt: (B, 4, H / 2, W / 2) measured depth as `prompt_map` draws it, all 0 for images without;
+                only for a network with `prompt_channels`.
         """
         image = (image - self.image_mean) / self.image_std
         half, quarter = self.stem(image)
+        if prompt is not None:
+            half_change, quarter_change = self.prompt(prompt)
+            half, quarter = half + half_change, quarter + quarter_change
         seen = torch.cat([image, _positions(image)], dim=1)
         tokens = self.pretrained(seen, self.config.blocks, self.context(quarter))
         rows, columns = tokens.rows, tokens.columns

@@ -36,6 +36,32 @@ class ImageStem(nn.Module):
         return half, F.relu(self.merge(merge_2x2(half)))
 
 
+class PromptStem(nn.Module):
+    """Measured depth, drawn at half of the image's size, as corrections of the maps that `ImageStem` makes.
+
+    It begins as no correction at all, so that a network trained without measurements can go on with them.
+    """
+
+    def __init__(self, in_channels: int, channels: int, half_channels: int, quarter_channels: int) -> None:
+        super().__init__()
+        self.window = nn.Linear(9 * in_channels, channels)
+        self.mix = nn.Linear(9 * channels, channels)
+        self.to_half = nn.Linear(channels, half_channels)
+        self.to_quarter = nn.Linear(4 * channels, quarter_channels)
+        for layer in (self.window, self.mix):
+            _init_for_relu(layer)
+        for layer in (self.to_half, self.to_quarter):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, prompt: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, in_channels, h, w), h and w even -> channels-last maps of this size and of half of it."""
+        features = F.relu(self.window(neighbourhoods(prompt.permute(0, 2, 3, 1))))
+        features = F.relu(self.mix(neighbourhoods(features)))
+        given = prompt[:, -1:].amax(dim=(2, 3))[..., None, None]
+        return self.to_half(features) * given, self.to_quarter(merge_2x2(features)) * given
+
+
 class PatchContext(nn.Module):
     """From the map at 1/4 to one vector per patch, by overlapping windows.
 

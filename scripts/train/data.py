@@ -17,11 +17,16 @@ from torch import Tensor, multiprocessing
 
 from infinidepth_blender.camera import Camera
 from infinidepth_blender.field.preprocess import patch_grid
+from infinidepth_blender.field.prompt_map import CHANNELS, LogDepthRange, prompt_map
 
 from .pool import Shard, decode_log_depth, shard_folders
 
-MIN_LOG_RANGE = 0.05
-"""Smallest spread of log depth that the targets are divided by."""
+PROMPT_POINTS = (50, 2500)
+"""Fewest and most measured points of an image that gets some."""
+PATCH_DIVISOR_SHARES = (0.02, 0.04, 0.08, 0.16, 0.3, 0.2, 0.2)
+"""How often rectangles without measurements have a half, a third, ... an eighth of the image's sides."""
+NOISY_SHARE = 0.25
+"""Share of the images with points whose depths have an error of up to 2 %."""
 TURNED_SHARE = 0.3
 """Share of the images whose camera is rolled anew."""
 EDGE_SHARE = 0.2
@@ -38,6 +43,9 @@ class Batch:
         t: (B, N) log depth, 0 and 1 at the image's 2 % and 98 % quantiles; 0 at the sky.
         sky: (B, N) float32, 1 where there is sky.
         log_focal, log_range, sin_pitch, roll_rad: (B,) labels as `Globals` defines them.
+        prompt: (B, 4, H / 2, W / 2) measured depth as `prompt_map` draws it, all 0 for images without. Where there is
+            some, `t` is normalised by the quantiles of the measurements instead.
+        log_spread: (B,) logarithm of what log depth was divided by.
     """
 
     image: Tensor
@@ -48,6 +56,8 @@ class Batch:
     log_range: Tensor
     sin_pitch: Tensor
     roll_rad: Tensor
+    prompt: Tensor
+    log_spread: Tensor
 
     def to(self, device: str | torch.device) -> Batch:
         """The batch on another device."""
@@ -107,10 +117,19 @@ class BatchStream:
         seed: Decides what is drawn.
         count, queries: As `make_batch`.
         workers: Processes; 0 makes each batch when it is asked for.
+        prompted_share: Share of the images that get measured points.
     """
 
-    def __init__(self, folders: Path | Sequence[Path], seed: int, count: int, queries: int, workers: int = 0) -> None:
-        self.count, self.queries = count, queries
+    def __init__(
+        self,
+        folders: Path | Sequence[Path],
+        seed: int,
+        count: int,
+        queries: int,
+        workers: int = 0,
+        prompted_share: float = 0.0,
+    ) -> None:
+        self.count, self.queries, self.prompted_share = count, queries, prompted_share
         self.reader = PoolReader(folders, seed)
         self.rng = np.random.default_rng(seed)
         self.workers: list = []
@@ -119,14 +138,16 @@ class BatchStream:
             self.queue = context.Queue(2 * workers)
             self.tokens = context.Value("i", 0)
             for k in range(workers):
-                arguments = (folders, seed + 7919 * (k + 1), count, queries, self.tokens, self.queue)
+                arguments = (folders, seed + 7919 * (k + 1), count, queries, self.tokens, prompted_share, self.queue)
                 self.workers.append(context.Process(target=_serve, args=arguments, daemon=True))
             self.started = False
 
     def next(self, tokens: int) -> Batch:
         """A batch of about `tokens` patches per image; those made ahead may still have the number before."""
         if not self.workers:
-            return make_batch(self.reader, self.rng, self.count, self.queries, tokens)
+            return make_batch(
+                self.reader, self.rng, self.count, self.queries, tokens, prompted_share=self.prompted_share
+            )
         self.tokens.value = tokens
         if not self.started:
             self.started = True
@@ -147,13 +168,13 @@ class BatchStream:
                 worker.join()
 
 
-def _serve(folders, seed: int, count: int, queries: int, tokens, batches) -> None:
+def _serve(folders, seed: int, count: int, queries: int, tokens, prompted_share: float, batches) -> None:
     """Makes batches for another process until it is ended."""
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     reader, rng = PoolReader(folders, seed), np.random.default_rng(seed)
     while True:
-        batches.put(make_batch(reader, rng, count, queries, tokens.value))
+        batches.put(make_batch(reader, rng, count, queries, tokens.value, prompted_share=prompted_share))
 
 
 def make_batch(
@@ -164,15 +185,36 @@ def make_batch(
     tokens: int,
     patch_px: int = 16,
     augment: bool = True,
+    prompted_share: float = 0.0,
+    points: tuple[int, int] = PROMPT_POINTS,
 ) -> Batch:
-    """Draws and augments one batch."""
+    """Draws and augments one batch.
+
+    Args:
+        reader: Where images come from. rng: Decides everything else.
+        count: Images. queries: Coordinates per image. tokens: Patches per image.
+        patch_px: Side of a patch.
+        augment: Whether cameras, colours and queries are varied.
+        prompted_share: Share of the images that get measured points.
+        points: Fewest and most of them.
+    """
     drawn = reader.draw(count)
     height, width = drawn[0][0].shape[:2]
     if augment:
         tokens = int(tokens * math.exp(rng.uniform(-0.3, 0.3)))
     rows, columns = patch_grid(width, height, tokens)
-    parts = [_prepare(*item, rng, (rows * patch_px, columns * patch_px), queries, augment) for item in drawn]
-    stacked = [np.stack([part[k] for part in parts]).astype(np.float32) for k in range(8)]
+    parts = [
+        _prepare(
+            *item,
+            rng,
+            (rows * patch_px, columns * patch_px),
+            queries,
+            augment,
+            points if rng.random() < prompted_share else None,
+        )
+        for item in drawn
+    ]
+    stacked = [np.stack([part[k] for part in parts]).astype(np.float32) for k in range(10)]
     return Batch(*(torch.from_numpy(array) for array in stacked))
 
 
@@ -231,7 +273,9 @@ def _cut(image, codes, labels, rng: np.random.Generator, size: tuple[int, int], 
     return _View(image, codes, focal / math.hypot(crop_w, crop_h), sin_pitch, roll)
 
 
-def _prepare(image, codes, labels, rng: np.random.Generator, size: tuple[int, int], queries: int, augment: bool):
+def _prepare(
+    image, codes, labels, rng: np.random.Generator, size: tuple[int, int], queries: int, augment: bool, points
+):
     view = _cut(image, codes, labels, rng, size, augment)
     small = cv2.resize(np.ascontiguousarray(view.image), size[::-1], interpolation=cv2.INTER_AREA)
     truth = decode_log_depth(view.codes)
@@ -250,15 +294,59 @@ def _prepare(image, codes, labels, rng: np.random.Generator, size: tuple[int, in
     ground = np.isfinite(log_depth)
     solid = truth[::3, ::3]
     solid = solid[np.isfinite(solid)]
-    low, high = np.quantile(solid, [0.02, 0.98]) if solid.size > 8 else (0.0, 1.0)
-    spread = max(float(high - low), MIN_LOG_RANGE)
-    t = np.where(ground, (np.where(ground, log_depth, low) - low) / spread, 0.0)
+    whole = given = LogDepthRange.of(solid) if solid.size > 8 else LogDepthRange(0.0, 1.0)
+    prompt = np.zeros((CHANNELS, size[0] // 2, size[1] // 2), np.float32)
+    if points is not None and solid.size > 8:
+        place, measured = draw_points(truth, rng, points, augment)
+        given = LogDepthRange.of(measured)
+        prompt = prompt_map(place, (measured - given.low) / given.spread, *prompt.shape[1:])
+    t = np.where(ground, (np.where(ground, log_depth, 0.0) - given.low) / given.spread, 0.0)
     coords = np.stack([(y + 0.5) / rows * 2 - 1, (x + 0.5) / columns * 2 - 1], axis=-1)
     pixels = small.astype(np.float32) / 255
     if augment:
         pixels = _recolour(pixels, rng)
-    labels_out = (math.log(view.focal), math.log(spread), view.sin_pitch, view.roll)
-    return pixels.transpose(2, 0, 1), coords, t, ~ground, *labels_out
+    labels_out = (math.log(view.focal), math.log(whole.spread), view.sin_pitch, view.roll)
+    return pixels.transpose(2, 0, 1), coords, t, ~ground, *labels_out, prompt, math.log(given.spread)
+
+
+def draw_points(
+    log_depth: NDArray[np.float32], rng: np.random.Generator, points: tuple[int, int], augment: bool = True
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Random measurements of an image, as the paper's depth-sensor variant is trained with.
+
+    Args:
+        log_depth: (h, w), infinite at the sky.
+        rng: Source of randomness.
+        points: Fewest and most of them; their number is even on a logarithmic scale.
+        augment: Whether half of the images lose rectangles of measurements, and some get noise.
+
+    Returns:
+        Places (N, 2) in [-1, 1], order (y, x), and log depths (N,), at least one.
+    """
+    rows, columns = log_depth.shape
+    known = np.isfinite(log_depth)
+    if augment and rng.random() < 0.5:
+        kept = known & ~_rectangles((rows, columns), rng)
+        known = kept if kept.any() else known
+    flat = np.flatnonzero(known)
+    count = min(len(flat), round(math.exp(rng.uniform(math.log(points[0]), math.log(points[1])))))
+    y, x = np.divmod(rng.choice(flat, count, replace=False), columns)
+    measured = log_depth[y, x].astype(np.float64)
+    if augment and rng.random() < NOISY_SHARE:
+        measured = measured + rng.normal(0, rng.uniform(0.002, 0.02), count)
+    return np.stack([(y + 0.5) / rows * 2 - 1, (x + 0.5) / columns * 2 - 1], axis=-1), measured
+
+
+def _rectangles(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Equal rectangles about random centres, fewer than half of what would cover the image."""
+    parts = int(rng.choice(np.arange(2, 9), p=PATCH_DIVISOR_SHARES))
+    count = int(rng.integers(1, max(2, parts * parts // 2)))
+    covered = np.zeros(shape, bool)
+    half = [side / parts / 2 for side in shape]
+    for centre_y, centre_x in rng.uniform(0, 1, (count, 2)) * shape:
+        top, left = (max(0, round(c - h)) for c, h in zip((centre_y, centre_x), half, strict=True))
+        covered[top : round(centre_y + half[0]), left : round(centre_x + half[1])] = True
+    return covered
 
 
 def _near_edges(truth: NDArray[np.float32], rng: np.random.Generator, count: int) -> tuple[NDArray, NDArray]:

@@ -53,6 +53,7 @@ class Preset:
             images teach the layout of places at half the cost, full ones the detail.
         peak_rate, weight_decay, warmup_steps, clip, ema: Of the optimisation.
         mixed: Mixed precision on a CPU too; a GPU always has it.
+        prompted_share: Share of the images that get measured points.
         save_s, validate_s: Seconds between states and between validations.
         threads: Of torch. loaders: Processes that prepare batches; 0 prepares them in between.
     """
@@ -72,8 +73,9 @@ class Preset:
     threads: int = 1
     loaders: int = 0
     mixed: bool = False
+    prompted_share: float = 0.4
     seed: int = 42
-    network: NetworkConfig = NetworkConfig()  # noqa: RUF009 - frozen
+    network: NetworkConfig = NetworkConfig(prompt_channels=32)  # noqa: RUF009 - frozen
 
 
 PRESETS = {
@@ -83,11 +85,11 @@ PRESETS = {
     # 16,384 queries of an image cover a sixth of its truth at each pass; a run sees every image many times.
     "gpu": Preset(
         batch=96, queries=16_384, tokens=192, peak_rate=1e-3, warmup_steps=500, ema=0.999, early_tokens=96, early_share=0.5,
-        threads=4, loaders=8, network=NetworkConfig(vit=VitConfig(width=256, blocks=8, heads=4, in_channels=5), blocks=(2, 4, 6, 7), tokens=192),
+        threads=4, loaders=8, network=NetworkConfig(vit=VitConfig(width=256, blocks=8, heads=4, in_channels=5), blocks=(2, 4, 6, 7), tokens=192, prompt_channels=32),
     ),
     "tiny": Preset(
         batch=2, queries=256, tokens=12, peak_rate=2e-3, warmup_steps=3, ema=0.9, save_s=1e9, validate_s=1e9,
-        network=NetworkConfig(vit=VitConfig(width=32, blocks=4, heads=2, in_channels=5), blocks=(0, 1, 2, 3), channels=(8, 8, 16, 16), head_hidden=16, globals_hidden=16),
+        network=NetworkConfig(vit=VitConfig(width=32, blocks=4, heads=2, in_channels=5), blocks=(0, 1, 2, 3), channels=(8, 8, 16, 16), head_hidden=16, globals_hidden=16, prompt_channels=8),
     ),
 }  # fmt: skip
 
@@ -120,7 +122,7 @@ class Trainer:
         on_gpu = self.device.startswith("cuda")
         half = torch.float16 if on_gpu and not _bfloat16(self.device) else torch.bfloat16
         with torch.autocast(self.device.split(":")[0], half, enabled=on_gpu or p.mixed):
-            features = self.network.encode(batch.image)
+            features = self.network.encode(batch.image, batch.prompt if p.prompted_share else None)
             decoded = self.network.decode(features, batch.coords_yx)
             estimates = self.network.globals(features)
         losses = compute_losses(_float(decoded), _float(estimates), batch)
@@ -263,7 +265,9 @@ def train(
     resumed = trainer.resume()
     (run / "preset.json").write_text(json.dumps(asdict(preset), indent=1))
     # Another stream of batches after a restart than before it.
-    stream = BatchStream(pool, preset.seed + trainer.step, preset.batch, preset.queries, preset.loaders)
+    stream = BatchStream(
+        pool, preset.seed + trainer.step, preset.batch, preset.queries, preset.loaders, preset.prompted_share
+    )
     log, scores = Log(run / "log.csv"), Log(run / "validation.csv")
     begin = _begin_time(run, resumed)
     saved = validated = time.time()
