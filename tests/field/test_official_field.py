@@ -10,7 +10,8 @@ import torch
 from official_golden import official_network
 
 from infinidepth_blender.errors import Cancelled, OptionsError
-from infinidepth_blender.field.official.compiled_head import CompiledHead
+from infinidepth_blender.field.evaluation import Evaluator
+from infinidepth_blender.field.official.compiled_head import PIECE_CARD, PIECE_CPU, SMALLEST_PIECE, CompiledHead
 from infinidepth_blender.field.official.config import OfficialConfig
 from infinidepth_blender.field.official.field import OfficialField
 from infinidepth_blender.field.official.model import MAX_PROMPTS, OfficialModel, _spread
@@ -119,8 +120,8 @@ class FullCard(CompiledHead):
     def to(self, device: torch.device) -> CompiledHead:
         return self.on_cpu.to(device)
 
-    def points_plan(self, coords_yx: torch.Tensor, strip: int = 0) -> Any:
-        self.strips.append(strip)
+    def points_plan(self, coords_yx: torch.Tensor, piece: int = 0) -> Any:
+        self.strips.append(piece)
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     def grid_plan(self, *asked: Any, **options: Any) -> Any:
@@ -140,6 +141,60 @@ def test_where_the_card_is_full_the_processor_answers_the_same(field: OfficialFi
             torch.testing.assert_close(other.disparity(coords), field.disparity(coords))
     assert len(notices) == 1
     assert ask == "grid" or card.strips[0] > card.strips[-1]
+
+
+class SmallCard(CompiledHead):
+    """A decoder on a device that has room for blocks of some size."""
+
+    def __init__(self, on_cpu: CompiledHead, room: int) -> None:
+        vars(self).update(vars(on_cpu))
+        self.room = room
+        self.blocks: list[int] = []
+
+    def _cell_block(self, corners: Any, block: Any, units: Any, weights: torch.Tensor, scratch: Any) -> torch.Tensor:
+        answer = super()._cell_block(corners, block, units, weights, scratch)
+        self.blocks.append(max(part.numel() for part in scratch._flat.values()))
+        if self.blocks[-1] > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return answer
+
+
+class OnCard:
+    """Has the plans of a decoder on the processor made as if it were on a card."""
+
+    device = torch.device("meta")
+
+    def __init__(self, decoder: SmallCard) -> None:
+        self.grid_plan = decoder.grid_plan
+
+    def to(self, device: torch.device) -> CompiledHead:
+        raise AssertionError("there is room for small blocks")
+
+
+def test_on_a_small_card_the_blocks_of_grids_shrink_until_they_fit() -> None:
+    notices: list[str] = []
+    model = official_model()
+    model.tokens = 160
+    field = model.encode(make_photo(48, 64))
+    card = SmallCard(field.evaluator.decoder, room=1 << 19)
+    other = OfficialField(card, field.prepared, field.dino_tokens)
+    other.evaluator = Evaluator(OnCard(card), PIECE_CPU, PIECE_CARD, SMALLEST_PIECE, notices.append)  # pyright: ignore
+    torch.testing.assert_close(other.disparity_grid(300, 400), field.disparity_grid(300, 400))
+    assert max(card.blocks) > 2 * card.room
+    assert SMALLEST_PIECE < other.evaluator.piece < PIECE_CARD
+    assert notices == []
+
+
+def test_the_smaller_the_piece_the_less_memory_points_need(field: OfficialField) -> None:
+    coords = torch.rand(60_000, 2, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    most: list[int] = []
+    for piece in (1 << 16, 1 << 15, 1 << 14):
+        card = SmallCard(field.evaluator.decoder, 1 << 40)
+        plan = card.points_plan(coords, piece)
+        for strip in plan.strips:
+            plan.evaluate(strip, slopes=True)
+        most.append(max(card.blocks))
+    assert most[0] > 1.5 * most[1] > 2.25 * most[2]
 
 
 def test_in_16_bits_the_answer_is_nearly_the_same(field: OfficialField) -> None:

@@ -32,12 +32,13 @@ _DIRECT_ROWS = 2048
 _CORNERS_AT_ONCE = 4096
 _WORTH_SORTING = 2
 """Queries per corner from which cells are cheaper than query by query."""
-_BLOCK_WEIGHTS_CPU, _BLOCK_WEIGHTS_CARD = 1 << 20, 1 << 26
-"""Numbers in one block of gathered weights: on a processor, what its cache holds."""
+PIECE_CPU, PIECE_CARD, SMALLEST_PIECE = 1 << 16, 1 << 20, 1 << 14
+"""Queries at a time, which set how much memory is worked in."""
+_BLOCK_NUMBERS_CPU, _BLOCK_NUMBERS_CARD = 16, 64
+"""Numbers in one block of gathered features or weights, for each query of a piece: on a processor, what its cache holds."""
 _BAND_ROWS = 4
 """Rows of cells in a strip of a grid, where they make enough strips."""
 _STRIPS_AT_LEAST = 16
-STRIP_POINTS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -100,12 +101,18 @@ class CompiledHead:
         moved._rest = [(weight.to(device), bias.to(device)) for weight, bias in self._rest]
         return moved
 
-    def points_plan(self, coords_yx: Tensor, strip: int = STRIP_POINTS) -> PointsPlan:
-        """Prepares (N, 2) coordinates, order (y, x), as queries of at most `strip` at a time."""
-        return PointsPlan(self, coords_yx, strip)
+    def points_plan(self, coords_yx: Tensor, piece: int = PIECE_CPU) -> PointsPlan:
+        """Prepares (N, 2) coordinates, order (y, x), as queries of at most `piece` at a time."""
+        return PointsPlan(self, coords_yx, piece)
 
     def grid_plan(
-        self, height: int, width: int, inside_y: float = 1.0, inside_x: float = 1.0, rows: tuple[int, int] | None = None
+        self,
+        height: int,
+        width: int,
+        inside_y: float = 1.0,
+        inside_x: float = 1.0,
+        rows: tuple[int, int] | None = None,
+        piece: int = PIECE_CPU,
     ) -> GridPlan:
         """Prepares the pixel centres of an image as queries.
 
@@ -113,10 +120,11 @@ class CompiledHead:
             height, width: Size of the grid.
             inside_y, inside_x: Part of the maps that the grid covers, centred.
             rows: First and last row (exclusive) that are wanted; None: all.
+            piece: Queries at a time; strips may be longer, the memory that they work in goes by this.
         """
-        return GridPlan(self, height, width, inside_y, inside_x, rows or (0, height))
+        return GridPlan(self, height, width, inside_y, inside_x, rows or (0, height), piece)
 
-    def evaluate(self, coords_yx: Tensor, slopes: bool = False) -> Tensor:
+    def evaluate(self, coords_yx: Tensor, slopes: bool = False, piece: int = PIECE_CPU) -> Tensor:
         """(N, 2) coordinates -> (N, 1) raw predictions; with slopes (N, 3): and derivatives by (y, x)."""
         if len(coords_yx) == 0:
             return torch.empty(0, 3 if slopes else 1, device=self.device)
@@ -124,7 +132,7 @@ class CompiledHead:
         corners = self.grid.corners_of(queries.cells).unique()
         if len(coords_yx) < _WORTH_SORTING * len(corners):
             return torch.cat([self._direct(part, slopes) for part in coords_yx.split(_DIRECT_ROWS)])
-        answer = self._by_cells(queries, slopes)
+        answer = self._by_cells(queries, slopes, piece)
         if slopes:
             answer[:, 1:] *= coords_yx.abs() <= LIMIT
         return answer
@@ -132,7 +140,7 @@ class CompiledHead:
     def _direct(self, coords_yx: Tensor, slopes: bool) -> Tensor:
         """Every layer query by query."""
         hidden = self._first_layer(coords_yx.clamp(-LIMIT, LIMIT), slopes)
-        answer = self._head(_second_layer(_relu(hidden), self._second[:-1], self._second_bias))
+        answer = self._head(_linear(_relu(hidden), self._second[:-1], self._second_bias))
         if slopes:
             answer[:, 1:] *= coords_yx.abs() <= LIMIT
         return answer
@@ -148,19 +156,20 @@ class CompiledHead:
     def _head(self, hidden: Tensor) -> Tensor:
         """(N, 1 or 3, H) second layer before its rectifier -> (N, 1 or 3)."""
         for weight, bias in self._rest:
-            hidden = _second_layer(_relu(hidden), weight, bias)
+            hidden = _linear(_relu(hidden), weight, bias)
         value = hidden[:, :1, 0]
         # Behind an ELU with alpha 1 the derivative is that before it, times exp where negative.
         slopes = hidden[:, 1:, 0] * value.clamp(max=0).exp()
         return torch.cat([F.elu(value), slopes], dim=1)
 
-    def _by_cells(self, queries: SortedQueries, slopes: bool) -> Tensor:
+    def _by_cells(self, queries: SortedQueries, slopes: bool, piece: int) -> Tensor:
         answer = torch.empty(queries.total, 3 if slopes else 1, device=self.device)
         corners = self._corners(queries.cells)
         mixed_counts = corners.mixed.sum(1)
         scale = self.grid.per_coordinate(queries.cells)
         scratch = _Scratch(self.device)
-        for block, count, mixed in _blocks(queries.counts, mixed_counts, self._second.shape[1], self.device):
+        limit = piece * (_BLOCK_NUMBERS_CPU if self.device.type == "cpu" else _BLOCK_NUMBERS_CARD)
+        for block, count, mixed in _blocks(queries.counts, mixed_counts, self._second.shape, limit):
             y, x, index = queries.places(block, count)
             weights = _corner_weights(y, x, scale[block] if slopes else None)
             units = _padded_indices(corners.mixed[block], mixed_counts[block], mixed)
@@ -232,19 +241,20 @@ class PointsPlan:
         order: (N,) the query at each of these positions.
     """
 
-    def __init__(self, head: CompiledHead, coords_yx: Tensor, strip: int) -> None:
+    def __init__(self, head: CompiledHead, coords_yx: Tensor, piece: int) -> None:
         self._head = head
+        self._piece = piece
         y, x = (
             locate(coords_yx[:, axis], edges)[0] for axis, edges in enumerate((head.grid.y_edges, head.grid.x_edges))
         )
         # Compact parts share corners.
         self.order = (y // _BAND_ROWS * head.grid.shape[1] + x).argsort()
         self._coords = coords_yx[self.order]
-        self.strips = [(start, min(start + strip, len(coords_yx))) for start in range(0, len(coords_yx), strip)]
+        self.strips = [(start, min(start + piece, len(coords_yx))) for start in range(0, len(coords_yx), piece)]
 
     def evaluate(self, strip: tuple[int, int], slopes: bool = False) -> Tensor:
         """Answers in a part, as `CompiledHead.evaluate` gives them; they belong to `order[first:last]`."""
-        return self._head.evaluate(self._coords[slice(*strip)], slopes)
+        return self._head.evaluate(self._coords[slice(*strip)], slopes, self._piece)
 
 
 class GridPlan:
@@ -256,10 +266,18 @@ class GridPlan:
     """
 
     def __init__(
-        self, head: CompiledHead, height: int, width: int, inside_y: float, inside_x: float, wanted: tuple[int, int]
+        self,
+        head: CompiledHead,
+        height: int,
+        width: int,
+        inside_y: float,
+        inside_x: float,
+        wanted: tuple[int, int],
+        piece: int,
     ) -> None:
         self.shape = (height, width)
         self._head = head
+        self._piece = piece
         self._centres = (
             _pixel_centres(height, inside_y, head.grid.y_edges),
             _pixel_centres(width, inside_x, head.grid.x_edges),
@@ -280,9 +298,9 @@ class GridPlan:
         rows = slice(*strip)
         if self._sparse:
             coords = torch.cartesian_prod(self._centres[0][rows], self._centres[1])
-            return self._head.evaluate(coords)[:, 0].view(-1, self.shape[1])
+            return self._head.evaluate(coords, piece=self._piece)[:, 0].view(-1, self.shape[1])
         queries = sort_grid((self._rows[0][rows], self._rows[1][rows]), self._columns, self._head.grid)
-        return self._head._by_cells(queries, slopes=False).view(-1, self.shape[1])
+        return self._head._by_cells(queries, slopes=False, piece=self._piece).view(-1, self.shape[1])
 
 
 def _pixel_centres(count: int, inside: float, edges: Tensor) -> Tensor:
@@ -298,7 +316,7 @@ def _relu(hidden: Tensor) -> Tensor:
     return hidden.mul_(hidden[:, :1] > 0)
 
 
-def _second_layer(hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def _linear(hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """A linear layer on (N, 1 or 3, C): derivatives know no bias."""
     out = (hidden.flatten(0, 1) @ weight).view(*hidden.shape[:2], -1)
     out[:, 0] += bias
@@ -329,18 +347,25 @@ def _padded_indices(chosen: Tensor, counts: Tensor, length: int) -> Tensor:
     return padded
 
 
-def _blocks(counts: Tensor, mixed: Tensor, wide: int, device: torch.device) -> Iterator[tuple[Tensor, int, int]]:
-    """Cells in blocks of equally many queries and similarly many mixed units, with both numbers."""
-    limit = _BLOCK_WEIGHTS_CPU if device.type == "cpu" else _BLOCK_WEIGHTS_CARD
+def _blocks(counts: Tensor, mixed: Tensor, second: tuple[int, ...], limit: int) -> Iterator[tuple[Tensor, int, int]]:
+    """Cells in blocks of equally many queries and similarly many mixed units, with both numbers.
+
+    Args:
+        counts: (M,) queries in each cell.
+        mixed: (M,) mixed units of each cell.
+        second: Inputs and outputs of the second layer.
+        limit: Numbers that a block may gather, of features or of weights; a block of one cell may exceed it.
+    """
+    units, wide = second
     order = (counts * (int(mixed.max()) + 1) + mixed).argsort()
     _, lengths = counts[order].unique_consecutive(return_counts=True)
     for run in order.split(lengths.tolist()):
         count = int(counts[run[0]])
-        units = mixed[run].tolist()
+        most_mixed = mixed[run].tolist()
         end = len(run)
         while end > 0:
-            most = units[end - 1]
-            start = max(0, end - max(1, limit // (wide * max(most, count, 1))))
+            most = most_mixed[end - 1]
+            start = max(0, end - max(1, limit // max(wide * most, wide * count, 4 * units)))
             yield run[start:end], count, most
             end = start
 

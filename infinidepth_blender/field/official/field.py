@@ -10,9 +10,7 @@ from torch import Tensor
 from ..evaluation import Evaluator, Notify, log_notice
 from ..preprocess import PreparedImage
 from ..protocol import FieldScale, Rows
-from .compiled_head import STRIP_POINTS, CompiledHead
-
-_PIECE_CARD, _SMALLEST_PIECE = 1 << 20, 1 << 14
+from .compiled_head import PIECE_CARD, PIECE_CPU, SMALLEST_PIECE, CompiledHead
 
 
 class OfficialField:
@@ -44,7 +42,7 @@ class OfficialField:
         notify: Notify = log_notice,
     ) -> None:
         self.scale: FieldScale = scale
-        self.evaluator = Evaluator(head, STRIP_POINTS, _PIECE_CARD, _SMALLEST_PIECE, notify)
+        self.evaluator = Evaluator(head, PIECE_CPU, PIECE_CARD, SMALLEST_PIECE, notify)
         self.dino_tokens = dino_tokens
         self.prepared = prepared
         self._factor = factor
@@ -73,7 +71,7 @@ class OfficialField:
             top, bottom = rows or (0, height)
             answer = torch.empty(bottom - top, width)
             inside = (self.prepared.inside_y, self.prepared.inside_x)
-            plan = self.evaluator.decoder.grid_plan(height, width, *inside, (top, bottom))
+            plan = self.evaluator.decoder.grid_plan(height, width, *inside, (top, bottom), self.evaluator.piece)
 
             def fill(strip: Rows) -> None:
                 answer[strip[0] - top : strip[1] - top] = plan.evaluate(strip)
