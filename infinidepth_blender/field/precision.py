@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 
 import torch
 
@@ -38,3 +39,19 @@ def computing_in(device: torch.device, dtype: torch.dtype) -> contextlib.Abstrac
     if dtype == torch.float32:
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype)
+
+
+@contextlib.contextmanager
+def without_tf32() -> Iterator[None]:
+    """Has NVIDIA cards compute float32 in float32.
+
+    Torch lets them round the factors of convolutions to 11 significant bits (TensorFloat-32) unless it is told otherwise,
+    and those of matrix products where an environment variable says so.
+    """
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, matmul.allow_tf32
+    try:
+        cudnn.allow_tf32 = matmul.allow_tf32 = False
+        yield
+    finally:
+        cudnn.allow_tf32, matmul.allow_tf32 = before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from ...errors import OptionsError
 from ..evaluation import Notify, log_notice, or_on_processor
-from ..precision import Precision, encoder_dtype
+from ..precision import Precision, encoder_dtype, without_tf32
 from ..preprocess import PreparedImage, prepare_image
 from .compiled_head import CompiledHead
 from .field import OfficialField
@@ -111,7 +112,8 @@ class OfficialModel:
         if prompt is not None:
             prompt = Prompt(prompt.disparity.to(self._device), prompt.mask.to(self._device))
         dtype = encoder_dtype(self._device, self._precision)
-        return self._network.encode(prepared.image.to(self._device), prompt, dtype)
+        with without_tf32() if dtype == torch.float32 else contextlib.nullcontext():
+            return self._network.encode(prepared.image.to(self._device), prompt, dtype)
 
     def _dtype_name(self) -> str:
         return str(encoder_dtype(self._device, self._precision)).removeprefix("torch.")
