@@ -179,6 +179,12 @@ def _add_reconstruct(commands: Any) -> None:
         help="largest relative depth error of an adaptive mesh, default %(default)s",
     )
     parser.add_argument(
+        "--mesh-error-px",
+        type=float,
+        metavar="PX",
+        help="also its largest error in pixels for a camera moved aside by 15 %% of the median distance; default: any",
+    )
+    parser.add_argument(
         "--mesh-faces",
         choices=get_args(MeshFaces),
         default=defaults.mesh_faces,

@@ -52,6 +52,8 @@ class ReconstructOptions:
         mesh_size: Vertices along the longer side of a regular mesh, and of the finest grid of an adaptive one.
         mesh: How the mesh is laid out: all vertices, or fewer where the surface is flat.
         mesh_error: Largest relative depth error of an adaptive mesh.
+        mesh_error_px: Largest error of an adaptive mesh in pixels of the photo, as seen by a camera that has moved
+            aside by 15 % of the median distance; None: any. Both bounds hold.
         mesh_faces: Quads where a regular mesh is whole, or triangles throughout.
         solid: Thickness of the mesh as a share of the depth, closed at the back and the sides; None: a surface.
         background: Whether the surfaces behind foreground edges are continued below them.
@@ -81,6 +83,7 @@ class ReconstructOptions:
     mesh_size: int = 1024
     mesh: MeshKind = "regular"
     mesh_error: float = DEFAULT_MESH_ERROR
+    mesh_error_px: float | None = None
     mesh_faces: MeshFaces = "quads"
     solid: float | None = None
     background: Background = "shell"
@@ -141,6 +144,11 @@ class ReconstructOptions:
             0 < self.mesh_error <= 1,
             f"A mesh error of {self.mesh_error} is out of range.",
             f"Use a share of the depth above 0 and up to 1; {DEFAULT_MESH_ERROR:g} is usual.",
+        )
+        _check(
+            self.mesh_error_px is None or self.mesh_error_px > 0,
+            f"A mesh error of {self.mesh_error_px} pixels is out of range.",
+            "Use a number above 0, such as 0.5, or leave it out.",
         )
         _check(
             self.solid is None or 0.0001 <= self.solid <= 10,

@@ -17,6 +17,7 @@ BLENDER = {"bpy", "bmesh", "mathutils", "gpu"}
 
 ENGINE_ONLY = {
     # What only the engine imports, and what it may load beyond numpy and plyfile.
+    "infinidepth_blender.geometry.collapse": {"numba", "scipy"},
     "infinidepth_blender.geometry.outliers": {"scipy"},
     "infinidepth_blender.splats.compile": {"numba", "scipy"},
     "infinidepth_blender.splats.fit": {"numba", "scipy"},

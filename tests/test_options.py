@@ -29,6 +29,8 @@ def test_depth_sizes(text: str, expected: tuple[int, int]) -> None:
         {"mesh_size": 1},
         {"mesh_error": 0.0},
         {"mesh_error": float("nan")},
+        {"mesh_error_px": 0.0},
+        {"mesh_error_px": float("nan")},
         {"mesh": "round"},
         {"solid": 0.0},
         {"background": "painted"},

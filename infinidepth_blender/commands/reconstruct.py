@@ -85,6 +85,7 @@ def options_of(arguments: argparse.Namespace) -> ReconstructOptions:
         mesh_size=arguments.mesh_size,
         mesh=arguments.mesh,
         mesh_error=arguments.mesh_error,
+        mesh_error_px=arguments.mesh_error_px,
         mesh_faces=arguments.mesh_faces,
         solid=arguments.solid,
         background=arguments.background,

@@ -64,7 +64,14 @@ def make_meshes(
         return PhotoMeshes(backdrop=backdrop)
     grid = cut_grid(depth_m, flags, options.edge_step)
     report(0.7)
-    mesh = mesh_of_grid(grid, camera, kind=options.mesh, max_error=options.mesh_error, faces=options.mesh_faces)
+    mesh = mesh_of_grid(
+        grid,
+        camera,
+        kind=options.mesh,
+        max_error=options.mesh_error,
+        max_error_px=options.mesh_error_px,
+        faces=options.mesh_faces,
+    )
     if options.solid is not None:
         mesh = closed(mesh, options.solid)
     report(0.8)

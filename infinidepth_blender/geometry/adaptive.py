@@ -51,7 +51,9 @@ _HALVES_OF_QUARTER = {
 """The two children of a quarter: row and column of the sub-block in its block, and which half of it."""
 
 
-def adaptive_triangles(disparity: NDArray[np.float32], whole: NDArray[np.bool_], max_error: float) -> NDArray[np.int32]:
+def adaptive_triangles(
+    disparity: NDArray[np.float32], whole: NDArray[np.bool_], max_error: float, max_difference: float = np.inf
+) -> NDArray[np.int32]:
     """Covers the whole cells of a grid with as few triangles as the error allows.
 
     Args:
@@ -59,11 +61,12 @@ def adaptive_triangles(disparity: NDArray[np.float32], whole: NDArray[np.bool_],
         whole: (h - 1, w - 1) cells to be covered. Along the others every side of a cell is
             a side of a triangle, whatever the error.
         max_error: Largest relative depth error at any vertex of the grid.
+        max_difference: Largest error of the disparity itself; both bounds hold.
 
     Returns:
         (T, 3) int32 flat indices of grid vertices, counter-clockwise as seen from the camera.
     """
-    tree = _Bintree(disparity, whole, max_error)
+    tree = _Bintree(disparity, whole, max_error, max_difference)
     tree.measure()
     tree.close()
     return tree.leaves()
@@ -72,9 +75,12 @@ def adaptive_triangles(disparity: NDArray[np.float32], whole: NDArray[np.bool_],
 class _Bintree:
     """The squares of all sizes over one grid, padded to full squares, and which vertices are in use."""
 
-    def __init__(self, disparity: NDArray[np.float32], whole: NDArray[np.bool_], max_error: float) -> None:
+    def __init__(
+        self, disparity: NDArray[np.float32], whole: NDArray[np.bool_], max_error: float, max_difference: float
+    ) -> None:
         self.rows, self.cols = whole.shape
         self.max_error = np.float32(max_error)
+        self.max_difference = np.float32(max_difference)
         self.whole = whole
         self.height, self.width = (-(-n // ROOT_CELLS) * ROOT_CELLS for n in whole.shape)
         self.stride = disparity.shape[1]
@@ -203,7 +209,7 @@ class _Bintree:
             chunk = start[k : k + step, None]
             plane = self.disparity[chunk + corners] @ weights
             error = np.abs(self.disparity[chunk + at] - plane)
-            result[k : k + step] = (error <= self.max_error * plane).all(axis=1)
+            result[k : k + step] = (error <= np.minimum(self.max_error * plane, self.max_difference)).all(axis=1)
         return result
 
     def _faces(self, exists: NDArray[np.bool_], shape: Triangle, size: int) -> NDArray[np.int32]:

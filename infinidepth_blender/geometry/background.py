@@ -20,11 +20,9 @@ from ..reconstruction import MeshArrays
 from .adaptive import adaptive_triangles
 from .cells import cut_cells
 from .edges import Edges
-from .mesh import MAX_CONTINUATION, CutGrid, grid_to_px, plane_normals, surface_gradient, uv_of
+from .mesh import CAMERA_MOVE, MAX_CONTINUATION, CutGrid, grid_to_px, plane_normals, surface_gradient, uv_of
 from .sides import fit_side_planes
 
-CAMERA_MOVE = 0.15
-"""How far the camera can move aside, of the median distance, before it sees past the background's end."""
 MAX_REACH = 0.12
 """Most that the background reaches below the foreground, of the photo's longer side."""
 BEHIND = 0.006

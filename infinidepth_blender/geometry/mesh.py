@@ -6,8 +6,8 @@ camera it covers every pixel that has a surface, and no face connects two surfac
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from .adaptive import adaptive_triangles
 from .cells import CellFaces, cut_cells
 from .edges import Edges, disparity_of, sharpen
 
+CAMERA_MOVE = 0.15
+"""How far a camera is expected to move aside, of the median distance: errors in pixels are those that it sees, and
+the background reaches as far as it uncovers."""
 STRAIGHT = 1e-4
 """Relative bend between two links that is no bend."""
 CREASE = 0.05
@@ -92,11 +95,12 @@ def build_mesh(
     *,
     kind: MeshKind = "regular",
     max_error: float = DEFAULT_MESH_ERROR,
+    max_error_px: float | None = None,
     faces: MeshFaces = "quads",
 ) -> MeshArrays:
     """`mesh_of_grid` of `cut_grid`."""
     grid = cut_grid(depth_m, flags, edge_step)
-    return mesh_of_grid(grid, camera, kind=kind, max_error=max_error, faces=faces)
+    return mesh_of_grid(grid, camera, kind=kind, max_error=max_error, max_error_px=max_error_px, faces=faces)
 
 
 def mesh_of_grid(
@@ -105,16 +109,19 @@ def mesh_of_grid(
     *,
     kind: MeshKind = "regular",
     max_error: float = DEFAULT_MESH_ERROR,
+    max_error_px: float | None = None,
     faces: MeshFaces = "quads",
 ) -> MeshArrays:
     """Makes the mesh of everything that has a depth.
 
     Args:
         grid: The surfaces.
-        camera: Camera at any size of the photo.
+        camera: Camera at any size of the photo; the size matters to `max_error_px`.
         kind: `regular`: every vertex; `adaptive`: only those that the error asks for. Both are
             cut along the same lines.
         max_error: Largest relative depth error of an adaptive mesh at the vertices left out.
+        max_error_px: How far at most these vertices are off in the picture of a camera that
+            has moved aside by `CAMERA_MOVE`, in pixels; None: any distance. Both bounds hold.
         faces: `quads`: whole cells of a regular mesh stay quads; `triangles`: no face has
             more than three corners.
 
@@ -122,7 +129,7 @@ def mesh_of_grid(
         Quads where a regular mesh is whole, triangles and quads at the cuts. A photo without
         any depth gives a mesh without faces.
     """
-    cover = partial(adaptive_triangles, grid.disparity, max_error=max_error) if kind == "adaptive" else None
+    cover = _adaptive_cover(grid, camera, max_error, max_error_px) if kind == "adaptive" else None
     cells = cut_cells(grid.edges.right, grid.edges.down, grid.valid, cover)
     at_vertex = _continued_disparity(grid, cells)
     rows, cols = grid.valid.shape
@@ -146,6 +153,26 @@ def mesh_of_grid(
         quads=quads,
         triangles=triangles,
     )
+
+
+def _adaptive_cover(
+    grid: CutGrid, camera: Camera, max_error: float, max_error_px: float | None
+) -> Callable[[NDArray[np.bool_]], NDArray[np.int32]]:
+    """What covers the whole cells of an adaptive mesh; see `mesh_of_grid`."""
+    # Compiled code is the engine's alone: whoever makes a regular mesh needs none.
+    from .collapse import collapsed
+
+    max_difference = np.inf
+    if max_error_px is not None and grid.valid.any():
+        # A camera that moves aside by b sees a point of disparity D move by focal length * b * D.
+        move = CAMERA_MOVE / np.median(grid.disparity[grid.valid])
+        max_difference = float(max_error_px / (max(camera.fx_px, camera.fy_px) * move))
+
+    def cover(whole: NDArray[np.bool_]) -> NDArray[np.int32]:
+        triangles = adaptive_triangles(grid.disparity, whole, max_error, max_difference)
+        return collapsed(triangles, grid.disparity, whole, max_error, max_difference)
+
+    return cover
 
 
 def split_quads(quads: NDArray[np.int32], disparity: NDArray[np.floating]) -> NDArray[np.int32]:

@@ -64,7 +64,11 @@ class _Quality(_Child):
         rows.active = "mesh" in settings.make
         rows.prop(settings, "mesh_size")
         rows.prop(settings, "mesh")
-        rows.prop(settings, "mesh_error" if settings.mesh == "adaptive" else "mesh_faces")
+        if settings.mesh == "adaptive":
+            rows.prop(settings, "mesh_error")
+            rows.prop(settings, "mesh_error_px")
+        else:
+            rows.prop(settings, "mesh_faces")
         rows.prop(settings, "use_solid")
         if settings.use_solid:
             rows.prop(settings, "solid")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from triangulations import area_cells, assert_sides_end_at_vertices, field, holes, interpolated, lone_edges
 
 from infinidepth_blender.camera import Camera
 from infinidepth_blender.geometry.adaptive import adaptive_triangles
@@ -12,55 +13,6 @@ from infinidepth_blender.geometry.mesh import build_mesh
 from infinidepth_blender.reconstruction import FLAG_SKY, FLAG_VALID, NO_DEPTH_M, MeshArrays
 
 CAMERA = Camera(640, 480, 500.0, 520.0, 300.0, 260.0)
-
-
-def field(name: str, rows: int, cols: int) -> NDArray[np.float32]:
-    """Disparities known in closed form."""
-    y, x = np.mgrid[:rows, :cols] / max(rows, cols)
-    fields = {
-        "plane": 0.2 + 0.1 * x - 0.05 * y,
-        "waves": 0.3 + 0.02 * np.sin(9 * x + 2 * y) * np.cos(7 * y),
-        "ball": 0.2 + 0.15 * np.sqrt(np.maximum(0, 1 - 8 * ((x - 0.4) ** 2 + (y - 0.5) ** 2))),
-        "crease": 0.2 + 0.1 * np.abs(x - 0.37),
-        "noise": 0.2 + 0.01 * np.random.default_rng(0).random((rows, cols)),
-    }
-    return fields[name].astype(np.float32)
-
-
-def interpolated(triangles: NDArray[np.int32], disparity: NDArray[np.float32]) -> NDArray[np.float64]:
-    """What the triangles say at every vertex of the grid on them; NaN where there is none."""
-    result = np.full(disparity.size, np.nan)
-    width = disparity.shape[1]
-    row, col = np.divmod(triangles, width)
-    corners = np.stack([row - row.min(axis=1, keepdims=True), col - col.min(axis=1, keepdims=True)], axis=-1)
-    # There are few shapes, each in many places.
-    shapes, which = np.unique(corners.reshape(-1, 6), axis=0, return_inverse=True)
-    for k, shape in enumerate(shapes.reshape(-1, 3, 2)):
-        faces = triangles[which.ravel() == k]
-        r, c = (part.ravel() for part in np.mgrid[: shape[:, 0].max() + 1, : shape[:, 1].max() + 1])
-        share = np.linalg.solve((shape[1:] - shape[0]).T.astype(float), np.stack([r, c]) - shape[0][:, None])
-        share = np.stack([1 - share.sum(axis=0), *share])
-        on = (share > -1e-9).all(axis=0)
-        at = faces[:, :1] + ((r[on] - shape[0, 0]) * width + c[on] - shape[0, 1])
-        result[at] = disparity.ravel()[faces].astype(float) @ share[:, on]
-    return result.reshape(disparity.shape)
-
-
-def area_cells(triangles: NDArray[np.int32], width: int) -> NDArray[np.float64]:
-    """Signed areas in cells, positive for counter-clockwise as seen from the camera."""
-    row, col = np.divmod(triangles, width)
-    a, b = (np.stack([row[:, k] - row[:, 0], col[:, k] - col[:, 0]]) for k in (1, 2))
-    return (a[0] * b[1] - a[1] * b[0]) / 2
-
-
-def lone_edges(faces: list[NDArray[np.int32]]) -> NDArray[np.int64]:
-    """(E, 2) directed edges without a partner in the opposite direction."""
-    edges = np.concatenate([np.stack([f, np.roll(f, -1, axis=1)], axis=-1).reshape(-1, 2) for f in faces])
-    edges = edges.astype(np.int64)
-    n = edges.max() + 1
-    key, back = edges[:, 0] * n + edges[:, 1], edges[:, 1] * n + edges[:, 0]
-    assert len(np.unique(key)) == len(key), "an edge is used twice in the same direction"
-    return edges[~np.isin(key, back)]
 
 
 @pytest.mark.parametrize("max_error", [0.0005, 0.002, 0.02])
@@ -90,28 +42,10 @@ def test_flat_is_cheap_and_a_bound_is_used() -> None:
 
 @pytest.mark.parametrize("name", ["waves", "ball", "noise"])
 def test_there_are_no_t_junctions(name: str) -> None:
-    shape = (100, 141)
-    whole = np.ones((99, 140), bool)
-    rng = np.random.default_rng(1)
-    whole[rng.integers(0, 99, 60), rng.integers(0, 140, 60)] = False
-    whole[40:50, 30:90] = False
-    triangles = adaptive_triangles(field(name, *shape), whole, 0.004)
-    assert area_cells(triangles, shape[1]).sum() == whole.sum()
-    # Every edge that has a face on one side only runs along a cell that is not covered.
-    row, col = np.divmod(lone_edges([triangles]), shape[1])
-    padded = np.pad(whole, 1)
-    vertical = col[:, 0] == col[:, 1]
-    assert np.all(vertical | (row[:, 0] == row[:, 1]))
-    first_row, first_col = row.min(axis=1), col.min(axis=1)
-    for k in range(len(row)):
-        cells = (
-            padded[first_row[k] + 1 : row[k].max() + 1, first_col[k] : first_col[k] + 2]
-            if vertical[k]
-            else padded[first_row[k] : first_row[k] + 2, first_col[k] + 1 : col[k].max() + 1].T
-        )
-        assert np.all(cells.sum(axis=1) == 1)
-        at_border = first_col[k] in (0, shape[1] - 1) if vertical[k] else first_row[k] in (0, shape[0] - 1)
-        assert at_border or len(cells) == 1
+    whole = holes(99, 140)
+    triangles = adaptive_triangles(field(name, 100, 141), whole, 0.004)
+    assert area_cells(triangles, 141).sum() == whole.sum()
+    assert_sides_end_at_vertices(triangles, whole)
 
 
 def scene() -> tuple[NDArray[np.float32], NDArray[np.uint8]]:

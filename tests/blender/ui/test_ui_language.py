@@ -41,7 +41,12 @@ def test_every_option_of_a_reconstruction_can_be_set(addon: bpy.types.AddonPrefe
     settings.make = {"mesh"}
     settings.depth_size, settings.depth_width_px, settings.depth_height_px = "CUSTOM", 640, 480
     settings.points, settings.mesh_size, settings.edge_step, settings.seed = 1234, 77, 0.1, 5
-    settings.mesh, settings.mesh_error, settings.mesh_faces = "adaptive", 0.005, "triangles"
+    settings.mesh, settings.mesh_error, settings.mesh_error_px, settings.mesh_faces = (
+        "adaptive",
+        0.005,
+        0.7,
+        "triangles",
+    )
     settings.use_solid, settings.solid, settings.background = True, 0.2, "none"
     settings.points_mask, settings.points_density = "/photos/mask.png", "/photos/density.png"
     settings.points_crop, settings.points_outliers = (10, 20, 300, 200), "remove"
@@ -56,6 +61,7 @@ def test_every_option_of_a_reconstruction_can_be_set(addon: bpy.types.AddonPrefe
     assert (options.points, options.mesh_size, options.edge_step, options.seed) == (1234, 77, 0.1, 5)
     assert (options.solid, options.background) == (0.2, "none")
     assert (options.mesh, options.mesh_error, options.mesh_faces) == ("adaptive", 0.005, "triangles")
+    assert options.mesh_error_px == 0.7
     assert (options.points_mask, options.points_density) == ("/photos/mask.png", "/photos/density.png")
     assert (options.points_crop, options.points_outliers) == ((10, 20, 300, 200), "remove")
     assert (options.grazing_cap_deg, options.sky) == (None, "off")
