@@ -25,6 +25,9 @@ from .sky import SkyChoice, choose_sky
 
 Step = Callable[[float], None]
 
+_LOADED, _ENCODED = 0.2, 0.9
+"""How far the stage has come when a large model is loaded, and when it has looked at the photo."""
+
 
 @dataclass(frozen=True)
 class PhotoField:
@@ -124,12 +127,17 @@ def _ask(
 ) -> _Answer:
     progress("encode", 0.0, "Loading the model")
     model = models.get(options.model, options.device, options.precision)
-    progress("encode", 0.3, "Looking at the photo")
+    progress("encode", _LOADED, "Looking at the photo")
     if not isinstance(model, OfficialModel):
         field = model.encode(photo.pixels_srgb)
         field.watch(on_step)
         return _Answer(field, dict(model.info))
-    official = model.encode(photo.pixels_srgb, None if prompt is None else prompt.depth_m, options.seed)
+    official = model.encode(
+        photo.pixels_srgb,
+        None if prompt is None else prompt.depth_m,
+        options.seed,
+        lambda done: progress("encode", _LOADED + (_ENCODED - _LOADED) * done, "Looking at the photo"),
+    )
     official.watch(on_step)
     # The official networks answer neither sky nor camera, and without a measurement no scale.
     companion = models.bundled(options.device).encode(photo.pixels_srgb)

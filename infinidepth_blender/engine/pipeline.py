@@ -46,16 +46,16 @@ class _Stages:
     def stage(self, name: str, message: str = "") -> Iterator[Callable[[float], None]]:
         """One stage; yields what is to be called with the fraction done."""
         start = time.perf_counter()
-
-        def report(fraction: float) -> None:
-            self._now = (name, max(fraction, self._now[1]), message)
-            self.progress(*self._now)
-
         self._now = (name, 0.0, message)
-        report(0.0)
-        yield report
-        report(1.0)
+        self.report(name, 0.0, message)
+        yield lambda fraction: self.report(name, fraction, message)
+        self.report(name, 1.0, message)
         self.timings_s[name] = self.timings_s.get(name, 0.0) + time.perf_counter() - start
+
+    def report(self, stage: str, fraction: float, message: str = "") -> None:
+        """Passes on how far the present stage has come, without steps back."""
+        self._now = (stage, max(fraction, self._now[1]), message)
+        self.progress(*self._now)
 
     def step(self, fraction: float) -> None:
         """What a field calls during a long answer: the user sees that it goes on, and can cancel."""
@@ -142,7 +142,7 @@ def _reconstruct_into(
     with stages.stage("encode", "Looking at the photo"):
         surface = _Surface(
             opened,
-            find_photo_field(opened, prompt, options, models, field, stages.progress, stages.step),
+            find_photo_field(opened, prompt, options, models, field, stages.report, stages.step),
             options,
         )
         splats_model = find_splats_model(options, surface.found, models)

@@ -37,7 +37,13 @@ def verify_model(arguments: dict[str, Any], *, models: ModelCache, progress: Pro
     model = models.get(arguments["model"], arguments["device"])
     progress("encode", 0.0, "Trying the model")
     picture = np.full((64, 96, 3), 128, dtype=np.uint8)
-    field = model.encode(picture, np.full((64, 96), 2.0)) if isinstance(model, OfficialModel) else model.encode(picture)
+    if isinstance(model, OfficialModel):
+        measured_m = np.full((64, 96), 2.0)
+        field = model.encode(
+            picture, measured_m, on_step=lambda done: progress("encode", 0.9 * done, "Trying the model")
+        )
+    else:
+        field = model.encode(picture)
     if not bool(torch.isfinite(field.disparity_grid(8, 12)).all()):
         raise ModelError(f"The model '{arguments['model']}' gives no usable depth.", "Install it again.")
     return {key: value for key, value in model.info.items() if isinstance(value, str | int | float)}

@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 
 from infinidepth_blender.engine.models import ModelCache
 from infinidepth_blender.engine.pipeline import reconstruct_photo
-from infinidepth_blender.errors import OptionsError
+from infinidepth_blender.engine.stages import overall_fraction
+from infinidepth_blender.errors import Cancelled, OptionsError
 from infinidepth_blender.field.load import NO_CARD
 from infinidepth_blender.field.official import model
 from infinidepth_blender.field.official.config import OfficialConfig
@@ -70,6 +71,38 @@ def test_a_photo_with_an_official_model(rgb_file: Path, models: ModelCache, phot
     assert np.median(result.depth_m[valid]) == pytest.approx(5, rel=0.2)
     assert result.points is not None
     assert load(tmp_path / "bundle").model == result.model
+
+
+def test_the_encoding_is_seen_and_can_be_stopped(
+    rgb_file: Path, models: ModelCache, photo: Path, tmp_path: Path
+) -> None:
+    seen: list[tuple[str, float]] = []
+
+    def stop(stage: str, fraction: float, message: str = "") -> None:
+        seen.append((stage, fraction))
+        if stage == "encode" and fraction > 0.5:
+            raise Cancelled
+
+    options = ReconstructOptions(make=("depth",), model=str(rgb_file), device="cpu")
+    with pytest.raises(Cancelled):
+        reconstruct_photo(photo, tmp_path / "bundle", options, models=models, progress=stop)
+    fractions = [fraction for stage, fraction in seen if stage == "encode"]
+    assert fractions == sorted(fractions)
+    assert len([fraction for fraction in fractions if 0.2 < fraction <= 0.5]) >= 3
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_progress_never_steps_back(rgb_file: Path, models: ModelCache, photo: Path, tmp_path: Path) -> None:
+    seen: list[float] = []
+    options = ReconstructOptions(make=("depth",), model=str(rgb_file), device="cpu")
+    reconstruct_photo(
+        photo,
+        tmp_path / "bundle",
+        options,
+        models=models,
+        progress=lambda stage, fraction, message="": seen.append(overall_fraction(stage, fraction, ("depth",))),
+    )
+    assert seen == sorted(seen)
 
 
 def test_measured_depth_gives_factor_and_offset(

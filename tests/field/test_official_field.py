@@ -106,6 +106,26 @@ def test_long_answers_report_and_can_be_stopped(field: OfficialField, ask: str) 
     assert len(fractions) == 1 and fractions[0] < 0.5
 
 
+def test_the_encoder_reports_block_by_block_and_can_be_stopped(model: OfficialModel) -> None:
+    fractions: list[float] = []
+    photo = make_photo(48, 64)
+    model.encode(photo, on_step=fractions.append)
+    assert fractions == sorted(fractions)
+    assert (len(fractions), fractions[-1]) == (12, 1)
+
+    def stop(fraction: float) -> None:
+        fractions.append(fraction)
+        if fraction >= 0.25:
+            raise Cancelled
+
+    fractions.clear()
+    with pytest.raises(Cancelled):
+        model.encode(photo, on_step=stop)
+    assert fractions[-1] == 0.25
+    model.encode(photo)  # nobody listens any more
+    assert fractions[-1] == 0.25
+
+
 class FullCard(CompiledHead):
     """A decoder on a device that never has memory."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...errors import OptionsError
 from ..evaluation import Notify, log_notice, or_on_processor
@@ -25,6 +26,10 @@ INPUT_TOKENS = 48 * 64
 """Patches of an input of 768 x 1024, the size that the published models are used with; the aspect ratio is kept."""
 MAX_PROMPTS = 1500
 """Measurements given to the network, as the published model is used; it was trained with 50 to 2500."""
+
+
+def _unwatched(fraction: float) -> None:
+    """Progress that nobody listens to."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,7 @@ class OfficialModel:
         image_srgb: NDArray[np.uint8] | NDArray[np.float32],
         measured_depth_m: NDArray[np.floating] | None = None,
         seed: int = 0,
+        on_step: Callable[[float], None] = _unwatched,
     ) -> OfficialField:
         """Runs the encoder once.
 
@@ -79,6 +85,8 @@ class OfficialModel:
             measured_depth_m: (h, w) depth of the whole picture in metres, 0 or NaN where there is
                 none; only for a model that needs it.
             seed: Of the choice among more than `MAX_PROMPTS` measurements.
+            on_step: Called with the fraction done after each block of the transformer, which is where the
+                time goes; it may raise to stop the work.
 
         Raises:
             OptionsError: the model needs measured depth and there is none.
@@ -86,9 +94,10 @@ class OfficialModel:
         """
         prepared = prepare_image(image_srgb, self.tokens, self._network.config.vit.patch_px)
         measured = self._measured(prepared, measured_depth_m, seed) if self.needs_prompt else None
-        return or_on_processor(
-            lambda: self._encode(prepared, measured), self._device, self._move_to_processor, self._notify
-        )
+        with _watching(self._network.pretrained.blocks, on_step):
+            return or_on_processor(
+                lambda: self._encode(prepared, measured), self._device, self._move_to_processor, self._notify
+            )
 
     def _move_to_processor(self) -> None:
         self._device = torch.device("cpu")
@@ -134,6 +143,21 @@ class OfficialModel:
         median = float(np.median(disparity[places[:, 0], places[:, 1]]))
         values = _padded(torch.from_numpy(chosen / np.float32(median))[None, None], prepared)
         return _Measured(Prompt(values, values > 0), median)
+
+
+@contextlib.contextmanager
+def _watching(blocks: nn.ModuleList, on_step: Callable[[float], None]) -> Iterator[None]:
+    """Has `on_step` called with the share of the blocks that have run."""
+
+    def after(count: int) -> Callable[..., None]:
+        return lambda *_: on_step(count / len(blocks))
+
+    handles = [block.register_forward_hook(after(index + 1)) for index, block in enumerate(blocks)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _spread(places: NDArray[np.intp], count: int, seed: int) -> NDArray[np.intp]:
