@@ -17,7 +17,7 @@ import importlib
 import io
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from .restricted_pickle import UnsafePickleError, load_npy
 
 MAX_DEPTH_M = 60_000.0
 _MAX_PIXELS = 1 << 29
+_ASPECT_TOLERANCE = 0.03
 _ARRAY_KEYS = ("depth", "data", "depth_map", "dataset", "arr_0")
 _EXR_CHANNELS = ("Z", "Y", "DEPTH", "V", "R")
 
@@ -41,15 +42,40 @@ class DepthPrompt:
     Attributes:
         path: The file.
         depth_m: (h, w) float32 metres, 0 where there is no depth.
+        warnings: Sentences for the user about how it fits the photo.
     """
 
     path: Path
     depth_m: NDArray[np.float32]
+    warnings: tuple[str, ...] = ()
 
     @property
     def valid_count(self) -> int:
         """Number of pixels that have a depth."""
         return int(np.count_nonzero(self.depth_m))
+
+
+def read_prompt(path: Path, width_px: int, height_px: int) -> DepthPrompt:
+    """Reads a depth file that covers a photo of the given size, at any resolution.
+
+    Raises:
+        DepthFileError: it cannot be used, or the photo stands the other way round.
+    """
+    prompt = read_depth_file(path)
+    height, width = prompt.depth_m.shape
+    difference = abs(np.log(width / height * height_px / width_px))
+    if difference <= _ASPECT_TOLERANCE:
+        return prompt
+    if abs(np.log(width / height * width_px / height_px)) < difference:
+        raise DepthFileError(
+            f"{prompt.path.name} is {width} x {height} pixels, but the photo stands the other way round.",
+            "Turn the depth map so that it matches the upright photo.",
+        )
+    stretched = (
+        f"{prompt.path.name} has another shape than the photo ({width} x {height} pixels); "
+        "it was stretched over the whole photo."
+    )
+    return replace(prompt, warnings=(stretched,))
 
 
 def read_depth_file(path: Path) -> DepthPrompt:

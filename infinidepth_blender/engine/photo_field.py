@@ -113,7 +113,7 @@ def find_photo_field(
     # Measured depth may lie on transparent pixels, too.
     metric = scaled.field if photo.opaque is None else MaskedField(scaled.field, photo.opaque)
     record = answer.record | scaled.details | {"sky": sky.method} | _prompt_record(prompt) | _files_record(options)
-    warnings = (*camera_notes, *sky.warnings, *scaled.warnings)
+    warnings = (*camera_notes, *sky.warnings, *(prompt.warnings if prompt else ()), *scaled.warnings)
     return PhotoField(metric, camera, scaled.scale_known, record, warnings, answer.official)
 
 

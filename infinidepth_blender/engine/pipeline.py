@@ -20,7 +20,7 @@ from ..reconstruction import Gaussians, MeshArrays, PhotoInfo, PointArrays, Reco
 from ..splats.ply import write_splats
 from ..staging import staged_folder
 from . import exports
-from .depth_files import DepthPrompt, read_depth_file
+from .depth_files import DepthPrompt, read_prompt
 from .depth_stage import check_disk_space, is_streamed, make_depth
 from .meshes import PhotoMeshes, make_meshes
 from .models import ModelCache
@@ -112,7 +112,9 @@ def reconstruct_photo(
     models = models or ModelCache()
     with stages.stage("load", "Opening the photo"):
         opened = open_photo(photo)
-        prompt = read_depth_file(Path(options.depth_prompt)) if options.depth_prompt else None
+        prompt = None
+        if options.depth_prompt:
+            prompt = read_prompt(Path(options.depth_prompt), opened.width_px, opened.height_px)
         selection = read_selection(options, opened.width_px, opened.height_px)
         size = options.depth_size_px(opened.width_px, opened.height_px)
         check_disk_space(folder, size)

@@ -30,10 +30,6 @@ _MIN_PROMPTS_FOR_OFFSET = 8
 _MIN_PROMPTS_FOR_CORRECTION = 4
 _MANY_LEFT_OUT = 0.1
 _POOR_FIT = 0.25
-_POOR_FIT_WARNING = (
-    "The depth in {name} fits the picture badly (median error {error:.0%}): check that it belongs to it."
-)
-_ASPECT_TOLERANCE = 0.03
 
 PromptUse = Literal["follow", "align", "check"]
 """`align`: measured depth gives factor and offset. `follow`: the field is also corrected locally to agree
@@ -94,9 +90,9 @@ def scale_to_metres(
     """
     look = _look(field, width_px, height_px)
     if prompt is not None and prompt_use == "check":
-        return _checked(field, prompt, width_px / height_px, seed)
+        return _checked(field, prompt, seed)
     if prompt is not None:
-        scaled = _fit_to_prompt(field, look, prompt, width_px / height_px, seed)
+        scaled = _fit_to_prompt(field, look, prompt, seed)
         if prompt_use == "align":
             return scaled
         return _corrected(scaled, prompt, width_px, height_px, seed, picture_srgb)
@@ -113,15 +109,12 @@ def scale_to_metres(
     return ScaledField(AlignedField(field, 1 / factor, offset / factor, "relative"), False, details, tuple(warnings))
 
 
-def _checked(field: DepthField, prompt: DepthPrompt, aspect: float, seed: int) -> ScaledField:
+def _checked(field: DepthField, prompt: DepthPrompt, seed: int) -> ScaledField:
     """The field as it is, and how well it agrees with the measurements that went into it."""
-    warnings = _check_shape(prompt, aspect)
     source, target = _pairs(field, prompt, seed)
     error = float(np.median(np.abs(source - target) / target))
-    if error > _POOR_FIT:
-        warnings.append(_POOR_FIT_WARNING.format(name=prompt.path.name, error=error))
     details = {"scale": "depth prompt", "prompt_points": len(source), "prompt_median_error": error}
-    return ScaledField(field, True, details, tuple(warnings))
+    return ScaledField(field, True, details, tuple(_poor_fit(prompt, error)))
 
 
 def _corrected(
@@ -169,8 +162,8 @@ def _offset_without_measurement(look: _Look) -> float:
     return float(0.1 * max(high - low, 1e-6) - low)
 
 
-def _fit_to_prompt(field: DepthField, look: _Look, prompt: DepthPrompt, aspect: float, seed: int) -> ScaledField:
-    warnings = _check_shape(prompt, aspect)
+def _fit_to_prompt(field: DepthField, look: _Look, prompt: DepthPrompt, seed: int) -> ScaledField:
+    warnings: list[str] = []
     source, target = _pairs(field, prompt, seed)
     factor, offset = 0.0, 0.0
     if len(source) >= _MIN_PROMPTS_FOR_OFFSET:
@@ -185,8 +178,7 @@ def _fit_to_prompt(field: DepthField, look: _Look, prompt: DepthPrompt, aspect: 
     if lost > 0.02:
         warnings.append(f"{lost:.0%} of the picture lies beyond what {prompt.path.name} covers and got no depth.")
     error = float(np.median(np.abs(factor * source + offset - target) / target))
-    if error > _POOR_FIT:
-        warnings.append(_POOR_FIT_WARNING.format(name=prompt.path.name, error=error))
+    warnings += _poor_fit(prompt, error)
     details = {
         "scale": "depth prompt",
         "disparity_factor": factor,
@@ -197,18 +189,12 @@ def _fit_to_prompt(field: DepthField, look: _Look, prompt: DepthPrompt, aspect: 
     return ScaledField(AlignedField(field, factor, offset, "metric"), True, details, tuple(warnings))
 
 
-def _check_shape(prompt: DepthPrompt, aspect: float) -> list[str]:
-    height, width = prompt.depth_m.shape
-    difference = abs(np.log(width / height / aspect))
-    if difference <= _ASPECT_TOLERANCE:
+def _poor_fit(prompt: DepthPrompt, error: float) -> list[str]:
+    """A warning where the median relative error is large."""
+    if error <= _POOR_FIT:
         return []
-    if abs(np.log(width / height * aspect)) < difference:
-        raise DepthFileError(
-            f"{prompt.path.name} is {width} x {height} pixels, but the photo stands the other way round.",
-            "Turn the depth map so that it matches the upright photo.",
-        )
     return [
-        f"{prompt.path.name} has another shape than the photo ({width} x {height} pixels); it was stretched over the whole photo."
+        f"The depth in {prompt.path.name} fits the picture badly (median error {error:.0%}): check that it belongs to it."
     ]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import OpenEXR
 import pytest
 
-from infinidepth_blender.engine.depth_files import read_depth_file
+from infinidepth_blender.engine.depth_files import read_depth_file, read_prompt
 from infinidepth_blender.errors import DepthFileError
 
 GOLDENS = Path(
@@ -185,6 +185,19 @@ def test_other_bad_files(tmp_path: Path, depth: np.ndarray) -> None:
     bad = sparse(depth)
     np.save(tmp_path / "short.npy", bad | {"value": bad["value"][:-1]}, allow_pickle=True)  # type: ignore[operator,arg-type]
     refuse("short.npy", "mask of .* values")
+
+
+def test_depth_of_another_shape_than_the_photo(tmp_path: Path, depth: np.ndarray) -> None:
+    path = tmp_path / "depth.npy"
+    np.save(path, depth)
+    for photo_px in ((30, 20), (3000, 2000), (300, 202)):
+        prompt = read_prompt(path, *photo_px)
+        assert prompt.warnings == ()
+        np.testing.assert_allclose(prompt.depth_m, depth)
+    (warning,) = read_prompt(path, 40, 20).warnings
+    assert "another shape" in warning
+    with pytest.raises(DepthFileError, match="other way round"):
+        read_prompt(path, 20, 30)
 
 
 @pytest.mark.skipif(not GOLDENS.is_dir(), reason="no golden data (INFINIDEPTH_GOLDENS)")

@@ -228,6 +228,23 @@ def test_bad_input_leaves_nothing(photo: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("out/*"))
 
 
+def test_depth_that_lies_on_its_side_is_refused_before_the_photo_is_looked_at(photo: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "turned.npy", np.full((80, 60), 3.0))
+    stages: list[str] = []
+    options = ReconstructOptions(depth_prompt=str(tmp_path / "turned.npy"))
+    with pytest.raises(DepthFileError, match="other way round"):
+        reconstruct_photo(
+            photo, tmp_path / "out", options, progress=lambda stage, fraction, message="": stages.append(stage)
+        )
+    assert set(stages) == {"load"}
+
+
+def test_depth_of_another_shape_is_mentioned(photo: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "wide.npy", np.full((40, 80), 3.0))
+    made = make(photo, tmp_path / "out", make=("depth",), depth_prompt=str(tmp_path / "wide.npy"))
+    assert any("another shape" in warning for warning in made.warnings)
+
+
 def test_an_output_that_cannot_be(photo: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="could not be written"):

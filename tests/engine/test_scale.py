@@ -111,16 +111,6 @@ def test_noise_for_depth_warns() -> None:
     assert any("depth.npy" in w for w in scaled.warnings)
 
 
-def test_shapes_that_do_not_fit() -> None:
-    field = PlaneField(scale="relative")
-    truth = measured(field, 0.7, 0.02)
-    with pytest.raises(DepthFileError, match="other way round"):
-        scaled_depth(field, prompt(truth.T))
-    scaled, _ = scaled_depth(field, prompt(truth[:45]))
-    assert any("another shape" in w for w in scaled.warnings)
-    assert scaled_depth(field, prompt(truth[::2, ::2]))[0].warnings == ()
-
-
 def test_nothing_but_sky() -> None:
     with pytest.raises(PhotoError, match="all sky"):
         scaled_depth(PlaneField(sky_above_y=2.0), None)
