@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,34 @@ from ..field.weights_files import sha256_of
 from ..splats.predictor import GaussianPredictor, load_predictor
 
 
+@dataclass(frozen=True)
+class _File:
+    """A file as it is now: one that was replaced differs in size or time."""
+
+    path: str
+    size_bytes: int
+    mtime_ns: int
+
+    @classmethod
+    def at(cls, path: str) -> _File:
+        try:
+            stat = Path(path).expanduser().stat()
+        except OSError:
+            return cls(path, 0, 0)  # whoever opens it says what is wrong
+        return cls(path, stat.st_size, stat.st_mtime_ns)
+
+
 class ModelCache:
     """Keeps the last model, so that a batch loads its weights once, and the small bundled one beside it."""
 
     def __init__(self) -> None:
-        self._last: tuple[tuple[str, str, str], DepthModel] | None = None
+        self._last: tuple[tuple[_File, str, str], DepthModel] | None = None
         self._bundled: dict[str, FieldModel] = {}
-        self._predictor: tuple[tuple[str, str], GaussianPredictor, dict[str, Any]] | None = None
+        self._predictor: tuple[tuple[_File, str], GaussianPredictor, dict[str, Any]] | None = None
         self._notices: list[str] = []
 
     def get(self, name_or_file: str, device: str, precision: Precision = "auto") -> DepthModel:
-        """The model on a device, loaded now if it is not the last one used.
+        """The model on a device, loaded now if it is not the last one used, or its file was replaced since.
 
         Args:
             name_or_file: `bundled` or a weights file.
@@ -35,7 +53,7 @@ class ModelCache:
         """
         if name_or_file == BUNDLED:
             return self.bundled(device)
-        key = (name_or_file, device, precision)
+        key = (_File.at(name_or_file), device, precision)
         if self._last is None or self._last[0] != key:
             self._last = None  # frees the memory before the next one needs it
             self._last = (key, load_field_model(name_or_file, device, precision, self._notices.append))
@@ -63,11 +81,11 @@ class ModelCache:
         Raises:
             ModelError: it cannot be loaded, or there is no such device.
         """
-        if self._predictor is None or self._predictor[0] != (file, device):
-            path = Path(file)
+        path, key = Path(file), (_File.at(file), device)
+        if self._predictor is None or self._predictor[0] != key:
             predictor = load_predictor(path).to(choose_device(device))
             record = {"splats_model": path.name, "splats_model_sha256": sha256_of(path)}
-            self._predictor = ((file, device), predictor, record)
+            self._predictor = (key, predictor, record)
         return self._predictor[1:]
 
     def notify(self, notice: str) -> None:
