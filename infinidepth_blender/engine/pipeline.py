@@ -28,7 +28,7 @@ from .photo import Photo, open_photo, write_texture
 from .photo_field import PhotoField, find_photo_field
 from .points_stage import make_points, read_selection
 from .progress import Progress
-from .splats_stage import SplatsModel, find_splats_model, make_splats
+from .splats_stage import SplatsModel, find_splats_model, load_splats_model, make_splats
 
 SKY_SPLATS_DEPTH = 0.99
 """Depth of the sky's splats over that of the backdrop: seen together, neither flickers through the other."""
@@ -142,6 +142,7 @@ def _reconstruct_into(
     """Makes all parts and writes them into the bundle."""
     size = options.depth_size_px(opened.width_px, opened.height_px)
     with stages.stage("encode", "Looking at the photo"):
+        load_splats_model(options, models)
         surface = _Surface(
             opened,
             find_photo_field(opened, prompt, options, models, field, stages.report, stages.step),

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from ..camera import Camera
 from ..errors import OptionsError
-from ..field.device import free_cached_memory, is_out_of_memory
-from ..field.evaluation import OUT_OF_MEMORY, Notify
+from ..field.evaluation import Notify, or_on_processor
 from ..field.official.field import OfficialField
 from ..options import SURFACE_SPLATS, ReconstructOptions
 from ..query.grids import SKY_THRESHOLD, DepthSamples, depth_grid, flags_and_depth
@@ -51,6 +50,20 @@ class SplatsModel:
     notify: Notify
 
 
+def load_splats_model(options: ReconstructOptions, models: ModelCache) -> None:
+    """Loads the Gaussian predictor that the options ask for, so that a wrong file is known before long work begins.
+
+    Raises:
+        ModelError: its file cannot be used.
+    """
+    if _wants_predictor(options):
+        models.gaussian_predictor(options.splats_model, options.device)
+
+
+def _wants_predictor(options: ReconstructOptions) -> bool:
+    return options.splats_model != SURFACE_SPLATS and "splats" in options.make
+
+
 def find_splats_model(options: ReconstructOptions, found: PhotoField, models: ModelCache) -> SplatsModel | None:
     """The Gaussian predictor that the options ask for; None: splats are placed without one.
 
@@ -58,7 +71,7 @@ def find_splats_model(options: ReconstructOptions, found: PhotoField, models: Mo
         ModelError: its file cannot be used.
         OptionsError: it does not go with the depth model.
     """
-    if options.splats_model == SURFACE_SPLATS or "splats" not in options.make:
+    if not _wants_predictor(options):
         return None
     remedy = "Set --model to the official model that it was made for, or --splats-model to surface."
     if found.official is None:
@@ -175,12 +188,4 @@ def _predicted(
         )
 
     device = next(model.predictor.parameters()).device
-    try:
-        return predict()
-    except RuntimeError as error:
-        if device.type == "cpu" or not is_out_of_memory(error):
-            raise
-    free_cached_memory(device)
-    model.notify(OUT_OF_MEMORY)
-    model.predictor.to("cpu")
-    return predict()
+    return or_on_processor(predict, device, lambda: model.predictor.to("cpu"), model.notify)

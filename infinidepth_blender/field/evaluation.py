@@ -80,7 +80,7 @@ class Evaluator(Generic[D]):
 
 
 def or_on_processor(
-    work: Callable[[], Result], device: torch.device, move: Callable[[], None], notify: Notify
+    work: Callable[[], Result], device: torch.device, move: Callable[[], object], notify: Notify
 ) -> Result:
     """Does the work; where it does not fit onto a graphics card, does it on the processor, with a notice.
 

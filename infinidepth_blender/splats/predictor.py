@@ -216,7 +216,7 @@ def load_predictor(path: Path) -> GaussianPredictor:
     if checkpoint.kind != "gaussians":
         raise ModelError(
             f"{path} holds a depth model, not a Gaussian predictor.",
-            "Choose a Gaussian predictor, such as infinidepth_gs.ckpt.",
+            "Use it for --model, and a Gaussian predictor such as infinidepth_gs.ckpt for --splats-model.",
         )
     projector = checkpoint.tensors.get("dino_projector.0.weight")
     width = projector.shape[1] if projector is not None and projector.ndim == 4 else OFFICIAL_TOKEN_WIDTH

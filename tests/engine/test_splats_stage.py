@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,17 +17,19 @@ from safetensors.torch import save_file
 from infinidepth_blender.camera import Camera
 from infinidepth_blender.engine import splats_stage
 from infinidepth_blender.engine.models import ModelCache
+from infinidepth_blender.engine.photo import open_photo
 from infinidepth_blender.engine.photo_field import PhotoField
 from infinidepth_blender.engine.pipeline import reconstruct_photo
-from infinidepth_blender.engine.splats_stage import find_splats_model
+from infinidepth_blender.engine.splats_stage import find_splats_model, make_splats
 from infinidepth_blender.errors import ModelError, OptionsError
+from infinidepth_blender.field.evaluation import OUT_OF_MEMORY
 from infinidepth_blender.field.load import load_field_model
 from infinidepth_blender.field.official import model
 from infinidepth_blender.field.official.config import OfficialConfig
 from infinidepth_blender.field.official.model import OfficialModel
 from infinidepth_blender.field.official.network import OfficialDepthNetwork
 from infinidepth_blender.options import ReconstructOptions
-from infinidepth_blender.query.grids import DepthSamples
+from infinidepth_blender.query.grids import DepthSamples, depth_grid
 from infinidepth_blender.reconstruction import FLAG_VALID, Gaussians, Reconstruction, load
 from infinidepth_blender.splats.ply import read_splats
 from infinidepth_blender.splats.predictor import GaussianPredictor
@@ -171,6 +174,64 @@ def test_a_predictor_needs_its_own_kind_of_depth_model(found, depth_file, tmp_pa
         find_splats_model(asking_for(depth_file), found, ModelCache())
     with pytest.raises(ModelError, match="no model file"):
         find_splats_model(asking_for(tmp_path / "missing.ckpt"), found, ModelCache())
+
+
+def test_models_in_each_others_place_are_told_before_the_photo_is_looked_at(depth_file, tmp_path):
+    cv2.imwrite(str(tmp_path / "photo.png"), picture())
+    predictor = predictor_file(tmp_path / "gs.ckpt", token_width=384)
+    for options, message in (
+        (ReconstructOptions(model=str(predictor), device="cpu"), r"gs\.ckpt holds a Gaussian predictor, not a depth"),
+        (asking_for(depth_file), r"depth\.safetensors holds a depth model, not a Gaussian predictor"),
+    ):
+        seen: list[float] = []
+        with pytest.raises(ModelError, match=message) as caught:
+            reconstruct_photo(
+                tmp_path / "photo.png",
+                tmp_path / "bundle",
+                options,
+                progress=lambda stage, fraction, message="", seen=seen: seen.append(fraction * (stage == "encode")),
+            )
+        assert "--model" in caught.value.remedy
+        assert "--splats-model" in caught.value.remedy
+        assert max(seen) == 0
+
+
+def test_a_full_card_hands_the_predictor_to_the_processor(found, tmp_path):
+    options = asking_for(predictor_file(tmp_path / "gs.ckpt"), points=300)
+    models = ModelCache()
+    splats_model = find_splats_model(options, found, models)
+    assert splats_model is not None
+    depth = depth_grid(found.field, CAMERA, *SIZE, edge_step=options.edge_step)
+
+    def make() -> Gaussians:
+        return make_splats(
+            found, open_photo(tmp_path / "photo.png"), depth, options, splats_model, None, lambda _: None
+        )
+
+    cv2.imwrite(str(tmp_path / "photo.png"), picture())
+    expected = make()
+
+    class OnFullCard(GaussianPredictor):
+        """Has no memory until it is moved."""
+
+        moved = False
+
+        def parameters(self, recurse: bool = True) -> Iterator[Any]:
+            yield torch.empty(0, device="cpu" if self.moved else "meta")
+
+        def to(self, *_: Any, **__: Any) -> Any:
+            type(self).moved = True
+            return self
+
+        def forward(self, *inputs: Any, **options: Any) -> Any:
+            if not self.moved:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().forward(*inputs, **options)
+
+    splats_model.predictor.__class__ = OnFullCard
+    found_splats = make()
+    np.testing.assert_array_equal(found_splats.means, expected.means)
+    assert models.take_notices() == [OUT_OF_MEMORY]
 
 
 def test_the_predictor_is_loaded_once_and_only_where_splats_are_made(found, tmp_path):

@@ -120,7 +120,7 @@ def test_a_gaussian_predictor_is_told_from_a_depth_network(tmp_path: Path, prefi
     assert checkpoint.tensors.keys() == tensors.keys()
     torch.save({prefix + name: value for name, value in tensors.items()}, tmp_path / "gs.ckpt")
     assert read_checkpoint(tmp_path / "gs.ckpt").tensors.keys() == tensors.keys()
-    with pytest.raises(ModelError, match="no published depth model"):
+    with pytest.raises(ModelError, match="holds a Gaussian predictor, not a depth model"):
         load_official(tmp_path / "gs.ckpt")
 
 

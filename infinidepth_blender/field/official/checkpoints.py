@@ -93,6 +93,11 @@ def network_of(checkpoint: Checkpoint, dtype: torch.dtype | None = torch.float32
     Raises:
         ModelError: the file holds another kind of model, or not all of the network.
     """
+    if checkpoint.kind == "gaussians":
+        raise ModelError(
+            f"{checkpoint.path} holds a Gaussian predictor, not a depth model.",
+            "Use it for --splats-model, and a depth model such as infinidepth.ckpt for --model.",
+        )
     if checkpoint.config is None:
         raise ModelError(
             f"{checkpoint.path} holds no published depth model.", "Choose a depth model, such as infinidepth.ckpt."
