@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..camera import Camera
 from ..field.official.field import OfficialField
 from ..field.official.model import OfficialModel
+from ..field.prompted import AskAgain
 from ..field.protocol import DepthField
 from ..options import ReconstructOptions
 from .companion import companion_alignment, with_estimates
@@ -17,9 +19,11 @@ from .depth_files import DepthPrompt
 from .exif_camera import choose_camera, tilted
 from .known_scale import KnownDistance, scale_by_known_distances
 from .masked_field import MaskedField
+from .model_store import held_sha256
 from .models import ModelCache
 from .photo import Photo, file_sha256
 from .progress import Progress
+from .registry import SKY_MODEL
 from .scale import PromptUse, scale_to_metres
 from .sky import SkyChoice, choose_sky
 
@@ -58,11 +62,13 @@ class _Answer:
         field: Of any scale.
         record: What made it.
         official: The official network's own answer.
+        ask_again: Asks the network once more and tells it measured depth, if it can read that.
     """
 
     field: DepthField
     record: dict[str, Any]
     official: OfficialField | None = None
+    ask_again: AskAgain | None = None
 
 
 def find_photo_field(
@@ -108,11 +114,12 @@ def find_photo_field(
         options.seed,
         photo.pixels_srgb,
         _prompt_use(answer.official),
+        answer.ask_again,
     )
     scaled = scale_by_known_distances(scaled, [KnownDistance.parse(text) for text in options.known_distance], camera)
     # Measured depth may lie on transparent pixels, too.
     metric = scaled.field if photo.opaque is None else MaskedField(scaled.field, photo.opaque)
-    record = answer.record | scaled.details | {"sky": sky.method} | _prompt_record(prompt) | _files_record(options)
+    record = answer.record | scaled.details | _sky_record(sky, options) | _prompt_record(prompt) | _files_record(options)
     warnings = (*camera_notes, *sky.warnings, *(prompt.warnings if prompt else ()), *scaled.warnings)
     return PhotoField(metric, camera, scaled.scale_known, record, warnings, answer.official)
 
@@ -131,7 +138,8 @@ def _ask(
     if not isinstance(model, OfficialModel):
         field = model.encode(photo.pixels_srgb)
         field.watch(on_step)
-        return _Answer(field, dict(model.info))
+        again = partial(model.encode, photo.pixels_srgb) if model.reads_measurements else None
+        return _Answer(field, dict(model.info), ask_again=again)
     official = model.encode(
         photo.pixels_srgb,
         None if prompt is None else prompt.depth_m,
@@ -140,8 +148,9 @@ def _ask(
     )
     official.watch(on_step)
     # The official networks answer neither sky nor camera, and without a measurement no scale.
-    companion = models.bundled(options.device).encode(photo.pixels_srgb)
-    record = dict(model.info)
+    bundled = models.bundled(options.device)
+    companion = bundled.encode(photo.pixels_srgb)
+    record = model.info | {"companion_sha256": bundled.info["sha256"]}
     if prompt is not None:
         return _Answer(with_estimates(official, companion), record, official)
     aligned = companion_alignment(official, companion, photo.width_px, photo.height_px)
@@ -153,6 +162,11 @@ def _prompt_use(official: OfficialField | None) -> PromptUse:
         return "follow"
     # What the large networks see between measurements is finer than a local correction.
     return "check" if official.scale == "metric" else "align"
+
+
+def _sky_record(sky: SkyChoice, options: ReconstructOptions) -> dict[str, Any]:
+    """How the sky was found, and which network could have been asked: with another one it may be found elsewhere."""
+    return {"sky": sky.method, "sky_network_sha256": held_sha256(SKY_MODEL) if options.sky == "auto" else ""}
 
 
 def _prompt_record(prompt: DepthPrompt | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import DepthFileError, PhotoError
 from ..field.align import AlignedField
-from ..field.prompted import PromptedField
+from ..field.prompted import AskAgain, PromptedField
 from ..field.protocol import DepthField
 from ..field.robust_line import fit_affine_robust
 from .depth_files import DepthPrompt
@@ -69,6 +69,7 @@ def scale_to_metres(
     seed: int,
     picture_srgb: NDArray[np.uint8] | None = None,
     prompt_use: PromptUse = "follow",
+    ask_again: AskAgain | None = None,
 ) -> ScaledField:
     """Gives a field its scale.
 
@@ -83,6 +84,7 @@ def scale_to_metres(
         seed: Of the choice among very many measurements.
         picture_srgb: (H, W, 3) the photo, whose colours help to tell measured surfaces apart.
         prompt_use: What to do with measured depth.
+        ask_again: Tells the network the measurements, if it can read them and they are followed.
 
     Raises:
         DepthFileError: the measured depth does not belong to this photo.
@@ -95,7 +97,7 @@ def scale_to_metres(
         scaled = _fit_to_prompt(field, look, prompt, seed)
         if prompt_use == "align":
             return scaled
-        return _corrected(scaled, prompt, width_px, height_px, seed, picture_srgb)
+        return _corrected(scaled, prompt, width_px, height_px, seed, picture_srgb, ask_again)
     if field.scale == "metric":
         return ScaledField(field, True, {"scale": "metric"})
     offset = _offset_without_measurement(look) if field.scale == "affine" else 0.0
@@ -124,11 +126,12 @@ def _corrected(
     height_px: int,
     seed: int,
     picture_srgb: NDArray[np.uint8] | None,
+    ask_again: AskAgain | None,
 ) -> ScaledField:
     """The aligned field, corrected to agree with the measurements."""
     if prompt.valid_count < _MIN_PROMPTS_FOR_CORRECTION:
         return scaled
-    field = PromptedField(scaled.field, prompt.depth_m, width_px, height_px, picture_srgb, seed)
+    field = PromptedField(scaled.field, prompt.depth_m, width_px, height_px, picture_srgb, seed, ask_again)
     warnings = scaled.warnings
     if field.left_out > _MANY_LEFT_OUT:
         warnings += (
@@ -137,6 +140,7 @@ def _corrected(
     details = {
         "prompt_left_out": field.left_out,
         "prompt_network_share": field.network_share,
+        "prompt_told_to_network": field.asked_again,
         "prompt_expected_error": field.expected_error if np.isfinite(field.expected_error) else None,
     }
     return ScaledField(field, scaled.scale_known, scaled.details | details, warnings)

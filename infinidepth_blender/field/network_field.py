@@ -15,6 +15,7 @@ from .compiled_decoder import CompiledDecoder
 from .evaluation import Evaluator, Notify, log_notice, or_on_processor
 from .network import InfiniDepthNetwork
 from .preprocess import PreparedImage, prepare_image
+from .prompt_map import LogDepthRange, Measurements, prompt_map
 from .protocol import FieldScale, Rows
 
 _PIECE_CPU, _PIECE_CARD, _SMALLEST_PIECE = 4096, 65_536, 256
@@ -24,19 +25,18 @@ _T_LIMITS = (-1.0, 2.0)
 
 
 class NetworkField:
-    """Disparity of one photo, right up to scale: `exp(-log_depth_range * t)`.
+    """Disparity of one photo: `exp(-(log_depth_low + log_depth_range * t))`.
 
     Implements `DepthField`.
 
     Attributes:
-        scale: Always `relative`.
+        scale: `metric` if the network was given measurements, else `relative`.
         fov_x_rad: Horizontal field of view of the photo as the network estimates it.
         pitch_rad, roll_rad: Tilt of the camera as the network estimates it, see `Camera`.
         log_depth_range: Logarithm of the far over the near depth (98 % and 2 % quantiles).
+        log_depth_low: Logarithm of the near depth; None: unknown.
         evaluator: Runs the queries.
     """
-
-    scale: FieldScale = "relative"
 
     def __init__(
         self,
@@ -47,9 +47,12 @@ class NetworkField:
         fov_x_rad: float,
         pitch_rad: float,
         roll_rad: float,
+        log_depth_low: float | None = None,
         notify: Notify = log_notice,
     ) -> None:
+        self.scale: FieldScale = "relative" if log_depth_low is None else "metric"
         self.log_depth_range = log_depth_range
+        self.log_depth_low = log_depth_low
         self.fov_x_rad: float | None = fov_x_rad
         self.pitch_rad = pitch_rad
         self.roll_rad = roll_rad
@@ -88,7 +91,7 @@ class NetworkField:
         return self._sky[1].float()
 
     def _to_disparity(self, t: Tensor) -> Tensor:
-        return torch.exp(t.clamp(*_T_LIMITS) * -self.log_depth_range)
+        return torch.exp(t.clamp(*_T_LIMITS) * -self.log_depth_range - (self.log_depth_low or 0.0))
 
     def _with_gradient(self, coords: Tensor) -> Tensor:
         t, slopes = self.evaluator.decoder.points_with_slopes(coords)
@@ -144,18 +147,31 @@ class FieldModel:
         self._device = device
         self._notify = notify
 
-    def encode(self, image_srgb: NDArray[np.uint8] | NDArray[np.float32]) -> NetworkField:
+    @property
+    def reads_measurements(self) -> bool:
+        """Whether `encode` takes measured depth."""
+        return self._network.config.prompt_channels > 0
+
+    def encode(
+        self, image_srgb: NDArray[np.uint8] | NDArray[np.float32], measured: Measurements | None = None
+    ) -> NetworkField:
         """Runs the encoder once.
 
         Args:
             image_srgb: (H, W, 3) uint8 or float32 in [0, 1], sRGB, of any size and aspect ratio.
+            measured: Depth at some places, at least one, for a network that `reads_measurements`; its answer
+                is metric then.
 
         Raises:
-            ValueError: the array is not an image.
+            ValueError: the array is not an image, or the network takes no measurements.
         """
+        if measured is not None and not self.reads_measurements:
+            raise ValueError("this network was not trained with measurements")
         config = self._network.config
         prepared = prepare_image(image_srgb, config.tokens, config.vit.patch_px)
-        return or_on_processor(lambda: self._encode(prepared), self._device, self._move_to_processor, self._notify)
+        return or_on_processor(
+            lambda: self._encode(prepared, measured), self._device, self._move_to_processor, self._notify
+        )
 
     def _move_to_processor(self) -> None:
         self._device = torch.device("cpu")
@@ -163,13 +179,22 @@ class FieldModel:
         self.info["device"] = "cpu"
 
     @torch.no_grad()
-    def _encode(self, prepared: PreparedImage) -> NetworkField:
-        features = self._network.encode(prepared.image.to(self._device))
+    def _encode(self, prepared: PreparedImage, measured: Measurements | None) -> NetworkField:
+        prompt, given = None, None
+        if measured is not None:
+            log_depth = np.log(measured.depth_m)
+            given = LogDepthRange.of(log_depth)
+            inside = measured.coords_yx * (prepared.inside_y, prepared.inside_x)
+            height, width = prepared.image.shape[2:]
+            drawn = prompt_map(inside, (log_depth - given.low) / given.spread, height // 2, width // 2)
+            prompt = torch.from_numpy(drawn)[None].to(self._device)
+        features = self._network.encode(prepared.image.to(self._device), prompt)
         estimates = self._network.globals(features)
         return NetworkField(
             CompiledDecoder.of(self._network.decoder, features.levels),
             prepared,
-            log_depth_range=float(estimates.log_depth_range[0]),
+            log_depth_range=float(estimates.log_depth_range[0]) if given is None else given.spread,
+            log_depth_low=None if given is None else given.low,
             fov_x_rad=prepared.fov_x_rad(float(estimates.log_focal[0])),
             pitch_rad=float(torch.asin(estimates.sin_pitch[0])),
             roll_rad=float(estimates.roll_rad[0]),

@@ -23,6 +23,19 @@ _T_LIMITS = (-0.5, 1.6)
 
 
 @dataclass(frozen=True)
+class Measurements:
+    """Depth that was measured at some places of a photo.
+
+    Attributes:
+        coords_yx: (N, 2) places in [-1, 1], order (y, x).
+        depth_m: (N,) positive.
+    """
+
+    coords_yx: NDArray[np.float64]
+    depth_m: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class LogDepthRange:
     """What normalises log depth: `t = (log(depth) - low) / spread`."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -13,6 +15,7 @@ from torch import Tensor
 
 from .grid import GridField
 from .local_planes import LocalPlanes, Scattered, search_tree
+from .prompt_map import Measurements
 from .protocol import DepthField, FieldScale, Rows, pixel_centres_yx
 from .resample import nearest
 
@@ -25,12 +28,18 @@ _LIKE_COLOUR = 0.1
 _LIKE_LOG_DEPTH = 0.2
 _NETWORK_SHARES = (1.0, 0.5, 0.0)
 _REHEARSAL = 2000
+_LEFT_OUT_OF = 4
+"""One of so many measurements is predicted from the others; these may be told to the network meanwhile."""
+_MIN_REHEARSED = 4
+_MIN_TOLD, _MAX_TOLD = 32, 2500
+"""How many measurements the network is told: about as many as it was trained with."""
 _AGREE = 0.1
 """Relative difference up to which two measurements support each other."""
 _REACH_SPACINGS, _REACH_SHARE = 3.0, 0.03
 """How far measurements are trusted more than the network: in their spacings, and as a share of the longer side."""
 
 Array = NDArray[np.float64]
+AskAgain = Callable[[Measurements], DepthField]
 
 
 class PromptedField:
@@ -50,6 +59,7 @@ class PromptedField:
         left_out: Share of measurements that were taken for wrong.
         expected_error: Median relative error at left-out measurements; NaN with fewer than 4.
         network_share: How much of the network's own shape goes into the planes, 0 to 1.
+        asked_again: Whether that network was told the measurements.
     """
 
     scale: FieldScale = "metric"
@@ -62,6 +72,7 @@ class PromptedField:
         height_px: int,
         picture_srgb: NDArray[np.uint8] | None = None,
         seed: int = 0,
+        ask_again: AskAgain | None = None,
     ) -> None:
         """Corrects a field.
 
@@ -71,6 +82,7 @@ class PromptedField:
             width_px, height_px: Size of the photo.
             picture_srgb: (H, W, 3) the photo, whose colours help to tell surfaces apart; None: without.
             seed: Of the choice of measurements to be left out.
+            ask_again: Tells the network the measurements; its answer is used if it predicts left-out ones better.
 
         Raises:
             ValueError: nothing is measured.
@@ -94,8 +106,7 @@ class PromptedField:
         place, disparity = _one_per_cell(depth_m, good, height, width)
         cell = np.clip(np.rint(place), 0, (height - 1, width - 1)).astype(np.intp)
         floor = 0.2 * float(np.percentile(disparity, 1))
-        shape = np.where(np.isfinite(network), np.maximum(network, floor), floor)
-        guide = _guide(shape, picture_srgb)
+        shape = _above(network, floor)
         kept = np.ones(len(place), bool) if dense else _supported(place, disparity, shape[cell[:, 0], cell[:, 1]])
         self.left_out = 1 - np.mean(kept) * good.sum() / measured.sum()
         place, disparity, cell = place[kept], disparity[kept], cell[kept]
@@ -103,10 +114,21 @@ class PromptedField:
         if dense:
             filled[cell[:, 0], cell[:, 1]] = disparity
         holes = np.argwhere(np.isnan(filled))
+        rehearsal = _Rehearsal(place, disparity, holes, (height, width), seed)
+        judged = rehearsal.judge(shape, _guide(shape, picture_srgb))
+        self.asked_again = False
+        if ask_again is not None and len(place) >= _MIN_TOLD:
+            told = _above(rehearsal.answer(ask_again, rehearsal.told), floor)
+            better = rehearsal.judge(told, _guide(told, picture_srgb))
+            if better.cost < judged.cost:
+                judged, self.asked_again = better, True
+                network = rehearsal.answer(ask_again, np.arange(len(place)))
+                shape = _above(network, floor)
+        self.network_share, self.expected_error = judged.share, judged.error
+        guide = _guide(shape, picture_srgb)
         known = Scattered(place, guide[cell[:, 0], cell[:, 1]])
         planes = LocalPlanes(known, Scattered(holes.astype(np.float64), guide[holes[:, 0], holes[:, 1]]))
         at_known, at_holes = shape[cell[:, 0], cell[:, 1]], shape[holes[:, 0], holes[:, 1]]
-        self.network_share, self.expected_error = _rehearse(known, disparity, at_known, planes.distance, seed)
         near = self.network_share * at_holes + planes.fit(disparity - self.network_share * at_known, disparity)
         spacing = _spacing(place)
         trust = _trust(planes.distance, spacing[planes.nearest] if len(holes) else planes.distance, max(height, width))
@@ -147,6 +169,11 @@ class PromptedField:
         sky = self._inner.sky_grid(height, width, rows)
         seen = torch.from_numpy(nearest(self._not_sky, height, width, rows)).to(sky.device)
         return sky.masked_fill(seen, 0.0)
+
+
+def _above(network: Array, floor: float) -> Array:
+    """The network's disparity with a floor, which stands where it has none as well."""
+    return np.where(np.isfinite(network), np.maximum(network, floor), floor)
 
 
 def _grid_field(disparity: NDArray[np.floating], fov_x_rad: float | None) -> GridField:
@@ -212,22 +239,58 @@ def _supported(place: Array, disparity: Array, network: Array) -> NDArray[np.boo
     return kept if kept.any() else np.ones(len(place), bool)
 
 
-def _rehearse(known: Scattered, disparity: Array, network: Array, gaps_px: Array, seed: int) -> tuple[float, float]:
-    """The network's best share in the planes, and their median relative error, at left-out measurements."""
-    if len(disparity) < 4:
-        return 1.0, math.nan
-    count = min(_REHEARSAL, len(disparity))
-    asked = np.random.default_rng(seed).choice(len(disparity), count, replace=False)
-    apart = max(float(np.median(gaps_px)) if len(gaps_px) else 0.0, 1e-3)
-    planes = LocalPlanes(known, Scattered(known.place[asked], known.guide[asked]), apart)
-    best = (math.inf, 1.0, math.nan)
-    for share in _NETWORK_SHARES:
-        guess = share * network[asked] + planes.fit(disparity - share * network, disparity)
-        error = np.abs(guess / disparity[asked] - 1)
-        error = error[np.isfinite(error)]
-        if len(error) and (cost := float(np.minimum(error, _AGREE).mean())) < best[0]:
-            best = (cost, share, float(np.median(error)))
-    return best[1], best[2]
+@dataclass(frozen=True)
+class _Judged:
+    """How well left-out measurements were predicted: mean error up to a limit, best share, median error."""
+
+    cost: float = math.inf
+    share: float = 1.0
+    error: float = math.nan
+
+
+class _Rehearsal:
+    """Predicts some measurements from the others, as far from them as the holes are.
+
+    Attributes:
+        left_out, told: Indices of the measurements that are predicted, and of all others.
+    """
+
+    def __init__(
+        self, place: Array, disparity: Array, holes: NDArray[np.intp], shape: tuple[int, int], seed: int
+    ) -> None:
+        self._place, self._disparity, self._shape = place, disparity, shape
+        self._cell = np.clip(np.rint(place), 0, np.array(shape) - 1).astype(np.intp)
+        order = np.random.default_rng(seed).permutation(len(place))
+        count = min(_REHEARSAL, -(-len(place) // _LEFT_OUT_OF))
+        self.left_out, self.told = order[:count], order[count:]
+        gaps_px = search_tree(place).query(holes[:: max(1, len(holes) // _REHEARSAL)])[0] if len(holes) else np.zeros(1)
+        self._apart_px = max(float(np.median(gaps_px)), 1e-3)
+
+    def answer(self, ask_again: AskAgain, told: NDArray[np.intp]) -> Array:
+        """(h, w) disparity of the network that knows some of the measurements."""
+        if len(told) > _MAX_TOLD:
+            told = told[np.linspace(0, len(told) - 1, _MAX_TOLD).astype(np.intp)]
+        coords = (self._place[told] + 0.5) / self._shape * 2 - 1
+        field = ask_again(Measurements(coords, 1 / self._disparity[told]))
+        return field.disparity_grid(*self._shape).cpu().numpy().astype(np.float64)
+
+    def judge(self, network: Array, guide: Array) -> _Judged:
+        """Finds the share of a network in the planes that predicts best."""
+        if len(self._place) < _MIN_REHEARSED:
+            return _Judged()
+        row, column = self._cell.T
+        known = Scattered(self._place, guide[row, column])
+        asked = Scattered(self._place[self.left_out], known.guide[self.left_out])
+        planes = LocalPlanes(known, asked, self._apart_px)
+        at_known, truth = network[row, column], self._disparity[self.left_out]
+        best = _Judged()
+        for share in _NETWORK_SHARES:
+            guess = share * at_known[self.left_out] + planes.fit(self._disparity - share * at_known, self._disparity)
+            error = np.abs(guess / truth - 1)
+            error = error[np.isfinite(error)]
+            if len(error) and (cost := float(np.minimum(error, _AGREE).mean())) < best.cost:
+                best = _Judged(cost, share, float(np.median(error)))
+        return best
 
 
 def _spacing(place: Array) -> Array:

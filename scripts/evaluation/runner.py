@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from infinidepth_blender.engine.scale import scale_to_metres
 from infinidepth_blender.errors import OptionsError
 from infinidepth_blender.field.load import DepthModel
 from infinidepth_blender.field.official.model import OfficialModel
+from infinidepth_blender.field.preprocess import patch_grid
 from infinidepth_blender.field.protocol import DepthField
 
 from .boundaries import boundary_f1
@@ -44,14 +46,14 @@ class Settings:
         prompt_points: Random true depths that are given to the model; 0: none, depth up to the fit.
         paper_sizes: Photos and truth at the sizes of the paper's evaluation, aspect ratio not kept.
         upsample_from_px: Longer side of the coarse answer that is enlarged for comparison, where
-            the truth is at least half as large again.
+            the truth is at least half as large again; None: that of the network's input.
         seed: Of points, masks and fits; each image has its own numbers.
     """
 
     fit: Fit = "lad"
     prompt_points: int = 0
     paper_sizes: bool = False
-    upsample_from_px: int = 896
+    upsample_from_px: int | None = None
     seed: int = 0
 
 
@@ -125,7 +127,7 @@ def _score_item(
         "seconds": round(seconds, 3),
         "model": judge.scores(disparity),
     }
-    coarse = settings.upsample_from_px / max(true_m.shape)
+    coarse = (settings.upsample_from_px or _input_longer_px(model, *photo.shape[:2])) / max(true_m.shape)
     if coarse < 1 / 1.5:
         small = field.disparity_grid(max(1, round(height * coarse)), max(1, round(width * coarse))).cpu().numpy()
         result["upsampled"] = judge.scores(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))
@@ -137,6 +139,11 @@ def _score_item(
     return result
 
 
+def _input_longer_px(model: DepthModel, height: int, width: int) -> int:
+    tokens = model.tokens if isinstance(model, OfficialModel) else int(model.info["tokens"])
+    return max(patch_grid(width, height, tokens)) * _PATCH_PX
+
+
 def _field(
     model: DepthModel, photo: NDArray[np.uint8], prompt_m: NDArray[np.float32] | None, path: Path, seed: int
 ) -> DepthField:
@@ -145,7 +152,9 @@ def _field(
         return model.encode(photo)
     height, width = photo.shape[:2]
     if not isinstance(model, OfficialModel):
-        return scale_to_metres(model.encode(photo), DepthPrompt(path, prompt_m), width, height, seed, photo).field
+        again = partial(model.encode, photo) if model.reads_measurements else None
+        prompt = DepthPrompt(path, prompt_m)
+        return scale_to_metres(model.encode(photo), prompt, width, height, seed, photo, ask_again=again).field
     if model.needs_prompt:
         return model.encode(photo, prompt_m, seed)
     return scale_to_metres(

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from infinidepth_blender.field.grid import GridField
-from infinidepth_blender.field.prompted import PromptedField
-from infinidepth_blender.field.protocol import pixel_centres_yx
+from infinidepth_blender.field.prompt_map import Measurements
+from infinidepth_blender.field.prompted import AskAgain, PromptedField
+from infinidepth_blender.field.protocol import DepthField, pixel_centres_yx
 
 HEIGHT, WIDTH = 90, 120
 
@@ -144,3 +145,51 @@ def test_a_dense_map_without_two_like_neighbours_is_no_crash() -> None:
     wild = 0.01 * 2.0 ** (row % 3 + 3 * (column % 3))
     field = PromptedField(poor_field(), wild, WIDTH, HEIGHT)
     assert (field.disparity_grid(HEIGHT, WIDTH) > 0).any()
+
+
+def knowing_better(calls: list[Measurements]) -> AskAgain:
+    """A network that, told anything, sees the scene nearly as it is."""
+
+    def ask_again(measured: Measurements) -> DepthField:
+        calls.append(measured)
+        y, x = pixel_centres_yx(HEIGHT, WIDTH).view(HEIGHT, WIDTH, 2).numpy().transpose(2, 0, 1)
+        return GridField(scene_depth() * (1 + 0.01 * np.sin(3 * x) * np.cos(2 * y)))
+
+    return ask_again
+
+
+def test_a_network_that_is_told_the_measurements_is_used_if_it_then_sees_better() -> None:
+    truth, calls = scene_depth(), []
+    given = sparse(truth, 120)
+    alone = PromptedField(poor_field(), given, WIDTH, HEIGHT)
+    field = PromptedField(poor_field(), given, WIDTH, HEIGHT, ask_again=knowing_better(calls))
+    assert field.asked_again and not alone.asked_again
+    assert np.mean(error(field, truth) < 0.01) > np.mean(error(alone, truth) < 0.01)
+    # First without those that judge it, then with all.
+    assert [len(call.depth_m) for call in calls] == [90, 120]
+
+
+def test_a_network_that_measurements_confuse_is_not_used() -> None:
+    truth = scene_depth()
+    given = sparse(truth, 400)
+    noise = GridField(np.random.default_rng(0).uniform(1, 9, truth.shape))
+    field = PromptedField(poor_field(), given, WIDTH, HEIGHT, ask_again=lambda measured: noise)
+    assert not field.asked_again
+    np.testing.assert_array_equal(
+        field.disparity_grid(HEIGHT, WIDTH),
+        PromptedField(poor_field(), given, WIDTH, HEIGHT).disparity_grid(HEIGHT, WIDTH),
+    )
+
+
+def test_measurements_are_told_where_they_are() -> None:
+    truth, calls = scene_depth(), []
+    PromptedField(poor_field(), sparse(truth, 120), WIDTH, HEIGHT, ask_again=knowing_better(calls))
+    coords = torch.from_numpy(calls[-1].coords_yx).float()
+    seen = 1 / GridField(truth).disparity(coords).numpy()
+    np.testing.assert_allclose(calls[-1].depth_m, seen, rtol=1e-3)
+
+
+def test_few_measurements_are_not_told() -> None:
+    calls: list[Measurements] = []
+    PromptedField(poor_field(), sparse(scene_depth(), 20), WIDTH, HEIGHT, ask_again=knowing_better(calls))
+    assert calls == []

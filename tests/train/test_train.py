@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from train import failures
-from train.data import PoolReader, make_batch
+from train.data import PoolReader, draw_points, make_batch
 from train.losses import compute_losses
 from train.pool import Shard, decode_log_depth
 from train.train import PIECE_BYTES, PRESETS, Trainer, export, load_pieces, save_pieces, train
@@ -157,3 +157,51 @@ def test_the_truth_as_an_answer_is_right_everywhere(pool):
     answer = failures.ask(Knowing(decode_log_depth(codes[::2, ::2])), np.array(shard.image[0]), codes)
     assert answer is not None
     assert answer.delta_1 == pytest.approx(1, abs=1e-3)
+
+
+def prompted_batch(pool, augment=False, points=(200, 200)):
+    rng = np.random.default_rng(3)
+    return make_batch(PoolReader(pool, 0), rng, 4, 256, 12, augment=augment, prompted_share=1.0, points=points)
+
+
+def test_targets_of_images_with_points_are_those_of_their_points(pool):
+    """The map and the targets are normalised alike: where a query meets a point they agree."""
+    batch = prompted_batch(pool, points=(4000, 4000))
+    rows, columns = batch.prompt.shape[2:]
+    for k in range(4):
+        cell = ((batch.coords_yx[k] + 1) / 2 * torch.tensor([rows, columns])).long()
+        drawn = batch.prompt[k, :, cell[:, 0], cell[:, 1]]
+        ground = (batch.sky[k] < 0.5) & (drawn[2] == 1) & (batch.t[k].abs() < 1.5)
+        assert float((drawn[0] - batch.t[k])[ground].abs().median()) < 0.05
+
+
+def test_images_without_points_have_an_empty_prompt(pool):
+    assert not fixed_batch(pool).prompt.any()
+    assert bool((prompted_batch(pool, augment=True).prompt[:, -1] == 1).all())
+
+
+def test_points_lose_rectangles_and_get_noise_only_in_training():
+    depth = np.zeros((60, 80), np.float32)
+    depth[:10] = np.inf
+    plain = draw_points(depth, np.random.default_rng(0), (500, 500), augment=False)
+    assert plain[0].shape == (500, 2) and not plain[1].any()
+    assert (plain[0][:, 0] > -1 + 2 * 10 / 60).all()
+    drawn = [draw_points(depth, np.random.default_rng(seed), (500, 500)) for seed in range(30)]
+    assert 2 < sum(values.any() for _, values in drawn) < 20
+    taken = [len(np.unique((places[:, 0] * 4).astype(int) * 9 + (places[:, 1] * 4).astype(int))) for places, _ in drawn]
+    assert min(taken) < max(taken)
+    assert all(len(values) >= 1 for _, values in drawn)
+
+
+def test_points_help_a_network_that_learns_from_them(pool, tmp_path):
+    trainer = Trainer(tmp_path, replace(TINY, prompted_share=1.0))
+    batch = prompted_batch(pool)
+    for _ in range(60):
+        trainer.learn(batch, 0.0)
+    network = trainer.network.eval()
+    with torch.no_grad():
+        told, alone = (
+            (network.decode(network.encode(batch.image, prompt), batch.coords_yx).t - batch.t).abs().mean()
+            for prompt in (batch.prompt, None)
+        )
+    assert float(told) < 0.9 * float(alone)
