@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 
 ROOT_CELLS = 64
 """Side of the largest squares, in cells; a power of two."""
+MAX_SLIDE = 0.5
+"""How far a texture may be off in the middle of a triangle's side, in cells: texture coordinates are linear on the
+surface, those of the photo are so as seen by the camera."""
 CHUNK = 1 << 22
 """Vertices that are compared at a time."""
 
@@ -198,18 +201,23 @@ class _Bintree:
         return result
 
     def _fits(self, top: NDArray[np.intp], left: NDArray[np.intp], shape: Triangle, size: int) -> NDArray[np.bool_]:
-        """(K,) whether all depths on a triangle are within the error, for K blocks by their first vertices."""
+        """(K,) whether depths and texture on a triangle are within the error, for K blocks by their first vertices."""
         offsets, weights = _points_of(shape, size)
         corners = np.array([round(p[0] * size) * self.stride + round(p[1] * size) for p in shape])
+        lengths = size * np.linalg.norm(np.roll(shape, -1, axis=0) - np.array(shape), axis=1).astype(np.float32)
         at = offsets[:, 0] * self.stride + offsets[:, 1]
         start = top * self.stride + left
         result = np.empty(len(start), bool)
         step = max(1, CHUNK // len(at))
         for k in range(0, len(start), step):
             chunk = start[k : k + step, None]
-            plane = self.disparity[chunk + corners] @ weights
+            at_corners = self.disparity[chunk + corners]
+            plane = at_corners @ weights
             error = np.abs(self.disparity[chunk + at] - plane)
-            result[k : k + step] = (error <= np.minimum(self.max_error * plane, self.max_difference)).all(axis=1)
+            depth_fits = (error <= np.minimum(self.max_error * plane, self.max_difference)).all(axis=1)
+            next_corners = np.roll(at_corners, -1, axis=1)
+            slide = lengths * np.abs(at_corners - next_corners) / (2 * (at_corners + next_corners))
+            result[k : k + step] = depth_fits & (slide <= MAX_SLIDE).all(axis=1)
         return result
 
     def _faces(self, exists: NDArray[np.bool_], shape: Triangle, size: int) -> NDArray[np.int32]:

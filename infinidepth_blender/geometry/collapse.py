@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..splats.compile import jit
-from .adaptive import ROOT_CELLS
+from .adaptive import MAX_SLIDE, ROOT_CELLS
 
 MIN_HEIGHT = 0.15
 """Least height of a triangle over its longest side, of that side's length; half a square has 0.5."""
@@ -203,15 +203,20 @@ def _height(a: int, b: int, c: int, stride: int) -> float:
 def _fits(
     a: int, b: int, c: int, disparity: NDArray[np.float32], stride: int, max_error: float, max_difference: float
 ) -> bool:
-    """Whether all vertices of the grid on a triangle are within the error."""
+    """Whether all vertices of the grid on a triangle are within the error, and the texture along its sides."""
     rows = (a // stride, b // stride, c // stride)
     cols = (a % stride, b % stride, c % stride)
     row_b, col_b, row_c, col_c = rows[1] - rows[0], cols[1] - cols[0], rows[2] - rows[0], cols[2] - cols[0]
     area = row_b * col_c - col_b * row_c
-    at_a = float(disparity[a])
-    to_b, to_c = disparity[b] - at_a, disparity[c] - at_a
+    values = (float(disparity[a]), float(disparity[b]), float(disparity[c]))
+    to_b, to_c = values[1] - values[0], values[2] - values[0]
     by_row = (to_b * col_c - to_c * col_b) / area
     by_col = (to_c * row_b - to_b * row_c) / area
+    for k in range(3):
+        i = (k + 1) % 3
+        length = np.sqrt((rows[i] - rows[k]) ** 2 + (cols[i] - cols[k]) ** 2)
+        if length * abs(values[i] - values[k]) > MAX_SLIDE * 2 * (values[i] + values[k]):
+            return False
     for row in range(min(rows), max(rows) + 1):
         # The columns that lie on the inner side of all three sides.
         first, last = min(cols), max(cols)
@@ -221,7 +226,7 @@ def _fits(
                 first = max(first, cols[k] - (rows[k] - row) * right // down)
             elif down < 0:
                 last = min(last, cols[k] + (row - rows[k]) * right // down)
-        in_row = at_a + by_row * (row - rows[0])
+        in_row = values[0] + by_row * (row - rows[0])
         for col in range(first, last + 1):
             plane = in_row + by_col * (col - cols[0])
             if abs(disparity[row * stride + col] - plane) > min(max_error * plane, max_difference):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from triangulations import area_cells, assert_sides_end_at_vertices, field, holes, interpolated
+from triangulations import area_cells, assert_sides_end_at_vertices, field, holes, interpolated, slide_cells
 
 from infinidepth_blender.camera import Camera
-from infinidepth_blender.geometry.adaptive import ROOT_CELLS, adaptive_triangles
+from infinidepth_blender.geometry.adaptive import MAX_SLIDE, ROOT_CELLS, adaptive_triangles
 from infinidepth_blender.geometry.collapse import MIN_HEIGHT, collapsed
 from infinidepth_blender.geometry.mesh import CAMERA_MOVE, build_mesh
 from infinidepth_blender.reconstruction import FLAG_VALID
@@ -85,7 +85,7 @@ def test_noise_costs_fewer_triangles() -> None:
 
 
 def test_a_flat_surface_keeps_triangles_of_a_sensible_size() -> None:
-    disparity = field("plane", 257, 257)
+    disparity = field("flat", 257, 257)
     before, triangles = both(disparity, np.ones((256, 256), bool), 0.002)
     assert len(triangles) <= len(before) == 2 * 16
     # From triangles of single cells it comes back to few, none of which is larger than a square of the first kind.
@@ -94,6 +94,14 @@ def test_a_flat_surface_keeps_triangles_of_a_sensible_size() -> None:
     assert len(triangles) < 0.02 * len(single)
     row, col = np.divmod(triangles, 257)
     assert max(np.ptp(row, axis=1).max(), np.ptp(col, axis=1).max()) <= ROOT_CELLS
+
+
+def test_textures_do_not_slide() -> None:
+    # A floor that runs away from the camera: flat, but the texture is not linear in the picture.
+    disparity = (0.02 + 0.3 * np.linspace(0, 1, 150, dtype=np.float32)[:, None]) * np.ones(200, np.float32)
+    for triangles in both(disparity, np.ones((149, 199), bool), 0.002):
+        assert 0.5 * MAX_SLIDE < slide_cells(triangles, disparity).max() <= MAX_SLIDE * 1.001
+        assert len(triangles) < 0.2 * 2 * 149 * 199
 
 
 def test_no_triangle_is_a_needle() -> None:

@@ -10,6 +10,7 @@ def field(name: str, rows: int, cols: int) -> NDArray[np.float32]:
     """Disparities known in closed form."""
     y, x = np.mgrid[:rows, :cols] / max(rows, cols)
     fields = {
+        "flat": 0.2 + 0.004 * x - 0.002 * y,
         "plane": 0.2 + 0.1 * x - 0.05 * y,
         "waves": 0.3 + 0.02 * np.sin(9 * x + 2 * y) * np.cos(7 * y),
         "ball": 0.2 + 0.15 * np.sqrt(np.maximum(0, 1 - 8 * ((x - 0.4) ** 2 + (y - 0.5) ** 2))),
@@ -53,6 +54,18 @@ def lone_edges(faces: list[NDArray[np.int32]]) -> NDArray[np.int64]:
     key, back = edges[:, 0] * n + edges[:, 1], edges[:, 1] * n + edges[:, 0]
     assert len(np.unique(key)) == len(key), "an edge is used twice in the same direction"
     return edges[~np.isin(key, back)]
+
+
+def slide_cells(triangles: NDArray[np.int32], disparity: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(T, 3) how far a texture is off in the middle of each side, from the points on the camera's rays themselves."""
+    corner = np.stack(np.divmod(triangles, disparity.shape[1]), axis=-1).astype(np.float64)
+    middle = (corner + np.roll(corner, -1, axis=1)) / 2
+    # A point at disparity D in direction p is (p, 1) / D; the middle's ray meets the side at a share t of its length.
+    d, d_next = (
+        disparity.ravel()[part].astype(np.float64)[..., None] for part in (triangles, np.roll(triangles, -1, axis=1))
+    )
+    t = (1 / d) / (1 / d + 1 / d_next)
+    return np.linalg.norm((1 - t) * corner + t * np.roll(corner, -1, axis=1) - middle, axis=-1)
 
 
 def holes(rows: int, cols: int) -> NDArray[np.bool_]:
