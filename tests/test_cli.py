@@ -23,7 +23,6 @@ from infinidepth_blender.commands import reconstruct
 from infinidepth_blender.commands.context import Context
 from infinidepth_blender.commands.models import sha256_of
 from infinidepth_blender.commands.reporters import JsonReporter
-from infinidepth_blender.commands.resume import is_up_to_date
 from infinidepth_blender.engine.model_store import ModelStore
 from infinidepth_blender.engine.registry import find
 from infinidepth_blender.errors import RuntimeMissingError
@@ -242,45 +241,6 @@ def test_info_of_what_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     for path in (tmp_path / "none", tmp_path, write_photo(tmp_path / "a.png")):
         assert cli.main(["info", str(path)]) == 1
         assert str(path) in capsys.readouterr().err
-
-
-def test_a_result_with_measured_depth_is_not_one_without(tmp_path: Path) -> None:
-    photo = touch(tmp_path, "a.jpg") / "a.jpg"
-    made_with = ReconstructOptions(depth_prompt="depth.npy")
-    record = {
-        "format": "infinidepth-reconstruction",
-        "version": 1,
-        "options": made_with.to_json(),
-        "photo": {"sha256": sha256_of(photo)},
-        "model": {"sha256": "abc", "depth_prompt_sha256": "def"},
-        "arrays": {},
-    }
-    item = BatchItem(photo, tmp_path / "a")
-    item.folder.mkdir()
-    (item.folder / "reconstruction.json").write_text(json.dumps(record))
-    assert not is_up_to_date(item, ReconstructOptions(), "abc")
-    record["options"] = ReconstructOptions().to_json()
-    (item.folder / "reconstruction.json").write_text(json.dumps(record))
-    assert is_up_to_date(item, ReconstructOptions(), "abc")
-
-
-def test_a_result_with_splats_of_another_predictor_is_made_again(tmp_path: Path) -> None:
-    photo, predictor = touch(tmp_path, "a.jpg", "gs.ckpt") / "a.jpg", tmp_path / "gs.ckpt"
-    options = ReconstructOptions(model="depth.ckpt", splats_model=str(predictor))
-    record = {
-        "format": "infinidepth-reconstruction",
-        "version": 1,
-        "options": options.to_json(),
-        "photo": {"sha256": sha256_of(photo)},
-        "model": {"sha256": "abc", "splats_model_sha256": sha256_of(predictor)},
-        "arrays": {},
-    }
-    item = BatchItem(photo, tmp_path / "a")
-    item.folder.mkdir()
-    (item.folder / "reconstruction.json").write_text(json.dumps(record))
-    assert is_up_to_date(item, options, "abc")
-    predictor.write_bytes(b"of a later training")
-    assert not is_up_to_date(item, options, "abc")
 
 
 @pytest.mark.skipif(os.name == "nt" or getattr(os, "geteuid", lambda: 0)() == 0, reason="root may look everywhere")

@@ -17,9 +17,9 @@ from ..errors import Cancelled, InfiniDepthError, ModelError, OptionsError, Runt
 from ..options import DEFAULT_PARTS, Part, ReconstructOptions
 from ..staging import output_error
 from .context import Context
-from .models import model_file, resolve_model, resolve_splats_model, sha256_of
+from .models import resolve_model, resolve_splats_model
 from .reporters import Reporter, make_reporter
-from .resume import is_up_to_date
+from .resume import Networks, is_up_to_date
 
 FAILURES_NAME = "failures.json"
 
@@ -156,14 +156,14 @@ class _Batch:
         self._engine: EngineClient | None = None
 
     def run(self, items: Sequence[BatchItem], *, resume: bool) -> None:
-        model_sha256 = sha256_of(model_file(self._options.model)) if resume else ""
+        networks = Networks.of(self._engine_options) if resume else None
         no_engine: RuntimeMissingError | None = None
         for index, item in enumerate(items):
             self.reporter.start(index, item)
             try:
                 if no_engine:
                     raise no_engine
-                if resume and is_up_to_date(item, self._engine_options, model_sha256):
+                if networks and is_up_to_date(item, self._engine_options, networks):
                     self._resume(item)
                 else:
                     self._reconstruct(item)

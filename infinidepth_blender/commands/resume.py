@@ -2,37 +2,69 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..batch import BatchItem
+from ..engine.model_store import held_sha256
+from ..engine.registry import BUNDLED, SKY_MODEL
 from ..errors import InfiniDepthError
 from ..options import SURFACE_SPLATS, ReconstructOptions
 from ..reconstruction import read_json
 from ..staging import ARRAYS_DIR
-from .models import sha256_of
+from .models import model_file, sha256_of
 
 
-def is_up_to_date(item: BatchItem, options: ReconstructOptions, model_sha256: str) -> bool:
-    """Whether a bundle is complete and was made from the same photo, model and options.
+@dataclass(frozen=True)
+class Networks:
+    """SHA-256 of the files of the networks that a run uses; empty: there is no such file.
 
-    Photo, depth file, camera file, masks and model are compared by their content. The device does not count:
+    Attributes:
+        model: The depth model.
+        companion: The bundled model, which published ones take along for sky, camera and scale.
+        sky: The sky network, where the sky is found automatically.
+        splats: The Gaussian predictor, where splats are made by one.
+    """
+
+    model: str
+    companion: str = ""
+    sky: str = ""
+    splats: str = ""
+
+    @classmethod
+    def of(cls, options: ReconstructOptions) -> Networks:
+        """Those of the options of a run."""
+        return cls(
+            sha256_of(model_file(options.model)),
+            held_sha256(BUNDLED),
+            held_sha256(SKY_MODEL) if options.sky == "auto" else "",
+            sha256_of(Path(options.splats_model)) if _predicts_splats(options) else "",
+        )
+
+
+def is_up_to_date(item: BatchItem, options: ReconstructOptions, networks: Networks) -> bool:
+    """Whether a bundle is complete and was made from the same photo, networks and options.
+
+    Photo, depth file, camera file, masks and networks are compared by their content. The device does not count:
     it changes nothing but the last digits.
 
     Args:
         item: The photo and its bundle.
         options: The options of this run, without `blend`.
-        model_sha256: Hash of the model's file.
+        networks: The networks of this run.
     """
     try:
         data = read_json(item.folder)
         recorded = ReconstructOptions.from_json(data["options"])
         made_of = {
             (data["photo"]["sha256"], sha256_of(item.photo)),
-            (data["model"]["sha256"], model_sha256),
+            (data["model"]["sha256"], networks.model),
         }
-        if options.splats_model != SURFACE_SPLATS and "splats" in options.make:
-            made_of.add((data["model"]["splats_model_sha256"], sha256_of(Path(options.splats_model))))
+        if "companion_sha256" in data["model"]:
+            made_of.add((data["model"]["companion_sha256"], networks.companion))
+        if _predicts_splats(options):
+            made_of.add((data["model"]["splats_model_sha256"], networks.splats))
         if options.depth_prompt:
             made_of.add((data["model"]["depth_prompt_sha256"], sha256_of(Path(options.depth_prompt))))
         for name, path in options.photo_files.items():
@@ -41,10 +73,15 @@ def is_up_to_date(item: BatchItem, options: ReconstructOptions, model_sha256: st
             _comparable(recorded) == _comparable(options)
             and bool(recorded.depth_prompt) == bool(options.depth_prompt)
             and all(then and then == now for then, now in made_of)
+            and data["model"]["sky_network_sha256"] == networks.sky
             and all((item.folder / ARRAYS_DIR / f"{stem}.npy").is_file() for stem in data["arrays"])
         )
     except (InfiniDepthError, OSError, KeyError, TypeError, AttributeError, ValueError):
         return False
+
+
+def _predicts_splats(options: ReconstructOptions) -> bool:
+    return options.splats_model != SURFACE_SPLATS and "splats" in options.make
 
 
 def _comparable(options: ReconstructOptions) -> dict[str, Any]:

@@ -83,6 +83,16 @@ def registered_file(path: Path) -> tuple[str, str] | None:
     return None
 
 
+def held_sha256(name: str) -> str:
+    """SHA-256 of the file that is here of a registered model, checked or not; empty: there is none."""
+    store, entry = ModelStore(), find(name)
+    if receipt := store.receipt(entry):
+        return receipt.sha256
+    with contextlib.suppress(OSError):
+        return sha256_of_file(store.file(entry), lambda count: None)
+    return ""
+
+
 class ModelStore:
     """The models below one folder; nothing is made before something is written."""
 

@@ -119,7 +119,9 @@ def find_photo_field(
     scaled = scale_by_known_distances(scaled, [KnownDistance.parse(text) for text in options.known_distance], camera)
     # Measured depth may lie on transparent pixels, too.
     metric = scaled.field if photo.opaque is None else MaskedField(scaled.field, photo.opaque)
-    record = answer.record | scaled.details | _sky_record(sky, options) | _prompt_record(prompt) | _files_record(options)
+    record = (
+        answer.record | scaled.details | _sky_record(sky, options) | _prompt_record(prompt) | _files_record(options)
+    )
     warnings = (*camera_notes, *sky.warnings, *(prompt.warnings if prompt else ()), *scaled.warnings)
     return PhotoField(metric, camera, scaled.scale_known, record, warnings, answer.official)
 

@@ -12,6 +12,8 @@ from ..addresses import LICENCES
 from ..errors import ModelError
 
 BUNDLED = "bundled"
+SKY_MODEL = "skyseg"
+"""Says which pixels are sky, where it is downloaded."""
 
 Purpose = Literal["depth", "depth with prompt", "gaussians", "sky"]
 

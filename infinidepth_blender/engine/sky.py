@@ -15,11 +15,9 @@ from ..field.protocol import DepthField, FieldScale, Rows
 from ..field.resample import smooth
 from .mask_files import read_painted
 from .model_store import ModelStore
-from .registry import find
+from .registry import SKY_MODEL, find
 from .sky_guess import guess_sky, refine_sky
 from .sky_network import segment_sky
-
-SKY_MODEL = "skyseg"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,83 @@
+"""`--resume`: a result counts only if the same photo, networks and options would make it again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infinidepth_blender.batch import BatchItem
+from infinidepth_blender.commands.models import sha256_of
+from infinidepth_blender.commands.resume import Networks, is_up_to_date
+from infinidepth_blender.engine.model_store import ModelStore
+from infinidepth_blender.engine.registry import BUNDLED, SKY_MODEL, find
+from infinidepth_blender.options import ReconstructOptions
+
+NETWORKS = Networks(model="abc", companion="def", sky="123", splats="456")
+
+
+@pytest.fixture
+def item(tmp_path: Path) -> BatchItem:
+    photo, folder = tmp_path / "a.jpg", tmp_path / "a"
+    photo.write_bytes(b"a photo")
+    folder.mkdir()
+    return BatchItem(photo, folder)
+
+
+def write_result(item: BatchItem, options: ReconstructOptions, **model: Any) -> None:
+    record = {
+        "format": "infinidepth-reconstruction",
+        "version": 1,
+        "options": options.to_json(),
+        "photo": {"sha256": sha256_of(item.photo)},
+        "model": {"sha256": NETWORKS.model, "sky_network_sha256": NETWORKS.sky} | model,
+        "arrays": {},
+    }
+    (item.folder / "reconstruction.json").write_text(json.dumps(record))
+
+
+def test_a_result_with_measured_depth_is_not_one_without(item: BatchItem) -> None:
+    write_result(item, ReconstructOptions(depth_prompt="depth.npy"), depth_prompt_sha256="def")
+    assert not is_up_to_date(item, ReconstructOptions(), NETWORKS)
+    write_result(item, ReconstructOptions())
+    assert is_up_to_date(item, ReconstructOptions(), NETWORKS)
+
+
+def test_another_photo_of_the_same_name_is_made_again(item: BatchItem) -> None:
+    write_result(item, ReconstructOptions())
+    item.photo.write_bytes(b"another photo")
+    assert not is_up_to_date(item, ReconstructOptions(), NETWORKS)
+
+
+@pytest.mark.parametrize("network", ["model", "companion", "sky", "splats"])
+def test_with_another_network_a_result_is_made_again(item: BatchItem, network: str) -> None:
+    options = ReconstructOptions(model="depth.ckpt", splats_model="gs.ckpt")
+    write_result(item, options, companion_sha256=NETWORKS.companion, splats_model_sha256=NETWORKS.splats)
+    assert is_up_to_date(item, options, NETWORKS)
+    assert not is_up_to_date(item, options, replace(NETWORKS, **{network: "of a later training"}))
+    assert not is_up_to_date(item, options, replace(NETWORKS, **{network: ""}))
+
+
+def test_a_model_that_stands_alone_knows_no_companion(item: BatchItem) -> None:
+    write_result(item, ReconstructOptions())
+    assert is_up_to_date(item, ReconstructOptions(), replace(NETWORKS, companion="of a later training"))
+
+
+def test_the_networks_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFINIDEPTH_MODELS", str(tmp_path / "models"))
+    model, predictor = tmp_path / "depth.ckpt", tmp_path / "gs.ckpt"
+    model.write_bytes(b"depth")
+    predictor.write_bytes(b"splats")
+    options = ReconstructOptions(model=str(model), splats_model=str(predictor))
+    bundled = sha256_of(ModelStore().file(find(BUNDLED)))
+    assert Networks.of(options) == Networks(sha256_of(model), bundled, "", sha256_of(predictor))
+    sky = ModelStore().file(find(SKY_MODEL))
+    sky.parent.mkdir(parents=True)
+    sky.write_bytes(b"sky")
+    assert Networks.of(options).sky == sha256_of(sky)
+    assert Networks.of(replace(options, sky="off")).sky == ""
+    assert Networks.of(replace(options, make=("depth",))).splats == ""
+    assert Networks.of(ReconstructOptions()).model == bundled
