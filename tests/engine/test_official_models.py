@@ -65,6 +65,7 @@ def test_a_photo_with_an_official_model(rgb_file: Path, models: ModelCache, phot
     assert result.model["name"] == "model.safetensors"
     assert result.model["encoder"] == "vits16"
     assert result.model["companion_factor"] > 0
+    assert len(result.model["companion_sha256"]) == 64
     assert not result.scale_known
     valid = (result.flags & FLAG_VALID) > 0
     assert valid.mean() > 0.5
