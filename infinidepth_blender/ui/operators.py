@@ -13,8 +13,8 @@ from ..errors import InfiniDepthError, SceneError
 from . import addon, output, session
 from .active_image import PhotoFile, find_active_image, photo_file
 from .delivery import put_into_scene
+from .engine_options import options_of
 from .photo_jobs import PhotoRequest
-from .properties import options_of
 from .registering import add_classes, remove_classes
 from .reports import refuse
 from .text import in_panel_words

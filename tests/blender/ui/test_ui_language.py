@@ -33,7 +33,7 @@ def test_labels_and_descriptions_follow_blenders_guidelines(addon: bpy.types.Add
 
 
 def test_every_option_of_a_reconstruction_can_be_set(addon: bpy.types.AddonPreferences) -> None:
-    from infinidepth_blender.ui.properties import options_of
+    from infinidepth_blender.ui.engine_options import options_of
 
     settings = bpy.context.scene.infinidepth
     assert options_of(settings) == ReconstructOptions(make=("depth", "camera", "mesh", "points", "splats"))

@@ -16,7 +16,7 @@ from infinidepth_blender.engine.model_store import ModelStore
 from infinidepth_blender.engine.registry import MODELS, find
 from infinidepth_blender.errors import ModelError
 from infinidepth_blender.ui import model_fetch
-from infinidepth_blender.ui.properties import options_of
+from infinidepth_blender.ui.engine_options import options_of
 from infinidepth_blender.ui.session import session
 
 SMALL = find("infinidepth-small")
