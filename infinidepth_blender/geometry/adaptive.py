@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 ROOT_CELLS = 64
 """Side of the largest squares, in cells; a power of two."""
-MAX_SLIDE = 0.5
+MAX_SLIDE = 0.25
 """How far a texture may be off in the middle of a triangle's side, in cells: texture coordinates are linear on the
 surface, those of the photo are so as seen by the camera."""
 CHUNK = 1 << 22
