@@ -11,7 +11,7 @@ Three facts make it fast:
        W2 relu(z) + b2 = bilinear(u) + sum over mixed units k of W2[:, k] d_k,
        d_k = relu(bilinear(z_k)) - bilinear(relu(z_k)),
 
-   and only units with corners of both signs are mixed: in a photo about one in twelve.
+   and only units with corners of both signs are mixed: on one photo, with random weights, one in twelve.
 
 The bilinear part costs four corners per cell. Derivatives follow the same sums. Where
 queries are fewer than corners, the layers are evaluated query by query instead.
