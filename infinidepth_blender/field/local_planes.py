@@ -3,8 +3,8 @@
 Disparity is linear in the image on a plane. Around every place a plane is fitted to the
 nearest measurements, near ones counting most (moving least squares), again and again
 with less weight for what does not lie on it: at a depth step the fit settles on one of the two
-surfaces instead of bridging them. A guide (colours of the photo, depth of a network)
-tells which one.
+surfaces instead of bridging them. Nearness and a guide (colours of the photo, depth of a network)
+tell which one.
 
 Measurements often come in clusters (scan lines, the rim of a hole), whose plane is known in one
 direction only. Neighbours are therefore taken from among measurements thinned to about
@@ -141,9 +141,19 @@ def _fit_planes(
                 unlike += (guide[i, f] - asked_guide[place_index, f]) ** 2
             near2 = (y[k] ** 2 + x[k] ** 2) / reach2
             base[k] = (1 - near2) / (near2 + _SOFT**2) * (2.0**-unlike + _GUIDE_FLOOR)
-            weight[k] = base[k]
             y[k] /= np.sqrt(reach2)
             x[k] /= np.sqrt(reach2)
+        # The first plane leans on what lies near the most trusted measurement: begun with all of them it would
+        # bridge a step, and from there find no surface at all.
+        trusted = 0
+        for k in range(used):
+            if base[k] > base[trusted]:
+                trusted = k
+        start = values[neighbours[place_index, trusted]]
+        for k in range(used):
+            i = neighbours[place_index, k]
+            off = (values[i] - start) / (_OFF_PLANE[0] * size[i])
+            weight[k] = base[k] / (1 + off * off)
         value = 0.0
         for turn in range(len(_OFF_PLANE) + 1):
             total, mean_y, mean_x, mean = 0.0, 0.0, 0.0, 0.0
