@@ -214,10 +214,11 @@ class _Bintree:
             at_corners = self.disparity[chunk + corners]
             plane = at_corners @ weights
             error = np.abs(self.disparity[chunk + at] - plane)
-            depth_fits = (error <= np.minimum(self.max_error * plane, self.max_difference)).all(axis=1)
-            next_corners = np.roll(at_corners, -1, axis=1)
-            slide = lengths * np.abs(at_corners - next_corners) / (2 * (at_corners + next_corners))
-            result[k : k + step] = depth_fits & (slide <= MAX_SLIDE).all(axis=1)
+            fits = (error <= np.minimum(self.max_error * plane, self.max_difference)).all(axis=1)
+            for side, length in enumerate(lengths):
+                a, b = at_corners[:, side], at_corners[:, side - 2]
+                fits &= length * np.abs(a - b) <= 2 * MAX_SLIDE * (a + b)
+            result[k : k + step] = fits
         return result
 
     def _faces(self, exists: NDArray[np.bool_], shape: Triangle, size: int) -> NDArray[np.int32]:
