@@ -158,9 +158,6 @@ class _Advanced(_Child):
             column.prop(settings, "sky_file")
         column.prop(settings, "depth_prompt")
         column.prop(settings, "known_distance")
-        column.prop(settings, "model")
-        if settings.model == "FILE":
-            column.prop(settings, "model_file")
         column.prop(settings, "seed")
         if runtime_link.state.description:
             details = column.column()

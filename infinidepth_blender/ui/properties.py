@@ -87,7 +87,7 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
         items=[
             ("mesh", "Mesh", "A mesh with the photo projected onto it", "MESH_GRID", 1),
             ("points", "Points", "A point cloud, spread evenly over the surfaces", "POINTCLOUD_DATA", 2),
-            ("splats", "Splats", "Gaussian splats, one on each point", "PROP_CON", 4),
+            ("splats", "Splats", "Gaussian splats, about as many as points", "PROP_CON", 4),
         ],
         options={"ENUM_FLAG"},
         default={"mesh", "points", "splats"},
@@ -158,7 +158,7 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
         name="Sky",
         description="Where the photo shows sky, which has no depth",
         items=[
-            ("AUTO", "Automatic", "Found by the model or by its color"),
+            ("AUTO", "Automatic", "Found by the sky network where it is downloaded, else by the model or by its color"),
             ("OFF", "None", "Nothing is sky, everything has a depth"),
             ("FILE", "Mask", "A picture over the whole photo, white at the sky"),
         ],

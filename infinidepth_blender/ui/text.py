@@ -16,6 +16,7 @@ _PANEL_WORDS = {
     "--fov": "the field of view under Camera",
     "--focal-px": "the focal length under Camera",
     "--depth-prompt": "a depth hint under Advanced",
+    "--known-distance": "a known distance under Advanced",
     "--depth-size": "the size of the depth map under Quality",
     "--edge-step": "the edge step under Advanced",
     "--mesh-size": "the mesh size under Quality",

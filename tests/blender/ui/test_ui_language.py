@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import math
+from dataclasses import fields
+from pathlib import Path
 
 import bpy
 import pytest
 
+import infinidepth_blender
 from infinidepth_blender.options import ReconstructOptions
 
 
@@ -88,6 +92,35 @@ def test_every_option_of_a_reconstruction_can_be_set(addon: bpy.types.AddonPrefe
     settings.lens, settings.focal_px = "FOCAL", 1234.5
     options = options_of(settings)
     assert (options.fov_deg, options.focal_px) == (None, 1234.5)
+
+
+def sentences_with_options() -> set[str]:
+    """What the engine says with the name of an option of the command line in it."""
+    package = Path(infinidepth_blender.__file__).parent
+    names = ["--fov", *(f"--{field.name.replace('_', '-')}" for field in fields(ReconstructOptions))]
+    found: set[str] = set()
+    for path in (
+        package / "options.py",
+        *(file for room in ("engine", "field") for file in (package / room).rglob("*.py")),
+    ):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        texts = {
+            node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+        texts -= {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, documented)}
+        found |= {text for text in texts if " " in text and any(name in text for name in names)}
+    return found
+
+
+def test_sentences_name_the_panel_and_not_the_command_line() -> None:
+    from infinidepth_blender.ui.text import in_panel_words
+
+    # What is made is no words but buttons in the panel.
+    sentences = {text for text in sentences_with_options() if "--make" not in text}
+    assert len(sentences) >= 5
+    for text in sentences:
+        assert "--" not in in_panel_words(text), in_panel_words(text)
 
 
 def test_operators_say_why_they_cannot_run(addon: bpy.types.AddonPreferences) -> None:
