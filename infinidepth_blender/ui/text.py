@@ -13,6 +13,7 @@ _NARROWEST = 16
 
 _PANEL_WORDS = {
     "--fov or --focal-px": "the field of view or the focal length under Camera",
+    "--depth-prompt or --known-distance": "a depth hint or a known distance under Advanced",
     "--fov": "the field of view under Camera",
     "--focal-px": "the focal length under Camera",
     "--depth-prompt": "a depth hint under Advanced",
