@@ -30,6 +30,8 @@ NEIGHBOURS = 12
 _CHUNK = 1 << 14
 _OFF_PLANE = (0.04, 0.02, 0.01, 0.01)
 """Relative departure at which a measurement loses half its weight, round by round."""
+_SUPPORTS = 0.1
+"""Relative difference at which the support of another measurement is halved."""
 _SOFT = 0.05
 """Distance below which nearness counts no further, as a share of the farthest neighbour's."""
 _SLOPE_RIDGE = 1e-3
@@ -143,12 +145,18 @@ def _fit_planes(
             base[k] = (1 - near2) / (near2 + _SOFT**2) * (2.0**-unlike + _GUIDE_FLOOR)
             y[k] /= np.sqrt(reach2)
             x[k] /= np.sqrt(reach2)
-        # The first plane leans on what lies near the most trusted measurement: begun with all of them it would
-        # bridge a step, and from there find no surface at all.
-        trusted = 0
+        # The first plane leans on what lies near the most trusted measurement, one that others support: begun
+        # with all of them it would bridge a step, and from there find no surface at all.
+        trusted, most = 0, -1.0
         for k in range(used):
-            if base[k] > base[trusted]:
-                trusted = k
+            i = neighbours[place_index, k]
+            support = 0.0
+            for other in range(used):
+                if other != k:
+                    off = (values[neighbours[place_index, other]] - values[i]) / (_SUPPORTS * size[i])
+                    support += base[other] / (1 + off * off)
+            if base[k] * support > most:
+                trusted, most = k, base[k] * support
         start = values[neighbours[place_index, trusted]]
         for k in range(used):
             i = neighbours[place_index, k]
