@@ -181,6 +181,8 @@ def sky(scene: Any, zenith: Colour, horizon: Colour, strength: float = 0.7) -> N
     """A gradient with clouds."""
     world = bpy.data.worlds.new("sky")
     scene.world = world
+    # A finer map of the soft sky would take seconds for every picture.
+    world.cycles.sampling_method, world.cycles.sample_map_resolution = "MANUAL", 256
     world.use_nodes = True
     nodes, links = world.node_tree.nodes, world.node_tree.links
     place = nodes.new("ShaderNodeTexCoord").outputs["Generated"]

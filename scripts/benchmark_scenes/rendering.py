@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +62,22 @@ def _write(scene: Any, path: Path) -> None:
     partial = path.with_name(f"{path.stem}.partial{path.suffix}")
     scene.render.filepath = str(partial)
     try:
-        bpy.ops.render.render(write_still=True)
+        with _silent():
+            bpy.ops.render.render(write_still=True)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Drops what Blender itself writes to the standard output: a line for every object and tile."""
+    kept = os.dup(1)
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(null)
+        os.close(kept)

@@ -102,12 +102,7 @@ def greenhouse(scene: Any) -> None:
             _plant((side * rng.uniform(2.05, 2.55), y, 0.83), rng, clay)
     tubes([sag((-1.2, y, 3.3), (1.2, y, 3.3), 0.25) for y in np.arange(1.5, 13, 2)], 0.004, wood)
     sky(scene, (0.35, 0.55, 0.9), (0.85, 0.88, 0.9))
-    terrain(
-        (-60, 60),
-        (15, 120),
-        lambda x, y: 3 * np.sin(x / 9) + (y - 15) * 0.12,
-        lawn,
-    )
+    terrain((-90, 90), (15, 120), lambda x, y: -0.1 + (y - 15) * (0.12 + 0.05 * np.sin(x / 9)), lawn)
     sunlight((0.4, 0.6, -1.0))
     camera(scene, (0.3, -0.4, 1.7), (-0.1, 8, 1.35), 70)
 
@@ -290,14 +285,12 @@ def workshop(scene: Any) -> None:
         tubes([[foot, (foot[0] + rng.uniform(-0.05, 0.05), foot[1] + rng.uniform(-0.05, 0.05), 0.24)]], 0.0035, paint)
     for k in range(7):
         box(
-            (0.85, 0.75, 0.015 + 0.03 * k),
+            (0.72, 0.65, 0.015 + 0.03 * k),
             (0.24, 0.3, 0.028),
             material("noise", (rng.random(), 0.3, rng.random()), (0.3, 0.2, 0.2), 9),
             rng.uniform(-0.3, 0.3),
         )
-    ball(
-        (-0.85, 0.55, 0.12), (0.12, 0.12, 0.12), material("noise", (0.6, 0.5, 0.35), (0.5, 0.4, 0.3), 6), "monkey", 0.4
-    )
+    ball((-0.6, 0.45, 0.12), (0.12, 0.12, 0.12), material("noise", (0.6, 0.5, 0.35), (0.5, 0.4, 0.3), 6), "monkey", 0.4)
     ball(
         (0.28, 0.72, 0.08),
         (0.08, 0.08, 0.08),
@@ -307,10 +300,11 @@ def workshop(scene: Any) -> None:
     )
     arm = [(-0.3, 1.1, 0), (-0.3, 1.1, 0.35), (-0.05, 0.95, 0.6), (0.1, 0.85, 0.5)]
     tubes([arm, [(p[0] + 0.02, p[1], p[2] + 0.015) for p in arm]], 0.005, black)
+    ball((0.12, 0.84, 0.5), (0.075, 0.075, 0.045), black)
     lamp((0, 0.5, 1.6), 0.7, 35)
     lamp((-1.3, -0.4, 1.2), 0.5, 15, (0.7, 0.8, 1))
     sky(scene, (0.05, 0.06, 0.08), (0.1, 0.1, 0.1))
-    camera(scene, (0.12, -0.75, 0.55), (-0.02, 0.75, 0.1), 55)
+    camera(scene, (0.12, -0.8, 0.58), (0.0, 0.75, 0.16), 58)
 
 
 def _basket(place: Point, size: float, steel: Any) -> None:

@@ -59,6 +59,7 @@ def test_the_command_renders_pairs_and_goes_on_where_it_stopped(tmp_path: Path) 
     small = ["--size", "64x36", "--samples", "1"]
     done = subprocess.run([*script, *small], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 6
     items = open_dataset(tmp_path / "out", "benchmark").items
     assert [item.name for item in items] == ["bicycles.png", "bridge.png", "greenhouse.png", "scaffold.png", "winter.png", "workshop.png"]  # fmt: skip
     for item in items:
