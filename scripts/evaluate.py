@@ -17,8 +17,8 @@ delta_0.02, delta_0.04: within 1, 2, 4 %; abs_rel: mean of |depth - true| / true
 detail_...: on the high-frequency mask; edges_...: within five pixels of depth steps.
 
 Beside the model stand: `ramp`, a baseline that sees nothing (disparity that grows linearly from 45 % of the
-image's height downwards); `upsampled`, the same field asked on a coarse grid that is then
-enlarged; with points `nearest`, `linear` and `idw`, interpolations of the points alone.
+image's height downwards); `upsampled`, the same field asked at the size of the network's input
+and then enlarged; with points `nearest`, `linear` and `idw`, interpolations of the points alone.
 """
 
 from __future__ import annotations
@@ -110,11 +110,16 @@ def main() -> int:
         "--protocol", default="own", choices=("own", "paper"), help="fit and sizes; default %(default)s"
     )
     parser.add_argument("--prompt-points", type=int, default=0, metavar="N", help="true depths given to the model")
-    parser.add_argument("--upsample-from", type=int, default=Settings.upsample_from_px, metavar="PX", help="longer side of the coarse answer; default %(default)s")  # fmt: skip
+    parser.add_argument("--upsample-from", type=int, metavar="PX", help="longer side of the coarse answer; default: that of the network's input")  # fmt: skip
     parser.add_argument("--limit", type=int, metavar="N", help="only N images, evenly spread over the set")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of points, masks and fits")
     args = parser.parse_args()
-    if args.prompt_points < 0 or (args.limit is not None and args.limit < 1) or args.upsample_from < 1 or args.seed < 0:
+    if (
+        args.prompt_points < 0
+        or (args.limit is not None and args.limit < 1)
+        or (args.upsample_from is not None and args.upsample_from < 1)
+        or args.seed < 0
+    ):
         parser.error("counts and sizes must not be negative, a limit not below 1")
     paper = args.protocol == "paper"
     settings = Settings("paper" if paper else "lad", args.prompt_points, paper, args.upsample_from, args.seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -20,10 +21,11 @@ from safetensors.torch import save_file
 from train.train import PRESETS, Trainer
 
 from infinidepth_blender.errors import OptionsError
+from infinidepth_blender.field.network import InfiniDepthNetwork
 from infinidepth_blender.field.official import model as official_model
 from infinidepth_blender.field.official.config import OfficialConfig
 from infinidepth_blender.field.official.network import OfficialDepthNetwork
-from infinidepth_blender.field.weights_files import save_weights
+from infinidepth_blender.field.weights_files import load_weights, save_weights
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples"
 
@@ -96,6 +98,16 @@ def test_the_paper_sizes_resize_photo_and_truth(folder: Path, model: Path) -> No
 
 def test_large_truth_is_compared_with_an_enlarged_answer(folder: Path, model: Path) -> None:
     assert set(run(folder, model, upsample_from_px=12)["mean"]) == {"model", "upsampled", "ramp"}
+
+
+def test_the_enlarged_answer_has_the_size_of_the_networks_input(folder: Path, model: Path, tmp_path: Path) -> None:
+    network = load_weights(model).network
+    small = InfiniDepthNetwork(dataclasses.replace(network.config, tokens=1))
+    small.load_state_dict(network.state_dict())
+    path = tmp_path / "small.safetensors"
+    save_weights(small, path, {})
+    usual, sixteen = (run(folder, path, upsample_from_px=size)["images"][0] for size in (None, 16))
+    assert usual["upsampled"] == sixteen["upsampled"] != usual["model"]
 
 
 @pytest.mark.parametrize(
