@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .sides import REACH, SidePlanes, fit_side_planes
+from .sides import SidePlanes, fit_side_planes
 from .tears import SHARP, find_tears, spans_for
 
 CHUNK = 65_536
@@ -70,16 +70,20 @@ def disparity_of(depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDAr
     return np.divide(1, depth_m, out=np.zeros(depth_m.shape, np.float32), where=valid)
 
 
-def find_edges(disparity: NDArray[np.float32], valid: NDArray[np.bool_], edge_step: float) -> Edges:
-    """Finds the steps between neighbouring vertices of a grid, and ramps of up to a dozen links.
+def find_edges(
+    disparity: NDArray[np.float32], valid: NDArray[np.bool_], edge_step: float, longer: int | None = None
+) -> Edges:
+    """Finds the steps between neighbouring vertices of a grid, and ramps.
 
     Args:
         disparity: (h, w) positive where valid.
         valid: (h, w).
         edge_step: Relative depth step that counts; over k links, `edge_step * sqrt(k)`.
+        longer: Vertices along the longer side of the whole grid that this is a part of, which tells how
+            wide its ramps are; None: this is all of it.
     """
-    # Any part of a grid must give what the whole grid gives there, whatever its size.
-    right, down = find_tears(np.asarray(disparity, dtype=np.float32), valid, edge_step, spans_for(0))
+    spans = spans_for(max(disparity.shape) if longer is None else longer)
+    right, down = find_tears(np.asarray(disparity, dtype=np.float32), valid, edge_step, spans, feet=True)
     return Edges(right != 0, down != 0, _stride(valid, right, down))
 
 
@@ -94,33 +98,13 @@ def sharpen(
             that were adrift before.
     """
     disparity = np.asarray(disparity, dtype=np.float32)
-    ramps = find_tears(disparity, valid, edge_step, spans_for(max(disparity.shape)))
+    ramps = find_tears(disparity, valid, edge_step, spans_for(max(disparity.shape)), feet=True)
     stride = _stride(valid, *ramps)
-    sharp, steps = _put_back(disparity, disparity, valid, stride, stride > 0, edge_step)
-    # The foot of a ramp may be off by a step's size, which the ramp's own slope explained as long as it was there.
-    right, down = (np.where(ramp != 0, ramp, step) for ramp, step in zip(ramps, steps, strict=True))
-    with_feet = np.maximum(stride, np.where(valid, _inside_ramp(right, down), 0))
-    feet = with_feet != stride
-    if feet.any():
-        # They are few; only vertices that took them for a surface have to be put back anew.
-        again = _beside(feet, REACH) & (with_feet > 0)
-        sharp, steps = _put_back(disparity, sharp, valid, with_feet, again, edge_step)
-    return sharp, Edges(steps[0] != 0, steps[1] != 0, with_feet)
-
-
-def _put_back(
-    disparity: NDArray[np.float32],
-    sharp: NDArray[np.float32],
-    valid: NDArray[np.bool_],
-    stride: NDArray[np.uint8],
-    mask: NDArray[np.bool_],
-    edge_step: float,
-) -> tuple[NDArray[np.float32], tuple[NDArray[np.int8], NDArray[np.int8]]]:
-    """`sharp` with the vertices of `mask` on the nearer surface, and the single links that are steps in it."""
-    result = sharp.copy()
-    for at, planes in _side_planes(disparity, valid, stride, mask, edge_step):
-        result[at] = planes.nearest_side(disparity[at])
-    return result, find_tears(result, valid, edge_step, SHARP)
+    sharp = disparity.copy()
+    for at, planes in _side_planes(disparity, valid, stride, stride > 0, edge_step):
+        sharp[at] = planes.nearest_side(disparity[at])
+    steps = find_tears(sharp, valid, edge_step, SHARP)
+    return sharp, Edges(steps[0] != 0, steps[1] != 0, stride)
 
 
 def side_planes_at(

@@ -9,13 +9,18 @@ ratios, so that the scale of the depth does not matter.
 A predicted depth map does not step from one pixel to the next, it ramps over a few. Such
 ramps are found by the same test over longer spans. A ramp has its width in the photo,
 whatever the grid: wide grids are searched as well at *strides* of several links, as if
-they were no wider than `NARROW`.
+they were no wider than `NARROW`. The test finds where a ramp is steep; its feet, which leave
+the surfaces gradually, are walked from there.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
+
+from .sides import REACH
 
 SPANS = (1, 2, 4, 8, 12)
 """Lengths, in links, of the ramps that count as one step."""
@@ -25,6 +30,16 @@ NARROW = 1024
 """Vertices along the longer side up to which every ramp is found at a stride of one link."""
 SLOPE_LINKS = 5
 """Links, or strides, whose median is the slope of a side."""
+FOOT = 0.1
+"""Share of the edge step by which a link at a ramp's foot differs from its surface's slope."""
+NEAR_FOOT = 0.1
+"""At the near end also as a share of the ramp's mean link: the rim of a ball in front of something is no foot."""
+BOTH_ENDS = 0.1
+"""Share of a ramp that lies at least on either side of a sharper step within it."""
+FOOT_ROUNDS = 2
+"""How often the slopes of the sides are measured anew as the feet are found."""
+WIDEST = 4096
+"""Vertices along the longer side beyond which the ramps that are searched for grow no wider."""
 BLOCK = 1 << 17
 """Vertices that are searched at a time, so that they stay in the processor's cache."""
 
@@ -38,14 +53,24 @@ def spans_for(longer: int) -> tuple[Span, ...]:
     """All ramps to be searched for, the short ones first, on a grid with so many vertices along its longer side."""
     spans = [(span, 1) for span in SPANS]
     stride = 2
-    while longer > NARROW * stride // 2:
+    while min(longer, WIDEST) > NARROW * stride // 2:
         spans += [(span * stride, stride) for span in WIDE_SPANS]
         stride *= 2
     return tuple(spans)
 
 
+def reach_of(spans: tuple[Span, ...]) -> int:
+    """Links to the furthest vertex that decides on a link: half of a ramp, a foot and what tells its surface."""
+    return max(2 * max(span, stride * SPANS[-1]) + (SLOPE_LINKS + 1) * stride for span, stride in spans)
+
+
 def find_tears(
-    disparity: NDArray[np.float32], valid: NDArray[np.bool_], edge_step: float, spans: tuple[Span, ...]
+    disparity: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+    edge_step: float,
+    spans: tuple[Span, ...],
+    *,
+    feet: bool = False,
 ) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
     """Finds the links that belong to a step.
 
@@ -54,17 +79,18 @@ def find_tears(
         valid: (h, w).
         edge_step: Relative depth step that counts; over k strides, `edge_step * sqrt(k)`.
         spans: See `spans_for`.
+        feet: Whether the feet of ramps belong to them, up to where the surfaces begin.
 
     Returns:
         Links along rows, (h, w - 1) int8, and along columns, (h - 1, w): 0 where no step is;
-        else the stride at which it was found, negative if it goes away from the camera.
+        else the stride at which its surfaces are in sight, negative if it goes away from the camera.
     """
-    right = _along_rows(disparity, valid, edge_step, spans)
-    return right, np.ascontiguousarray(_along_rows(disparity.T, valid.T, edge_step, spans).T)
+    right = _along_rows(disparity, valid, edge_step, spans, feet)
+    return right, np.ascontiguousarray(_along_rows(disparity.T, valid.T, edge_step, spans, feet).T)
 
 
 def _along_rows(
-    disparity: NDArray[np.float32], valid: NDArray[np.bool_], edge_step: float, spans: tuple[Span, ...]
+    disparity: NDArray[np.float32], valid: NDArray[np.bool_], edge_step: float, spans: tuple[Span, ...], feet: bool
 ) -> NDArray[np.int8]:
     height, width = disparity.shape
     torn = np.zeros((height, max(width - 1, 0)), np.int8)
@@ -75,6 +101,12 @@ def _along_rows(
         for span, stride in spans:
             if span < width:
                 _tear(torn[part], links, edge_step, span, stride)
+        if feet:
+            runs = _Runs.of(torn[part])
+            for _ in range(FOOT_ROUNDS):
+                runs.grow(links, FOOT * edge_step, forward=False)
+                runs.grow(links, FOOT * edge_step, forward=True)
+            runs.mark(torn[part])
     return torn
 
 
@@ -108,6 +140,7 @@ def _tear(torn: NDArray[np.int8], links: _Links, edge_step: float, span: int, st
     # Few changes are large enough to ask whether the slopes on both sides explain them.
     excess = _excess_over_sides(change, span, stride, links, row, col)
     found = excess > least * np.minimum(links.disparity[row, col], links.disparity[row, col + span])
+    found[found] = _goes_on_at_both_ends(torn, left_over, row[found], col[found], change[found], span)
     row, col, change = row[found], col[found], change[found]
     # The ramp runs from the first to the last of the span's steep links.
     inside = [(row, col + k) for k in range(span)]
@@ -116,6 +149,101 @@ def _tear(torn: NDArray[np.int8], links: _Links, edge_step: float, span: int, st
     mark = np.where(change > 0, stride, -stride).astype(np.int8)
     for (y, x), on_ramp in zip(inside, ramp, strict=True):
         torn[y[on_ramp], x[on_ramp]] = mark[on_ramp]
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """Ramps: runs of torn links that go the same way. Their ends move.
+
+    Attributes:
+        row: (K,).
+        first, last: (K,) columns of the first and the last link.
+        lowest, highest: (K,) columns up to which these may move.
+        stride: (K,) of the links in the middle.
+        sign: (K,) 1 where the ramp comes towards the camera to the right, else -1.
+    """
+
+    row: NDArray[np.intp]
+    first: NDArray[np.intp]
+    last: NDArray[np.intp]
+    lowest: NDArray[np.intp]
+    highest: NDArray[np.intp]
+    stride: NDArray[np.intp]
+    sign: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, torn: NDArray[np.int8]) -> _Runs:
+        """The runs of torn links in (h, w - 1) links along rows."""
+        sign = np.pad(np.sign(torn), ((0, 0), (1, 1)))
+        inside, before, after = sign[:, 1:-1], sign[:, :-2], sign[:, 2:]
+        row, first = np.nonzero((inside != 0) & (inside != before))
+        last = np.nonzero((inside != 0) & (inside != after))[1]
+        stride = np.abs(torn[row, (first + last) // 2]).astype(np.intp)
+        # A foot is hardly longer than the steep part.
+        most = np.minimum(last - first + 1, SPANS[-1] * stride)
+        lowest, highest = np.maximum(first - most, 0), np.minimum(last + most, torn.shape[1] - 1)
+        return cls(row, first, last, lowest, highest, stride, inside[row, first].astype(np.float32))
+
+    def grow(self, links: _Links, least: float, *, forward: bool) -> None:
+        """Moves the first or the last links outwards as long as the next one leaves its surface as the ramp does.
+
+        Args:
+            links: The links that the runs are of.
+            least: Relative change, over a stride, by which such a link differs from the surface's slope.
+            forward: Which end.
+        """
+        change = np.abs(links.disparity[self.row, self.last + 1] - links.disparity[self.row, self.first])
+        is_near = (self.sign > 0) == forward
+        steep = np.where(is_near, NEAR_FOOT * change / (self.last - self.first + 1), 0)
+        slope, known = np.zeros(len(self.row), np.float32), np.zeros(len(self.row), bool)
+        for stride in np.unique(self.stride).tolist():
+            some = self.stride == stride
+            side = self.last[some] + 1 if forward else self.first[some] - SLOPE_LINKS * stride
+            slope[some], known[some] = _median_slope(links, stride, self.row[some], side)
+        end, limit, ahead = (self.last, self.highest, 1) if forward else (self.first, self.lowest, -1)
+        at = np.flatnonzero(known)
+        while len(at):
+            at = at[end[at] != limit[at]]
+            row, link = self.row[at], end[at] + ahead
+            step = links.step[row, link] * self.sign[at]
+            leaves = np.minimum(step, step - slope[at] * self.sign[at])
+            smaller = np.minimum(links.disparity[row, link], links.disparity[row, link + 1])
+            on = leaves > np.maximum(least / self.stride[at] * smaller, steep[at])
+            at = at[on]
+            end[at] += ahead
+
+    def mark(self, torn: NDArray[np.int8]) -> None:
+        """Writes the runs back, each at a stride at which both of its surfaces are in sight from all of it."""
+        length = self.last - self.first + 1
+        stride = np.maximum(self.stride, -(-(length + 2) // REACH))
+        run = np.repeat(np.arange(len(length)), length)
+        link = self.first[run] + np.arange(len(run)) - (np.cumsum(length) - length)[run]
+        torn[self.row[run], link] = np.minimum(stride, np.iinfo(np.int8).max)[run] * self.sign[run]
+
+
+def _goes_on_at_both_ends(
+    torn: NDArray[np.int8],
+    left_over: NDArray[np.float32],
+    row: NDArray[np.intp],
+    col: NDArray[np.intp],
+    change: NDArray[np.float32],
+    span: int,
+) -> NDArray[np.bool_]:
+    """(K,) whether what is left of each span, beside shorter steps in it or next to it, lies on both sides of these.
+
+    What lies on one side only is a surface that curves away towards its rim.
+    """
+    if span == 1:
+        return np.ones(len(row), bool)
+    width = torn.shape[1]
+    at = [(row, np.clip(col + k, 0, width - 1)) for k in range(-1, span + 1)]
+    step = np.stack([left_over[link] * np.sign(change) for link in at])
+    step[0] = step[-1] = 0
+    known = np.stack([torn[link] * np.sign(change) > 0 for link in at])
+    before = ~np.logical_or.accumulate(known)
+    after = ~np.logical_or.accumulate(known[::-1])[::-1]
+    parts = [np.sum(step, axis=0, where=where) for where in (before, after)]
+    return ~known.any(axis=0) | (np.minimum(*parts) >= BOTH_ENDS * np.abs(change))
 
 
 def _large_changes(

@@ -15,6 +15,7 @@ from ..camera import Camera
 from ..field.protocol import DepthField, Rows
 from ..geometry.edges import find_edges
 from ..geometry.mesh import mesh_vertex_coords, plane_normals, surface_gradient
+from ..geometry.tears import reach_of, spans_for
 from ..reconstruction import FLAG_EDGE, FLAG_SKY, FLAG_VALID, NO_DEPTH_M
 
 Progress = Callable[[float], None]
@@ -28,8 +29,8 @@ _STRIPS_AT_LEAST = 8
 """For progress and cancelling, in maps that are not small."""
 _SMALL_PIXELS = 1 << 20
 _LOOK_SIDE_PX = 128
-HALO_ROWS = 32
-"""Rows around a strip that its edges depend on."""
+RAMP_STEP = np.float32(2)
+"""A pixel on a ramp between two surfaces counts as one beside so many edge steps."""
 QUERY_CHUNK = 1 << 18
 """Coordinates per query of the field."""
 
@@ -43,7 +44,8 @@ class DepthSamples:
             where there is no data.
         flags: (h, w) uint8, bits `FLAG_VALID`, `FLAG_SKY`, `FLAG_EDGE`.
         normals_cam: (h, w, 3) float32 unit normals that face the camera, 0 where invalid.
-        confidence: (h, w) float32 in [0, 1]: not sky, and not near a depth step.
+        confidence: (h, w) float32 in [0, 1]: not sky, not near a depth step, and not on a ramp
+            between two surfaces.
     """
 
     depth_m: NDArray[np.float32]
@@ -105,6 +107,8 @@ def depth_strips(
     window = _Window(field, height, width)
     view = camera.resized(width, height)
     x_px = np.arange(width, dtype=np.float32) + 0.5
+    longer = max(width, height)
+    halo = reach_of(spans_for(longer)) + 1
     rows = height
     if width * height > _SMALL_PIXELS:
         rows = max(1, min(STRIP_PIXELS // width, -(-height // _STRIPS_AT_LEAST)))
@@ -112,19 +116,19 @@ def depth_strips(
         if progress:
             progress(top / height)
         bottom = min(top + rows, height)
-        first, last = max(0, top - HALO_ROWS), min(height, bottom + HALO_ROWS)
+        first, last = max(0, top - halo), min(height, bottom + halo)
         window.move(first, last)
         inner = slice(top - first, bottom - first)
         valid = (window.flags & FLAG_VALID) > 0
         disparity = window.disparity
-        edges = find_edges(disparity, valid, edge_step)
+        edges = find_edges(disparity, valid, edge_step, longer)
         touched = (edges.touched() & valid)[inner]
         d_x, d_y = surface_gradient(disparity, valid, edges)
         y_px = np.arange(top, bottom, dtype=np.float32)[:, None] + 0.5
         normals = plane_normals(disparity[inner], d_x[inner], d_y[inner], x_px, y_px, view).astype(np.float32)
         there = valid[inner]
         normals[~there] = 0
-        step = _steepest_step(disparity, valid)[inner] / edge_step
+        step = np.maximum(_steepest_step(disparity, valid) / edge_step, RAMP_STEP * edges.adrift)[inner]
         confidence = there * (1 - window.sky_probability[inner]) / (1 + step * step)
         flags = window.flags[inner] | np.where(touched, FLAG_EDGE, 0).astype(np.uint8)
         yield top, DepthSamples(window.depth_m[inner], flags, normals, confidence.astype(np.float32))

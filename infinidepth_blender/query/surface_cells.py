@@ -26,7 +26,7 @@ PART_MARGIN = 0.02
 """Share at both ends of a part of the curve that gets no sample, so that no two coincide."""
 MAX_SLOPE = 1.5
 """Most relative change of disparity over a pixel that the density inside it follows."""
-SURFACE_TOLERANCE = 0.25
+SURFACE_TOLERANCE = 0.2
 """Share of the edge step by which a sample near an edge may be off its surface's plane."""
 _BLOCK = 4096
 """Places that one core works out at a time."""

@@ -75,6 +75,37 @@ def test_a_ramp_goes_with_its_foot(foot: float, transposed: bool) -> None:
     assert off.max() < 0.04
 
 
+@pytest.mark.parametrize("radius_m", [0.5, 1.0, 1.5])
+def test_a_ball_before_a_wall_keeps_its_rim(radius_m: float) -> None:
+    """Its surface turns away from the camera as a ramp does at its foot."""
+    y, x = (np.mgrid[0:HEIGHT, 0:WIDTH] - np.array([30, 40])[:, None, None] + 0.3) / 80
+    a, b, c = x * x + y * y + 1, 5.0, 25 - radius_m**2
+    root = b * b - a * c
+    ball = np.where(root > 0, (b + np.sqrt(np.maximum(root, 0))) / c, 0)
+    disparity = np.maximum(ball, 1 / 8).astype(np.float32)
+    sharp, edges = sharpen(disparity, ALL, 0.04)
+    assert edges.right.any()
+    assert np.mean(sharp != disparity) < 0.005
+    assert np.abs(sharp / disparity - 1).max() < 0.07
+
+
+@pytest.mark.parametrize("slope", [0.005, 0.015])
+@pytest.mark.parametrize("ramp_px", [3, 6])
+def test_a_ramp_between_slanted_surfaces_ends_where_they_begin(ramp_px: int, slope: float) -> None:
+    """Blurred to an S between surfaces that recede to the right; both go on below the ramp."""
+    x = np.arange(WIDTH) - 40.0
+    near, far = 0.5 * (1 - slope * x / 2), 0.3 * (1 - slope * x / 2)
+    t = np.clip(x / ramp_px, -1, 1)
+    along = 0.5 + 0.5 * np.sin(np.pi / 2 * t)
+    blurred = np.broadcast_to(near * (1 - along) + far * along, (HEIGHT, WIDTH)).astype(np.float32)
+    sharp, edges = sharpen(blurred, ALL, 0.04)
+    off = np.minimum(np.abs(sharp / near - 1), np.abs(sharp / far - 1))
+    assert off.max() < 0.01
+    beside = np.abs(x) > ramp_px + 2
+    np.testing.assert_array_equal(sharp[:, beside], blurred[:, beside])
+    assert np.all(edges.right.sum(axis=1) == 1)
+
+
 def test_scale_and_one_outlier_change_nothing_elsewhere() -> None:
     depth = 1 / step_edge(1.5)
     expected = edge_mask(depth, ALL, 0.04)

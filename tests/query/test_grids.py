@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from infinidepth_blender.camera import Camera
 from infinidepth_blender.query import grids
@@ -67,6 +68,28 @@ def test_strips_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     strips = depth_grid(field, CAMERA, 320, 240, edge_step=0.04)
     np.testing.assert_array_equal(whole.flags, strips.flags)
     np.testing.assert_array_equal(whole.normals_cam, strips.normals_cam)
+
+
+def test_large_maps_know_wide_ramps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step blurred over 1 % of the photo is one on every depth map, whole or in strips."""
+
+    class Soft(AnalyticField):
+        def _exact(self, coords_yx: torch.Tensor) -> torch.Tensor:
+            along = 0.5 + 0.5 * torch.sin(math.pi * (coords_yx[:, 0].double() / 0.02).clamp(-0.5, 0.5))
+            return 0.15 + 0.2 * along
+
+    camera = Camera(32, 2048, 2000.0, 2000.0, 16.0, 1024.0)
+    field = Soft(camera, [])
+    whole = depth_grid(field, camera, 32, 2048, edge_step=0.04)
+    ramp = slice(1024 - 8, 1024 + 8)
+    assert np.all(whole.flags[ramp] & FLAG_EDGE)
+    assert not np.any(whole.flags[:1000] & FLAG_EDGE)
+    assert whole.confidence[ramp].max() < 0.3 < 0.9 < whole.confidence[:1000].min()
+    monkeypatch.setattr(grids, "_SMALL_PIXELS", 1)
+    monkeypatch.setattr(grids, "STRIP_PIXELS", 32 * 10)
+    strips = depth_grid(field, camera, 32, 2048, edge_step=0.04)
+    np.testing.assert_array_equal(whole.flags, strips.flags)
+    np.testing.assert_array_equal(whole.confidence, strips.confidence)
 
 
 def test_progress_rises_to_one_and_can_stop_the_work() -> None:

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import soft_fields as soft
 import torch
 from torch import Tensor
 
@@ -73,6 +74,32 @@ def test_points_within_a_pixel_of_an_edge(kind: type[AnalyticField], front_m: fl
     on_front, on_back = np.abs(samples.depth_m / front_m - 1) < 0.01, np.abs(samples.depth_m / back_m - 1) < 0.01
     assert (on_front | on_back)[at_edge].mean() >= 0.995
     assert (on_front | on_back).mean() >= 0.999
+
+
+@pytest.mark.parametrize("blur_px", [1, 3, 5])
+@pytest.mark.parametrize(
+    "scene",
+    [
+        soft.card(),
+        soft.disc(45),
+        soft.disc(40, disparity=1 / 3.9),
+        soft.pole(16),
+        soft.pole(20, slant=0.7),
+        soft.gap(16),
+        soft.stairs(20),
+        soft.stairs(30, slant=0.5),
+        soft.stairs(30, tilt=0.5),
+    ],
+    ids=["card", "disc", "disc not far before the back", "pole", "leaning pole", "gap", "stairs", "leaning", "tilted"],
+)
+def test_points_at_soft_edges(scene: soft.Scene, blur_px: float) -> None:
+    """Ramps of up to ten pixels, also where the next one begins ten pixels further on."""
+    samples = sample_surface(scene.field(blur_px), soft.CAMERA, 15_000, seed=0, edge_step=0.04)
+    assert len(samples) == 15_000
+    at_edge, on_surface = scene.check(samples.coords_yx, samples.depth_m, blur_px)
+    assert at_edge.sum() > 80
+    assert on_surface[at_edge].mean() >= 0.995
+    assert on_surface.mean() >= 0.998
 
 
 @pytest.mark.parametrize("width_px", [1.5, 3.0, 6.0])
