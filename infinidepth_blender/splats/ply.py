@@ -9,6 +9,7 @@ intrinsic (K, row by row), extrinsic (4x4 camera-to-world, row by row) and color
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,9 +20,10 @@ from numpy.typing import NDArray
 from plyfile import PlyData, PlyElement, PlyParseError
 
 from ..camera import Camera
-from ..errors import OptionsError, SplatFileError
+from ..errors import SplatFileError
 from ..reconstruction import ColorSpace, Gaussians
 from ..staging import STAGING_SUFFIX, output_error
+from .ply_camera import CAMERA_ELEMENTS, camera_elements, camera_of, color_space_of
 from .sh import rgb_to_dc
 
 _OPACITY_RANGE = (np.float32(1e-6), np.float32(1 - 1e-6))
@@ -31,9 +33,6 @@ FLAT_THICKNESS = 1e-3
 """Third scale of two-dimensional Gaussians, in units of their smaller one."""
 
 _TINY_SCALE = 1e-20
-_CAMERA_ELEMENTS = ("image_size", "intrinsic", "extrinsic", "color_space")
-_SHARP_ELEMENTS = ("version", "frame")
-_SHARP_VERSION = (1, 5, 0)
 _REST_COUNTS = (0, 9, 24, 45)
 _BLOCK_ROWS = 4096
 """Rows converted at a time: a block and its results stay in the processor's cache."""
@@ -98,7 +97,7 @@ def write_splats(
     # The header is plyfile's; the rows follow in blocks, so that no second copy of everything is held.
     dtype = np.dtype([(name, "<f4") for name in _property_names(gaussians.sh.shape[1])])
     rows_to_come = np.broadcast_to(np.empty((), dtype), (len(gaussians),))
-    tail = [] if camera is None else _camera_elements(camera, color_space, cam_to_world, color_space_code)
+    tail = [] if camera is None else camera_elements(camera, color_space, cam_to_world, color_space_code)
     header = PlyData([PlyElement.describe(rows_to_come, "vertex"), *tail], text=False, byte_order="<").header
     with atomic_file(path) as stream:
         stream.write(header.encode("ascii") + b"\n")
@@ -152,26 +151,6 @@ def _vertex_blocks(gaussians: Gaussians) -> Iterator[NDArray[np.float32]]:
         yield block
 
 
-def _camera_elements(
-    camera: Camera, color_space: ColorSpace, cam_to_world: NDArray[Any] | None, color_code: int | None
-) -> list[PlyElement]:
-    pose = np.eye(4) if cam_to_world is None else np.asarray(cam_to_world)
-    linear = color_space == "linear"
-    elements = [
-        _list_element("image_size", [camera.width_px, camera.height_px], "<u4"),
-        _list_element("intrinsic", camera.matrix().ravel(), "<f4"),
-        _list_element("extrinsic", pose.ravel(), "<f4"),
-        _list_element("color_space", [int(linear) if color_code is None else color_code], "u1"),
-    ]
-    if linear and color_code is None:
-        elements.append(_list_element("version", _SHARP_VERSION, "u1"))
-    return elements
-
-
-def _list_element(name: str, values: Any, dtype: str) -> PlyElement:
-    return PlyElement.describe(np.asarray(values).astype(dtype).view([(name, dtype)]), name)
-
-
 # -- reading ----------------------------------------------------------------------
 
 
@@ -201,13 +180,13 @@ def read_splats(path: Path) -> SplatFile:
         gaussians = Gaussians(*(getattr(gaussians, name)[good] for name in Gaussians.__dataclass_fields__))
     if len(gaussians) == 0:
         raise SplatFileError(f"{path} holds no usable splats: every one has values that are not numbers.")
-    camera, cam_to_world = _camera_of(path, data)
-    others = [e for e in data.elements if e.name not in ("vertex", *_CAMERA_ELEMENTS)]
+    camera, cam_to_world = camera_of(data)
+    others = [e for e in data.elements if e.name not in ("vertex", *CAMERA_ELEMENTS)]
     return SplatFile(
         gaussians=gaussians,
         camera=camera,
         cam_to_world=cam_to_world,
-        color_space=_color_space_of(data),
+        color_space=color_space_of(data),
         dropped=dropped,
         extra={e.name: _small_values(e) for e in others},
     )
@@ -283,7 +262,9 @@ def _check_layout(path: Path, table: _Table) -> None:
         )
     if "f_dc_0" not in table and "red" not in table:
         raise SplatFileError(f"{path} has no colours (f_dc_0 or red).", "Choose a splat file in the 3DGS layout.")
-    rest = sum(name.startswith("f_rest_") for name in table.names)
+    if missing := _incomplete(table):
+        raise SplatFileError(f"{path} is not complete: it has no '{missing}'.", "Export or download the file again.")
+    rest = len(_rest_names(table))
     if rest not in _REST_COUNTS:
         raise SplatFileError(
             f"{path} has {rest} SH coefficients in f_rest, which fits no degree; 0, 9, 24 or 45 do.",
@@ -291,10 +272,30 @@ def _check_layout(path: Path, table: _Table) -> None:
         )
 
 
+def _incomplete(table: _Table) -> str | None:
+    """The first property that is missing of a group of which others are there."""
+    groups = (
+        [f"f_dc_{i}" for i in range(3)] if "f_dc_0" in table else ["red", "green", "blue"],
+        # One or two scales are spheres and flat discs.
+        ["scale_0", "scale_1"] if "scale_2" in table else ["scale_0"],
+        [f"rot_{i}" for i in range(4)],
+    )
+    for names in groups:
+        missing = [name for name in names if name not in table]
+        if 0 < len(missing) < len(names):
+            return missing[0]
+    return None
+
+
+def _rest_names(table: _Table) -> list[str]:
+    numbered = [name for name in table.names if re.fullmatch(r"f_rest_\d+", name)]
+    return sorted(numbered, key=lambda name: int(name[7:]))
+
+
 def _decode(table: _Table) -> Gaussians:
     """Activated parameters of all rows, block by block."""
     count = table.count
-    rest_names = sorted((n for n in table.names if n.startswith("f_rest_")), key=lambda n: int(n[7:]))
+    rest_names = _rest_names(table)
     coefficients = 1 + len(rest_names) // 3
     color_names = [f"f_dc_{i}" for i in range(3)] if "f_dc_0" in table else ["red", "green", "blue"]
     integer_colors = "f_dc_0" not in table and table._data.dtype["red"].kind in "ui"
@@ -355,45 +356,8 @@ def _finite_rows(gaussians: Gaussians) -> NDArray[np.bool_] | None:
     return None if good.all() else good
 
 
-def _values(data: PlyData, name: str) -> NDArray[Any] | None:
-    """The values of an element of one property, whatever the property is called."""
-    if name not in data or len(data[name].properties) != 1:
-        return None
-    values = data[name].data[data[name].properties[0].name]
-    return None if values.dtype == object else np.asarray(values)
-
-
 def _small_values(element: PlyElement) -> Any:
     """The values of a short element of one property, else its number of rows."""
     if element.count > 16 or len(element.properties) != 1:
         return element.count
     return np.asarray(element.data[element.properties[0].name]).tolist()
-
-
-def _camera_of(path: Path, data: PlyData) -> tuple[Camera | None, NDArray[np.float64]]:
-    """Camera and pose that the file brings.
-
-    Early SHARP files have four values in `intrinsic` (fx, fy, width, height) and no image_size.
-    """
-    intrinsic, size, extrinsic = (_values(data, n) for n in ("intrinsic", "image_size", "extrinsic"))
-    pose = np.eye(4)
-    if extrinsic is not None and extrinsic.size in (12, 16) and np.isfinite(extrinsic).all():
-        pose[: extrinsic.size // 4] = extrinsic.reshape(-1, 4)
-    if intrinsic is None:
-        return None, pose
-    try:
-        if intrinsic.size == 9 and size is not None and size.size == 2:
-            fx, _, cx, _, fy, cy = (float(v) for v in intrinsic[:6])
-            return Camera(int(size[0]), int(size[1]), fx, fy, cx, cy), pose
-        if intrinsic.size == 4:
-            fx, fy, width, height = (float(v) for v in intrinsic)
-            return Camera(int(width), int(height), fx, fy, width / 2, height / 2), pose
-    except (OptionsError, ValueError, OverflowError):
-        pass  # The splats are worth having without their camera.
-    return None, pose
-
-
-def _color_space_of(data: PlyData) -> ColorSpace:
-    code = _values(data, "color_space")
-    by_sharp = any(name in data for name in _SHARP_ELEMENTS)
-    return "linear" if by_sharp and code is not None and code.size and int(code[0]) == 1 else "srgb"

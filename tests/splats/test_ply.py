@@ -287,12 +287,15 @@ def test_values_that_are_not_numbers_are_left_out_and_counted(tmp_path):
     assert file.gaussians.opacities[5] == 1
 
 
-def test_a_useless_camera_does_not_cost_the_splats(tmp_path):
+@pytest.mark.parametrize("element", ["intrinsic", "extrinsic"])
+def test_a_useless_camera_does_not_cost_the_splats(tmp_path, element):
     write_splats(tmp_path / "a.ply", random_gaussians(), CAMERA)
     data = PlyData.read(tmp_path / "a.ply")
-    data["intrinsic"].data["intrinsic"] = 0
+    data[element].data[element] = 0
     data.write(tmp_path / "b.ply")
-    assert read_splats(tmp_path / "b.ply").camera is None
+    file = read_splats(tmp_path / "b.ply")
+    assert file.camera == (None if element == "intrinsic" else CAMERA)
+    np.testing.assert_array_equal(file.cam_to_world, np.eye(4))
 
 
 # -- bad files ------------------------------------------------------------------------
@@ -335,6 +338,14 @@ def random_rest(table: np.ndarray) -> np.ndarray:
     for name in table.dtype.names:
         out[name] = table[name]
     return out
+
+
+@pytest.mark.parametrize("name", ["f_dc_1", "f_dc_2", "scale_1", "rot_0", "rot_2", "rot_3"])
+def test_a_file_without_a_part_of_something_is_refused(tmp_path, name):
+    table = table_of(random_gaussians(5), tmp_path)
+    write_table(keep(table, [other for other in table.dtype.names if other != name]), tmp_path / "part.ply")
+    with pytest.raises(SplatFileError, match=f"it has no '{name}'"):
+        read_splats(tmp_path / "part.ply")
 
 
 @pytest.mark.parametrize(
