@@ -68,10 +68,14 @@ def test_bundles_from_before_the_background_can_be_read(tmp_path: Path) -> None:
 def test_layout_faces_and_thickness(tmp_path: Path) -> None:
     regular = make(tmp_path).mesh
     adaptive = make(tmp_path, mesh="adaptive").mesh
+    exact = make(tmp_path, mesh="adaptive", mesh_error_px=1e-6).mesh
     triangles = make(tmp_path, mesh_faces="triangles").mesh
     solid = make(tmp_path, solid=0.1).mesh
     assert regular is not None and adaptive is not None and triangles is not None and solid is not None
+    assert exact is not None
     assert len(adaptive.vertices_cam) < 0.5 * len(regular.vertices_cam)
+    # Even rounding is an error now.
+    assert len(exact.vertices_cam) > 1.2 * len(adaptive.vertices_cam)
     assert len(triangles.quads) == 0 < len(regular.quads)
     assert len(solid.vertices_cam) >= 2 * len(regular.vertices_cam)
     assert solid.vertices_cam[:, 2].max() > 1.09 * regular.vertices_cam[:, 2].max()
