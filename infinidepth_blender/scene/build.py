@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import bpy
-import numpy as np
 
 from .. import reconstruction as bundles
 from ..errors import BundleError
-from ..reconstruction import FLAG_VALID, Reconstruction
+from ..reconstruction import Reconstruction
 from .camera import depth_range, make_camera, rig_rotation
 from .materials import PhotoMode, photo_material
 from .mesh import mesh_from_arrays
@@ -241,7 +240,6 @@ def _make_backdrop(obj: bpy.types.Object) -> None:
 
 
 def _depth_range(rec: Reconstruction) -> tuple[float, float]:
-    valid = (np.asarray(rec.flags) & FLAG_VALID) != 0
     extra: list[float] = []
     for vertices in (
         rec.mesh.vertices_cam if rec.mesh else None,
@@ -249,7 +247,7 @@ def _depth_range(rec: Reconstruction) -> tuple[float, float]:
     ):
         if vertices is not None and len(vertices):
             extra += [float(vertices[:, 2].min()), float(vertices[:, 2].max())]
-    return depth_range(rec.depth_m, valid, extra)
+    return depth_range(rec.depth_m, rec.flags, extra)
 
 
 def _set_hidden(obj: bpy.types.Object, hidden: bool) -> None:

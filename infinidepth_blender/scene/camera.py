@@ -8,9 +8,13 @@ from mathutils import Matrix, Quaternion
 from numpy.typing import NDArray
 
 from ..camera import OPENCV_TO_BLENDER_WORLD, SENSOR_MM, Camera
+from ..reconstruction import FLAG_VALID
 
 LEVEL_CAMERA = Quaternion((0.5**0.5, 0.5**0.5, 0.0, 0.0))
 """Turns a Blender camera, which looks along its own -Z, to look along the rig's +Y with +Z up."""
+
+
+_ROWS_AT_ONCE = 256
 
 
 def rig_rotation(camera: Camera) -> Quaternion:
@@ -61,18 +65,19 @@ def make_camera(
     return obj
 
 
-def depth_range(depth_m: NDArray[np.float32], valid: NDArray[np.bool_], extra_m: list[float]) -> tuple[float, float]:
+def depth_range(depth_m: NDArray[np.float32], flags: NDArray[np.uint8], extra_m: list[float]) -> tuple[float, float]:
     """Nearest and farthest depth of everything in the scene, metres.
 
     Args:
-        depth_m: (h, w) depth map.
-        valid: (h, w) where it holds a surface.
+        depth_m: (h, w) depth map; it may be mapped from a file that is larger than the memory.
+        flags: (h, w) with `FLAG_VALID` where it holds a surface.
         extra_m: Further depths that must be seen, such as the backdrop's.
     """
-    depths = np.asarray(depth_m)[np.asarray(valid)]
-    depths = depths[np.isfinite(depths) & (depths > 0)]
-    near = [float(depths.min())] if len(depths) else []
-    far = [float(depths.max())] if len(depths) else []
-    near_m = min([*near, *extra_m, 0.2])
-    far_m = max([*far, *extra_m, 50.0])
+    near_m, far_m = min([*extra_m, 0.2]), max([*extra_m, 50.0])
+    for top in range(0, len(depth_m), _ROWS_AT_ONCE):
+        rows = slice(top, top + _ROWS_AT_ONCE)
+        depths = np.asarray(depth_m[rows])[(np.asarray(flags[rows]) & FLAG_VALID) != 0]
+        depths = depths[np.isfinite(depths) & (depths > 0)]
+        if len(depths):
+            near_m, far_m = min(near_m, float(depths.min())), max(far_m, float(depths.max()))
     return max(near_m, 1e-4), far_m

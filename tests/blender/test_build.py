@@ -14,10 +14,10 @@ from mathutils import Vector
 
 from infinidepth_blender.camera import Camera, cam_to_blender
 from infinidepth_blender.errors import BundleError, SceneError
-from infinidepth_blender.reconstruction import MeshArrays
+from infinidepth_blender.reconstruction import FLAG_SKY, FLAG_VALID, MeshArrays
 from infinidepth_blender.scene.attributes import get_attribute, set_attribute, srgb_to_scene_linear
 from infinidepth_blender.scene.build import PHOTO_KEY, SceneOptions, build_scene, show_only
-from infinidepth_blender.scene.camera import make_camera
+from infinidepth_blender.scene.camera import depth_range, make_camera
 from infinidepth_blender.scene.match import match_scene_to_photo
 from infinidepth_blender.scene.materials import photo_mode, set_photo_mode
 from infinidepth_blender.scene.mesh import mesh_from_arrays
@@ -115,6 +115,17 @@ def test_units_follow_the_scenes_unit_scale(make_bundle):
     farthest = rec.backdrop.vertices_cam[:, 2].max() / 0.01
     assert objects.camera.data.clip_end > farthest
     assert objects.camera.data.clip_start < rec.mesh.vertices_cam[:, 2].min() / 0.01
+
+
+def test_the_range_of_depths_is_that_of_all_rows_with_a_surface():
+    depth_m = np.full((700, 3), 5.0, np.float32)
+    flags = np.full(depth_m.shape, FLAG_VALID, np.uint8)
+    depth_m[0, 0], depth_m[-1, -1] = 900, 0.01
+    depth_m[300], flags[300] = (1e10, 1e-5, 1e10), FLAG_SKY
+    depth_m[301, :2] = np.nan, np.inf
+    assert depth_range(depth_m, flags, []) == pytest.approx((0.01, 900))
+    assert depth_range(depth_m, flags, [0.005, 2000]) == pytest.approx((0.005, 2000))
+    assert depth_range(depth_m, np.zeros_like(flags), []) == (0.2, 50)
 
 
 def test_the_photo_is_the_cameras_background_uncropped_and_packed(make_bundle):
