@@ -294,7 +294,8 @@ def remove_collection(collection: bpy.types.Collection, scene: bpy.types.Scene) 
 
     What the user put there stays where it stands, in the scene's own collection.
     """
-    objects = _built_objects(collection)
+    # A copy that the user made carries the mark, too; the object that was there first is the built one.
+    objects = list({obj[PART_KEY]: obj for obj in reversed(_built_objects(collection))}.values())
     data = [obj.data for obj in objects if obj.data is not None]
     materials = [slot.material for obj in objects for slot in obj.material_slots if slot.material is not None]
     images = {

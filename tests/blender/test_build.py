@@ -210,6 +210,21 @@ def test_replacing_keeps_what_the_user_put_there(make_bundle):
     assert len([obj for obj in bpy.data.objects if obj.type == "MESH"]) == 4
 
 
+def test_replacing_keeps_the_users_own_copy_of_a_part(make_bundle):
+    rec = make_bundle(CAMERAS["tilted"])
+    first = build_scene(rec)
+    copy = first.mesh.copy()
+    copy.data = first.mesh.data.copy()
+    copy.name = "Sculpted"
+    first.collection.objects.link(copy)
+    stood = world_matrix(copy).copy()
+    second = build_scene(rec, SceneOptions(replace=True))
+    assert names_of(bpy.context.scene.collection.objects) == {"Sculpted"}
+    assert second.mesh.name == "Analytic Mesh"
+    np.testing.assert_allclose(world_matrix(copy), stood, atol=1e-6)
+    assert copy.material_slots[0].material.node_tree is not None
+
+
 def test_a_damaged_bundle_leaves_nothing_behind(make_bundle):
     rec = make_bundle(CAMERAS["landscape"])
     (rec.folder / "photo.png").write_text("no picture")
