@@ -34,7 +34,9 @@ _SUPPORTS = 0.1
 """Relative difference at which the support of another measurement is halved."""
 _SOFT = 0.05
 """Distance below which nearness counts no further, as a share of the farthest neighbour's."""
-_SLOPE_RIDGE = 1e-3
+_SLOPE_RIDGE = 1e-4
+_SURE_OF_SLOPE = 5.0
+"""Measurements on a plane from which on its slope is believed; of fewer, which have errors too, it is damped."""
 _GUIDE_FLOOR = 1e-4
 _MARGIN = 1.25
 """How far a plane may leave the range of its measurements."""
@@ -171,7 +173,11 @@ def _fit_planes(
                 mean_x += weight[k] * x[k]
                 mean += weight[k] * values[neighbours[place_index, k]]
             mean_y, mean_x, mean = mean_y / total, mean_x / total, mean / total
-            yy, xx, xy, yv, xv = _SLOPE_RIDGE, _SLOPE_RIDGE, 0.0, 0.0, 0.0
+            agree = 0.0
+            for k in range(used):
+                agree += weight[k] / base[k]
+            ridge = _SLOPE_RIDGE * max(1.0, (_SURE_OF_SLOPE / agree) ** 3)
+            yy, xx, xy, yv, xv = ridge, ridge, 0.0, 0.0, 0.0
             for k in range(used):
                 share = weight[k] / total
                 dy, dx, dv = y[k] - mean_y, x[k] - mean_x, values[neighbours[place_index, k]] - mean

@@ -30,6 +30,8 @@ _NETWORK_SHARES = (1.0, 0.5, 0.0)
 _REHEARSAL = 2000
 _LEFT_OUT_OF = 4
 """One of so many measurements is predicted from the others; these may be told to the network meanwhile."""
+_CLEARLY = 0.95
+"""How much smaller the error of a network that was told measurements must be: the judges are few."""
 _MIN_REHEARSED = 4
 _MIN_TOLD, _MAX_TOLD = 32, 2500
 """How many measurements the network is told: about as many as it was trained with."""
@@ -120,7 +122,7 @@ class PromptedField:
         if ask_again is not None and len(place) >= _MIN_TOLD:
             told = _above(rehearsal.answer(ask_again, rehearsal.told), floor)
             better = rehearsal.judge(told, _guide(told, picture_srgb))
-            if better.cost < judged.cost:
+            if better.cost < _CLEARLY * judged.cost:
                 judged, self.asked_again = better, True
                 network = rehearsal.answer(ask_again, np.arange(len(place)))
                 shape = _above(network, floor)
