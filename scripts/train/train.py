@@ -97,10 +97,12 @@ PRESETS = {
 class Trainer:
     """One run: network, average, optimiser and where it stands."""
 
-    def __init__(self, run: Path, preset: Preset, device: str = "cpu") -> None:
+    def __init__(
+        self, run: Path, preset: Preset, device: str = "cpu", kind: type[InfiniDepthNetwork] = InfiniDepthNetwork
+    ) -> None:
         torch.manual_seed(preset.seed)
         self.run, self.preset, self.device = run, preset, device
-        self.network = InfiniDepthNetwork(preset.network).to(device)
+        self.network = kind(preset.network).to(device)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         decayed = [p for p in self.network.parameters() if p.ndim > 1 and p.requires_grad]
         plain = [p for p in self.network.parameters() if p.ndim <= 1 and p.requires_grad]
