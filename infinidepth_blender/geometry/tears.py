@@ -102,11 +102,12 @@ def _along_rows(
             if span < width:
                 _tear(torn[part], links, edge_step, span, stride)
         if feet:
-            runs = _Runs.of(torn[part])
+            # What was found in pieces has met after the first round, and is as long as it is then.
             for _ in range(FOOT_ROUNDS):
+                runs = _Runs.of(torn[part])
                 runs.grow(links, FOOT * edge_step, forward=False)
                 runs.grow(links, FOOT * edge_step, forward=True)
-            runs.mark(torn[part])
+                runs.mark(torn[part])
     return torn
 
 
