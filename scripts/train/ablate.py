@@ -188,7 +188,8 @@ def main() -> None:
     usual = PRESETS[args.preset]
     # Small images first and measured points would be two more things that the variants could differ in.
     network = replace(usual.network, prompt_channels=0)
-    preset = replace(usual, network=network, early_share=0.0, prompted_share=0.0)
+    warmup = min(usual.warmup_steps, max(1, args.steps // 10))
+    preset = replace(usual, network=network, warmup_steps=warmup, early_share=0.0, prompted_share=0.0)
     table = {}
     for variant in VARIANTS:
         if args.only not in (None, variant.name):
