@@ -25,8 +25,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 
 ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT / "scripts") not in sys.path:
@@ -34,13 +33,12 @@ if str(ROOT / "scripts") not in sys.path:
 
 from infinidepth_blender.field.network import InfiniDepthNetwork, NetworkConfig  # noqa: E402
 from infinidepth_blender.field.vit import VitConfig  # noqa: E402
-from infinidepth_blender.field.weights_files import save_weights  # noqa: E402
+from infinidepth_blender.field.weights_files import load_weights, save_weights  # noqa: E402
 from train.data import BatchStream  # noqa: E402
 from train.losses import compute_losses, total  # noqa: E402
+from train.pieces import load_pieces, save_pieces  # noqa: E402
 from train.pool import clock_time  # noqa: E402
 from train.validate import validate  # noqa: E402
-
-PIECE_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -186,6 +184,23 @@ class Trainer:
         self.step, self.trained_s = int(info["step"]), float(info["trained_s"])
         return True
 
+    def begin_with(self, weights: Path) -> None:
+        """Takes the weights of an exported file; layers that it lacks stay as they are.
+
+        Raises:
+            ModelError: it cannot be read.
+            ValueError: its network has other shapes.
+        """
+        known = load_weights(weights)
+        mine, theirs = self.network.state_dict(), known.network.state_dict()
+        odd = [name for name, value in theirs.items() if name not in mine or mine[name].shape != value.shape]
+        if odd:
+            raise ValueError(f"{weights} is of another network than the preset's: {odd[0]} differs")
+        for network in (self.network, self.average):
+            network.load_state_dict(mine | theirs)
+        self.step = int(known.training.get("steps", 0))
+        self.trained_s = 3600 * float(known.training.get("hours", 0))
+
 
 def _bfloat16(device: str) -> bool:
     return device.startswith("cuda") and torch.cuda.is_bf16_supported()
@@ -193,37 +208,6 @@ def _bfloat16(device: str) -> bool:
 
 def _float(answer):
     return replace(answer, **{name: getattr(answer, name).float() for name in answer.__dataclass_fields__})
-
-
-def save_pieces(tensors: dict[str, Tensor], folder: Path, info: dict) -> None:
-    """float16 copies of all tensors in files of at most 16 MiB, and a list of them."""
-    pieces: list[dict[str, Tensor]] = [{}]
-    used = 0
-    for name, value in tensors.items():
-        half = value.detach().cpu().half().contiguous()
-        size = half.numel() * 2 + 256
-        if used + size > PIECE_BYTES - 2**16 and pieces[-1]:
-            pieces.append({})
-            used = 0
-        pieces[-1][name] = half
-        used += size
-    for k, piece in enumerate(pieces):
-        partial = folder / f"average-{k:03d}.partial"
-        save_file(piece, partial)
-        partial.replace(folder / f"average-{k:03d}.safetensors")
-    (folder / "average.json").write_text(json.dumps({**info, "pieces": len(pieces)}))
-
-
-def load_pieces(folder: Path) -> tuple[dict[str, Tensor], dict] | None:
-    """What `save_pieces` wrote, as float32; None if there is nothing."""
-    try:
-        info = json.loads((folder / "average.json").read_text())
-    except FileNotFoundError:
-        return None
-    tensors: dict[str, Tensor] = {}
-    for k in range(info["pieces"]):
-        tensors.update(load_file(folder / f"average-{k:03d}.safetensors"))
-    return {name: value.float() for name, value in tensors.items()}, info
 
 
 class Log:
@@ -251,6 +235,7 @@ def train(
     until: float | None,
     validation: Path | None,
     pause: float = math.inf,
+    weights: Path | None = None,
 ) -> Trainer:
     """Trains until a number of steps or a moment; goes on where the run stopped before.
 
@@ -260,11 +245,14 @@ def train(
         steps: End of the schedule, or
         until: its end as a moment (seconds since the epoch).
         pause: Moment at which to save and stop within the schedule, to be called again later.
+        weights: What a new run begins with; None: random weights.
     """
     torch.set_num_threads(preset.threads)
     run.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(run, preset, device)
     resumed = trainer.resume()
+    if weights is not None and not resumed:
+        trainer.begin_with(weights)
     (run / "preset.json").write_text(json.dumps(asdict(preset), indent=1))
     # Another stream of batches after a restart than before it.
     stream = BatchStream(
@@ -356,6 +344,7 @@ def main() -> None:
     parser.add_argument("--until", type=clock_time, help="local time HH:MM; the schedule ends there")
     parser.add_argument("--minutes", type=float, help="instead: length of the schedule, from the run's beginning")
     parser.add_argument("--pause-after", type=float, default=math.inf, help="minutes until this call saves and stops")
+    parser.add_argument("--weights", type=Path, help="exported weights that a new run begins with")
     parser.add_argument("--supervise", action="store_true")
     parser.add_argument("--no-mkldnn", action="store_true", help="plain convolutions, where oneDNN's fail")
     parser.add_argument("--export", type=Path)
@@ -375,7 +364,9 @@ def main() -> None:
         begin = args.run / "begin"
         until = (float(begin.read_text()) if begin.exists() else time.time()) + 60 * args.minutes
     pause = time.time() + 60 * args.pause_after
-    train(args.run, args.pool, PRESETS[args.preset], args.device, args.steps, until, args.validation, pause)
+    train(
+        args.run, args.pool, PRESETS[args.preset], args.device, args.steps, until, args.validation, pause, args.weights
+    )
 
 
 if __name__ == "__main__":

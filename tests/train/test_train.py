@@ -13,8 +13,9 @@ from PIL import Image
 from train import failures
 from train.data import PoolReader, draw_points, make_batch
 from train.losses import compute_losses
+from train.pieces import PIECE_BYTES, load_pieces, save_pieces
 from train.pool import Shard, decode_log_depth
-from train.train import PIECE_BYTES, PRESETS, Trainer, export, load_pieces, save_pieces, train
+from train.train import PRESETS, Trainer, export, train
 from train.validate import main as validate_main
 from train.validate import validate
 
@@ -205,3 +206,48 @@ def test_points_help_a_network_that_learns_from_them(pool, tmp_path):
             for prompt in (batch.prompt, None)
         )
     assert float(told) < 0.9 * float(alone)
+
+
+def test_a_new_run_begins_with_exported_weights_and_new_layers(pool, tmp_path):
+    without_points = replace(TINY, network=replace(TINY.network, prompt_channels=0), prompted_share=0.0)
+    train(tmp_path / "old", pool, without_points, "cpu", steps=2, until=None, validation=None)
+    export(tmp_path / "old", tmp_path / "old.safetensors", {})
+    new = train(
+        tmp_path / "new",
+        pool,
+        TINY,
+        "cpu",
+        steps=9,
+        until=None,
+        validation=None,
+        pause=0.0,
+        weights=tmp_path / "old.safetensors",
+    )
+    assert new.step == 2
+    old = load_pieces(tmp_path / "old")
+    assert old is not None
+    for name, value in old[0].items():
+        torch.testing.assert_close(new.network.state_dict()[name], value)
+        torch.testing.assert_close(new.average.state_dict()[name], value)
+    batch = prompted_batch(pool)
+    with torch.no_grad():
+        told, alone = (
+            new.network.decode(new.network.encode(batch.image, p), batch.coords_yx).t for p in (batch.prompt, None)
+        )
+    torch.testing.assert_close(told, alone)
+
+
+def test_weights_of_another_network_are_refused(pool, tmp_path):
+    save_weights(Trainer(tmp_path, TINY).network, tmp_path / "tiny.safetensors", {})
+    other = replace(TINY, network=replace(TINY.network, head_hidden=24))
+    with pytest.raises(ValueError, match="another network"):
+        train(
+            tmp_path / "run",
+            pool,
+            other,
+            "cpu",
+            steps=1,
+            until=None,
+            validation=None,
+            weights=tmp_path / "tiny.safetensors",
+        )
