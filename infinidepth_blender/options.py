@@ -195,6 +195,11 @@ class ReconstructOptions:
         _check(self.seed >= 0, f"The seed {self.seed} is negative.", "Use 0 or more.")
         self.depth_size_px(1, 1)
 
+    @property
+    def predicts_splats(self) -> bool:
+        """Whether splats are made, and by a Gaussian predictor."""
+        return self.splats_model != SURFACE_SPLATS and "splats" in self.make
+
     def depth_size_px(self, width_px: int, height_px: int) -> tuple[int, int]:
         """Width and height of the depth map for a photo of the given size.
 

@@ -21,11 +21,11 @@ from infinidepth_blender import cli
 from infinidepth_blender.batch import BatchItem, plan_batch
 from infinidepth_blender.commands import reconstruct
 from infinidepth_blender.commands.context import Context
-from infinidepth_blender.commands.models import sha256_of
 from infinidepth_blender.commands.reporters import JsonReporter
 from infinidepth_blender.engine.model_store import ModelStore
 from infinidepth_blender.engine.registry import find
 from infinidepth_blender.errors import RuntimeMissingError
+from infinidepth_blender.hashing import sha256_of
 from infinidepth_blender.options import ReconstructOptions
 from infinidepth_blender.reconstruction import is_complete
 

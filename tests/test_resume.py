@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from infinidepth_blender.batch import BatchItem
-from infinidepth_blender.commands.models import sha256_of
 from infinidepth_blender.commands.resume import Networks, is_up_to_date
 from infinidepth_blender.engine.model_store import ModelStore
 from infinidepth_blender.engine.registry import BUNDLED, SKY_MODEL, find
+from infinidepth_blender.hashing import sha256_of
 from infinidepth_blender.options import ReconstructOptions
 
 NETWORKS = Networks(model="abc", companion="def", sky="123", splats="456")

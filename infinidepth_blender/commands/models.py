@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 import textwrap
@@ -62,15 +61,6 @@ def _file_of(name_or_file: str, purposes: tuple[Purpose, ...], what: str, defaul
 def model_file(resolved: str) -> Path:
     """The weights behind what `resolve_model` returned."""
     return ModelStore().file(find(BUNDLED)) if resolved == BUNDLED else Path(resolved)
-
-
-def sha256_of(path: Path) -> str:
-    """Hash of a file as 64 hexadecimal digits; empty if it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
 
 
 def run_list(arguments: argparse.Namespace, context: Context) -> int:

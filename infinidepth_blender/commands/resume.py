@@ -10,10 +10,11 @@ from ..batch import BatchItem
 from ..engine.model_store import held_sha256
 from ..engine.registry import BUNDLED, SKY_MODEL
 from ..errors import InfiniDepthError
-from ..options import SURFACE_SPLATS, ReconstructOptions
+from ..hashing import sha256_if_there
+from ..options import ReconstructOptions
 from ..reconstruction import read_json
 from ..staging import ARRAYS_DIR
-from .models import model_file, sha256_of
+from .models import model_file
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,10 @@ class Networks:
     def of(cls, options: ReconstructOptions) -> Networks:
         """Those of the options of a run."""
         return cls(
-            sha256_of(model_file(options.model)),
+            sha256_if_there(model_file(options.model)),
             held_sha256(BUNDLED),
             held_sha256(SKY_MODEL) if options.sky == "auto" else "",
-            sha256_of(Path(options.splats_model)) if _predicts_splats(options) else "",
+            sha256_if_there(Path(options.splats_model)) if options.predicts_splats else "",
         )
 
 
@@ -58,17 +59,17 @@ def is_up_to_date(item: BatchItem, options: ReconstructOptions, networks: Networ
         data = read_json(item.folder)
         recorded = ReconstructOptions.from_json(data["options"])
         made_of = {
-            (data["photo"]["sha256"], sha256_of(item.photo)),
+            (data["photo"]["sha256"], sha256_if_there(item.photo)),
             (data["model"]["sha256"], networks.model),
         }
         if "companion_sha256" in data["model"]:
             made_of.add((data["model"]["companion_sha256"], networks.companion))
-        if _predicts_splats(options):
+        if options.predicts_splats:
             made_of.add((data["model"]["splats_model_sha256"], networks.splats))
         if options.depth_prompt:
-            made_of.add((data["model"]["depth_prompt_sha256"], sha256_of(Path(options.depth_prompt))))
+            made_of.add((data["model"]["depth_prompt_sha256"], sha256_if_there(Path(options.depth_prompt))))
         for name, path in options.photo_files.items():
-            made_of.add((data["model"]["file_sha256"][name], sha256_of(Path(path))))
+            made_of.add((data["model"]["file_sha256"][name], sha256_if_there(Path(path))))
         return (
             _comparable(recorded) == _comparable(options)
             and bool(recorded.depth_prompt) == bool(options.depth_prompt)
@@ -78,10 +79,6 @@ def is_up_to_date(item: BatchItem, options: ReconstructOptions, networks: Networ
         )
     except (InfiniDepthError, OSError, KeyError, TypeError, AttributeError, ValueError):
         return False
-
-
-def _predicts_splats(options: ReconstructOptions) -> bool:
-    return options.splats_model != SURFACE_SPLATS and "splats" in options.make
 
 
 def _comparable(options: ReconstructOptions) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -32,24 +31,6 @@ class Fingerprint:
     sha256: str
     size_bytes: int
     revision: str = field(default="", compare=False)
-
-
-def sha256_of_file(path: Path, advance: Callable[[int], None]) -> str:
-    """Hash of a file.
-
-    Args:
-        path: The file.
-        advance: Called with the size of every chunk that was read.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-            advance(len(chunk))
-    return digest.hexdigest()
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:

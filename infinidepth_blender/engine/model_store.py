@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import LicenceError, ModelError, OutputError
+from ..hashing import sha256_if_there, sha256_of
 from .file_lock import locked
 from .model_files import (
     CHUNK_BYTES,
@@ -31,7 +32,6 @@ from .model_files import (
     now_text,
     read_json,
     readable_size,
-    sha256_of_file,
     share_of,
     write_json,
 )
@@ -86,11 +86,8 @@ def registered_file(path: Path) -> tuple[str, str] | None:
 def held_sha256(name: str) -> str:
     """SHA-256 of the file that is here of a registered model, checked or not; empty: there is none."""
     store, entry = ModelStore(), find(name)
-    if receipt := store.receipt(entry):
-        return receipt.sha256
-    with contextlib.suppress(OSError):
-        return sha256_of_file(store.file(entry), lambda count: None)
-    return ""
+    receipt = store.receipt(entry)
+    return receipt.sha256 if receipt else sha256_if_there(store.file(entry))
 
 
 class ModelStore:
@@ -176,7 +173,7 @@ class ModelStore:
             stat = file.stat()
             if expected is not None and stat.st_size != expected.size_bytes:
                 raise _damaged(entry, f"it has {stat.st_size:,} bytes instead of {expected.size_bytes:,}")
-            sha256 = sha256_of_file(file, share_of(progress, stat.st_size, "Checking"))
+            sha256 = sha256_of(file, share_of(progress, stat.st_size, "Checking"))
         except OSError as error:
             raise ModelError(
                 f"The model '{entry.name}' cannot be read: {error.strerror or error}.",

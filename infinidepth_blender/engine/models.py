@@ -10,7 +10,7 @@ from ..field.device import choose_device
 from ..field.load import BUNDLED, DepthModel, load_field_model
 from ..field.network_field import FieldModel
 from ..field.precision import Precision
-from ..field.weights_files import sha256_of
+from ..hashing import sha256_of
 from ..splats.predictor import GaussianPredictor, load_predictor
 
 

@@ -9,7 +9,6 @@ the colour of their opaque neighbours so that nothing dark bleeds into the outli
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import stat
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import PhotoError
+from ..hashing import sha256_of
 from .exif_camera import PhotoExif
 from .photo_color import OPAQUE, fill_transparent
 from .photo_linear import decode_exr, decode_float_image
@@ -102,7 +102,7 @@ def open_photo(path: Path) -> Photo:
         if decoded.alpha is not None:
             decoded.warnings.append("Transparent parts of the photo have no depth and are left out.")
         opaque = _opaque(path, decoded)
-        sha256 = file_sha256(path)
+        sha256 = sha256_of(path)
     except MemoryError as error:
         raise PhotoError(
             f"{path.name} does not fit into the memory.", "Scale it down, or close other programs."
@@ -130,17 +130,11 @@ def write_texture(photo: Photo, folder: Path) -> str:
     Raises:
         OSError: it cannot be written.
     """
-    if photo.is_plain_jpeg and file_sha256(photo.path) == photo.sha256:
+    if photo.is_plain_jpeg and sha256_of(photo.path) == photo.sha256:
         shutil.copyfile(photo.path, folder / "photo.jpg")
         return "photo.jpg"
     Image.fromarray(photo.pixels_srgb).save(folder / "photo.png", compress_level=1)
     return "photo.png"
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_head(path: Path) -> bytes:

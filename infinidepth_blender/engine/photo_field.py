@@ -11,8 +11,9 @@ from typing import Any
 from ..camera import Camera
 from ..field.official.field import OfficialField
 from ..field.official.model import OfficialModel
-from ..field.prompted import AskAgain
 from ..field.protocol import DepthField
+from ..field.rehearsal import AskAgain
+from ..hashing import sha256_of
 from ..options import ReconstructOptions
 from .companion import companion_alignment, with_estimates
 from .depth_files import DepthPrompt
@@ -21,7 +22,7 @@ from .known_scale import KnownDistance, scale_by_known_distances
 from .masked_field import MaskedField
 from .model_store import held_sha256
 from .models import ModelCache
-from .photo import Photo, file_sha256
+from .photo import Photo
 from .progress import Progress
 from .registry import SKY_MODEL
 from .scale import PromptUse, scale_to_metres
@@ -174,10 +175,10 @@ def _sky_record(sky: SkyChoice, options: ReconstructOptions) -> dict[str, Any]:
 def _prompt_record(prompt: DepthPrompt | None) -> dict[str, Any]:
     if prompt is None:
         return {}
-    return {"depth_prompt": prompt.path.name, "depth_prompt_sha256": file_sha256(prompt.path)}
+    return {"depth_prompt": prompt.path.name, "depth_prompt_sha256": sha256_of(prompt.path)}
 
 
 def _files_record(options: ReconstructOptions) -> dict[str, Any]:
     """Hashes of the files about the photo, so that `--resume` notices when one is painted or written anew."""
-    hashes = {name: file_sha256(Path(path)) for name, path in options.photo_files.items()}
+    hashes = {name: sha256_of(Path(path)) for name, path in options.photo_files.items()}
     return {"file_sha256": hashes} if hashes else {}

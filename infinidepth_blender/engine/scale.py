@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from ..errors import DepthFileError, PhotoError
 from ..field.align import AlignedField
-from ..field.prompted import AskAgain, PromptedField
+from ..field.prompted import PromptedField
 from ..field.protocol import DepthField
+from ..field.rehearsal import AskAgain
 from ..field.robust_line import fit_affine_robust
 from .depth_files import DepthPrompt
 

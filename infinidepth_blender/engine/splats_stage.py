@@ -13,7 +13,7 @@ from ..camera import Camera
 from ..errors import OptionsError
 from ..field.evaluation import Notify, or_on_processor
 from ..field.official.field import OfficialField
-from ..options import SURFACE_SPLATS, ReconstructOptions
+from ..options import ReconstructOptions
 from ..query.grids import SKY_THRESHOLD, DepthSamples, depth_grid, flags_and_depth
 from ..reconstruction import FLAG_VALID, Gaussians
 from ..splats.of_photo import sky_splats, splat_grid_size, splats_of_photo
@@ -56,12 +56,8 @@ def load_splats_model(options: ReconstructOptions, models: ModelCache) -> None:
     Raises:
         ModelError: its file cannot be used.
     """
-    if _wants_predictor(options):
+    if options.predicts_splats:
         models.gaussian_predictor(options.splats_model, options.device)
-
-
-def _wants_predictor(options: ReconstructOptions) -> bool:
-    return options.splats_model != SURFACE_SPLATS and "splats" in options.make
 
 
 def find_splats_model(options: ReconstructOptions, found: PhotoField, models: ModelCache) -> SplatsModel | None:
@@ -71,7 +67,7 @@ def find_splats_model(options: ReconstructOptions, found: PhotoField, models: Mo
         ModelError: its file cannot be used.
         OptionsError: it does not go with the depth model.
     """
-    if not _wants_predictor(options):
+    if not options.predicts_splats:
         return None
     remedy = "Set --model to the official model that it was made for, or --splats-model to surface."
     if found.official is None:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from ..engine.model_store import registered_file
 from ..errors import ModelError
+from ..hashing import sha256_of
 from ..options import Precision
 from .device import choose_device
 from .evaluation import Notify, log_notice
 from .network_field import FieldModel, bundled_weights_path
 from .official.checkpoints import network_of, read_checkpoint
 from .official.model import OfficialModel
-from .weights_files import load_weights, sha256_of
+from .weights_files import load_weights
 
 BUNDLED = "bundled"
 NO_CARD = "No graphics card that PyTorch can use was found: the processor runs this model, which may take a minute."

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 import torch
@@ -15,8 +11,8 @@ from torch import Tensor
 
 from .grid import GridField
 from .local_planes import LocalPlanes, Scattered, search_tree
-from .prompt_map import Measurements
 from .protocol import DepthField, FieldScale, Rows, pixel_centres_yx
+from .rehearsal import AGREE, CLEARLY, MIN_TOLD, AskAgain, Rehearsal
 from .resample import nearest
 
 MAX_SIDE_PX = 1024
@@ -26,22 +22,10 @@ DENSE_SHARE = 0.1
 
 _LIKE_COLOUR = 0.1
 _LIKE_LOG_DEPTH = 0.2
-_NETWORK_SHARES = (1.0, 0.5, 0.0)
-_REHEARSAL = 2000
-_LEFT_OUT_OF = 4
-"""One of so many measurements is predicted from the others; these may be told to the network meanwhile."""
-_CLEARLY = 0.95
-"""How much smaller the error of a network that was told measurements must be: the judges are few."""
-_MIN_REHEARSED = 4
-_MIN_TOLD, _MAX_TOLD = 32, 2500
-"""How many measurements the network is told: about as many as it was trained with."""
-_AGREE = 0.1
-"""Relative difference up to which two measurements support each other."""
 _REACH_SPACINGS, _REACH_SHARE = 3.0, 0.03
 """How far measurements are trusted more than the network: in their spacings, and as a share of the longer side."""
 
 Array = NDArray[np.float64]
-AskAgain = Callable[[Measurements], DepthField]
 
 
 class PromptedField:
@@ -116,18 +100,20 @@ class PromptedField:
         if dense:
             filled[cell[:, 0], cell[:, 1]] = disparity
         holes = np.argwhere(np.isnan(filled))
-        rehearsal = _Rehearsal(place, disparity, holes, (height, width), seed)
-        judged = rehearsal.judge(shape, _guide(shape, picture_srgb))
+        colours = _colours(picture_srgb, (height, width))
+        guide = _guide(shape, colours)
+        rehearsal = Rehearsal(place, disparity, cell, holes, (height, width), seed)
+        judged = rehearsal.judge(shape, guide)
         self.asked_again = False
-        if ask_again is not None and len(place) >= _MIN_TOLD:
+        if ask_again is not None and len(place) >= MIN_TOLD:
             told = _above(rehearsal.answer(ask_again, rehearsal.told), floor)
-            better = rehearsal.judge(told, _guide(told, picture_srgb))
-            if better.cost < _CLEARLY * judged.cost:
+            better = rehearsal.judge(told, _guide(told, colours))
+            if better.cost < CLEARLY * judged.cost:
                 judged, self.asked_again = better, True
                 network = rehearsal.answer(ask_again, np.arange(len(place)))
                 shape = _above(network, floor)
+                guide = _guide(shape, colours)
         self.network_share, self.expected_error = judged.share, judged.error
-        guide = _guide(shape, picture_srgb)
         known = Scattered(place, guide[cell[:, 0], cell[:, 1]])
         planes = LocalPlanes(known, Scattered(holes.astype(np.float64), guide[holes[:, 0], holes[:, 1]]))
         at_known, at_holes = shape[cell[:, 0], cell[:, 1]], shape[holes[:, 0], holes[:, 1]]
@@ -198,15 +184,18 @@ def _one_per_cell(
     return place[chosen], 1 / depth_m[row, column][chosen].astype(np.float64)
 
 
-def _guide(shape: Array, picture_srgb: NDArray[np.uint8] | None) -> Array:
-    """(h, w, F) features of one surface: colours, slightly blurred, and the network's depth."""
-    features = [np.log(shape)[..., None] / _LIKE_LOG_DEPTH]
-    if picture_srgb is not None:
-        size = shape.shape[::-1]
-        small = cv2.resize(np.ascontiguousarray(picture_srgb[..., :3]), size, interpolation=cv2.INTER_AREA)
-        lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-        features.append(cv2.GaussianBlur(lab, (0, 0), 1.0).astype(np.float64) / 100 / _LIKE_COLOUR)
-    return np.ascontiguousarray(np.concatenate(features, axis=-1))
+def _colours(picture_srgb: NDArray[np.uint8] | None, shape: tuple[int, int]) -> Array:
+    """(h, w, 3) colours of the photo, slightly blurred, in units of likeness; (h, w, 0) without a photo."""
+    if picture_srgb is None:
+        return np.empty((*shape, 0))
+    small = cv2.resize(np.ascontiguousarray(picture_srgb[..., :3]), shape[::-1], interpolation=cv2.INTER_AREA)
+    lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    return cv2.GaussianBlur(lab, (0, 0), 1.0).astype(np.float64) / 100 / _LIKE_COLOUR
+
+
+def _guide(shape: Array, colours: Array) -> Array:
+    """(h, w, F) features of one surface: the network's depth and the photo's colours."""
+    return np.concatenate([np.log(shape)[..., None] / _LIKE_LOG_DEPTH, colours], axis=-1)
 
 
 def _lonely_pixels(depth_m: NDArray[np.floating], measured: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -217,7 +206,7 @@ def _lonely_pixels(depth_m: NDArray[np.floating], measured: NDArray[np.bool_]) -
     for dy, dx in ((0, 0), (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1), (2, 2)):
         beside = log[dy : dy + height, dx : dx + width]
         there += np.isfinite(beside)
-        support += np.abs(beside - log[1:-1, 1:-1]) < _AGREE
+        support += np.abs(beside - log[1:-1, 1:-1]) < AGREE
     return measured & (there >= 3) & (support == 0)
 
 
@@ -228,71 +217,17 @@ def _supported(place: Array, disparity: Array, network: Array) -> NDArray[np.boo
         return np.ones(len(place), bool)
     log = np.log(disparity)
     index = search_tree(place).query(place, count)[1]
-    kept = (np.abs(log[index[:, 1:]] - log[:, None]) < _AGREE).sum(1) >= 2
+    kept = (np.abs(log[index[:, 1:]] - log[:, None]) < AGREE).sum(1) >= 2
     alone = np.flatnonzero(~kept)
     if len(alone) and kept.sum() >= 3:
         empty = np.zeros((len(place), 0))
         trusted = np.flatnonzero(kept)
         planes = LocalPlanes(Scattered(place[trusted], empty[trusted]), Scattered(place[alone], empty[alone]))
         expected = planes.fit(disparity[trusted], disparity[trusted])
-        kept[alone] = np.abs(disparity[alone] - expected) < _AGREE * disparity[alone]
+        kept[alone] = np.abs(disparity[alone] - expected) < AGREE * disparity[alone]
     usual = float(np.median(np.abs(log - np.log(network))))
-    kept |= np.abs(log - np.log(network)) < min(_AGREE, 2 * usual)
+    kept |= np.abs(log - np.log(network)) < min(AGREE, 2 * usual)
     return kept if kept.any() else np.ones(len(place), bool)
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """How well left-out measurements were predicted: mean error up to a limit, best share, median error."""
-
-    cost: float = math.inf
-    share: float = 1.0
-    error: float = math.nan
-
-
-class _Rehearsal:
-    """Predicts some measurements from the others, as far from them as the holes are.
-
-    Attributes:
-        left_out, told: Indices of the measurements that are predicted, and of all others.
-    """
-
-    def __init__(
-        self, place: Array, disparity: Array, holes: NDArray[np.intp], shape: tuple[int, int], seed: int
-    ) -> None:
-        self._place, self._disparity, self._shape = place, disparity, shape
-        self._cell = np.clip(np.rint(place), 0, np.array(shape) - 1).astype(np.intp)
-        order = np.random.default_rng(seed).permutation(len(place))
-        count = min(_REHEARSAL, -(-len(place) // _LEFT_OUT_OF))
-        self.left_out, self.told = order[:count], order[count:]
-        gaps_px = search_tree(place).query(holes[:: max(1, len(holes) // _REHEARSAL)])[0] if len(holes) else np.zeros(1)
-        self._apart_px = max(float(np.median(gaps_px)), 1e-3)
-
-    def answer(self, ask_again: AskAgain, told: NDArray[np.intp]) -> Array:
-        """(h, w) disparity of the network that knows some of the measurements."""
-        if len(told) > _MAX_TOLD:
-            told = told[np.linspace(0, len(told) - 1, _MAX_TOLD).astype(np.intp)]
-        coords = (self._place[told] + 0.5) / self._shape * 2 - 1
-        field = ask_again(Measurements(coords, 1 / self._disparity[told]))
-        return field.disparity_grid(*self._shape).cpu().numpy().astype(np.float64)
-
-    def judge(self, network: Array, guide: Array) -> _Judged:
-        """Finds the share of a network in the planes that predicts best."""
-        if len(self._place) < _MIN_REHEARSED:
-            return _Judged()
-        row, column = self._cell.T
-        known = Scattered(self._place, guide[row, column])
-        asked = Scattered(self._place[self.left_out], known.guide[self.left_out])
-        planes = LocalPlanes(known, asked, self._apart_px)
-        at_known, truth = network[row, column], self._disparity[self.left_out]
-        best = _Judged()
-        for share in _NETWORK_SHARES:
-            guess = share * at_known[self.left_out] + planes.fit(self._disparity - share * at_known, self._disparity)
-            error = np.abs(guess / truth - 1)
-            error = error[np.isfinite(error)]
-            if len(error) and (cost := float(np.minimum(error, _AGREE).mean())) < best.cost:
-                best = _Judged(cost, share, float(np.median(error)))
-        return best
 
 
 def _spacing(place: Array) -> Array:

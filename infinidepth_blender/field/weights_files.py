@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,13 +14,12 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from ..errors import ModelError, OutputError
+from ..hashing import sha256_of
 from .network import InfiniDepthNetwork, NetworkConfig
 from .tensor_files import COPY_AGAIN, check_tensors, read_tensors
 
 FORMAT = "infinidepth-field"
 FORMAT_VERSION = 1
-
-_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -90,15 +88,6 @@ def load_weights(path: Path) -> WeightsFile:
     check_tensors(path, file.tensors, {name: tuple(value.shape) for name, value in network.state_dict().items()})
     network.load_state_dict({name: tensor.float() for name, tensor in file.tensors.items()})
     return WeightsFile(network.eval(), sha256_of(path), training)
-
-
-def sha256_of(path: Path) -> str:
-    """Hash of a file's bytes, as hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _read_header(path: Path, header: Mapping[str, str]) -> tuple[InfiniDepthNetwork, dict[str, Any]]:

@@ -214,8 +214,7 @@ def make_batch(
         )
         for item in drawn
     ]
-    stacked = [np.stack([part[k] for part in parts]).astype(np.float32) for k in range(10)]
-    return Batch(*(torch.from_numpy(array) for array in stacked))
+    return Batch(*(torch.from_numpy(np.stack(column).astype(np.float32)) for column in zip(*parts, strict=True)))
 
 
 @dataclass
@@ -274,7 +273,14 @@ def _cut(image, codes, labels, rng: np.random.Generator, size: tuple[int, int], 
 
 
 def _prepare(
-    image, codes, labels, rng: np.random.Generator, size: tuple[int, int], queries: int, augment: bool, points
+    image,
+    codes,
+    labels,
+    rng: np.random.Generator,
+    size: tuple[int, int],
+    queries: int,
+    augment: bool,
+    points: tuple[int, int] | None,
 ):
     view = _cut(image, codes, labels, rng, size, augment)
     small = cv2.resize(np.ascontiguousarray(view.image), size[::-1], interpolation=cv2.INTER_AREA)

@@ -13,7 +13,8 @@ from infinidepth_blender.engine.models import ModelCache
 from infinidepth_blender.errors import ModelError
 from infinidepth_blender.field.network import InfiniDepthNetwork, NetworkConfig
 from infinidepth_blender.field.vit import VitConfig
-from infinidepth_blender.field.weights_files import save_weights, sha256_of
+from infinidepth_blender.field.weights_files import save_weights
+from infinidepth_blender.hashing import sha256_of
 from infinidepth_blender.splats.predictor import GaussianPredictor
 
 

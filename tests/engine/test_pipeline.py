@@ -17,12 +17,12 @@ from PIL import Image
 from infinidepth_blender import reconstruction as bundle
 from infinidepth_blender.camera import Camera
 from infinidepth_blender.engine.models import ModelCache
-from infinidepth_blender.engine.photo import file_sha256
 from infinidepth_blender.engine.pipeline import reconstruct_photo
 from infinidepth_blender.errors import Cancelled, DepthFileError, OptionsError, OutputError, PhotoError
 from infinidepth_blender.field.network import InfiniDepthNetwork, NetworkConfig
 from infinidepth_blender.field.vit import VitConfig
 from infinidepth_blender.field.weights_files import save_weights
+from infinidepth_blender.hashing import sha256_of
 from infinidepth_blender.options import ReconstructOptions
 from infinidepth_blender.reconstruction import FLAG_SKY, FLAG_VALID, NO_DEPTH_M, Reconstruction
 
@@ -59,7 +59,7 @@ def test_the_bundle_is_complete_and_loads(photo: Path, tmp_path: Path) -> None:
     loaded = bundle.load(folder)
     assert made.folder == folder
     assert loaded.name == "holiday" and loaded.photo_path is not None and loaded.photo_path.is_file()
-    assert loaded.photo.sha256 == file_sha256(photo) and loaded.photo.source == str(photo)
+    assert loaded.photo.sha256 == sha256_of(photo) and loaded.photo.source == str(photo)
     assert ReconstructOptions.from_json(loaded.options) == ReconstructOptions(**SMALL)  # type: ignore[arg-type]
     assert set(loaded.timings_s) == {"load", "encode", "depth", "mesh", "points", "splats", "write"}
     assert loaded.scale_known and loaded.camera.source == "given"
@@ -142,7 +142,7 @@ def test_a_depth_prompt_makes_metres(photo: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "lidar.npy", truth)
     made = make(photo, tmp_path / "out", field, depth_prompt=str(tmp_path / "lidar.npy"))
     assert made.scale_known
-    assert made.model["depth_prompt_sha256"] == file_sha256(tmp_path / "lidar.npy")
+    assert made.model["depth_prompt_sha256"] == sha256_of(tmp_path / "lidar.npy")
     assert np.median(made.depth_m) == pytest.approx(np.median(truth), rel=0.02)
 
 
@@ -162,7 +162,7 @@ def test_a_camera_file(photo: Path, tmp_path: Path) -> None:
     (tmp_path / "lens.txt").write_text("40 40 9 8")
     made = make(photo, tmp_path / "out", PlaneField(), camera=str(tmp_path / "lens.txt"), fov_deg=None)
     assert (made.camera.fx_px, made.camera.cx_px, made.camera.source) == (40, 9, "given")
-    assert made.model["file_sha256"]["camera"] == file_sha256(tmp_path / "lens.txt")
+    assert made.model["file_sha256"]["camera"] == sha256_of(tmp_path / "lens.txt")
 
 
 def test_depth_maps_of_other_sizes(photo: Path, tmp_path: Path) -> None:

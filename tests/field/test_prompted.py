@@ -8,8 +8,9 @@ import torch
 
 from infinidepth_blender.field.grid import GridField
 from infinidepth_blender.field.prompt_map import Measurements
-from infinidepth_blender.field.prompted import AskAgain, PromptedField
+from infinidepth_blender.field.prompted import PromptedField
 from infinidepth_blender.field.protocol import DepthField, pixel_centres_yx
+from infinidepth_blender.field.rehearsal import AskAgain
 
 HEIGHT, WIDTH = 90, 120
 

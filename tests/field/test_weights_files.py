@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from infinidepth_blender.errors import ModelError, OutputError
 from infinidepth_blender.field import load
 from infinidepth_blender.field.load import load_field_model
-from infinidepth_blender.field.weights_files import load_weights, save_weights, sha256_of
+from infinidepth_blender.field.weights_files import load_weights, save_weights
+from infinidepth_blender.hashing import sha256_of
 
 
 @pytest.fixture
