@@ -17,6 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .decoder import ImplicitDecoder
+from .perspective import CHANNELS as PERSPECTIVE_CHANNELS
+from .perspective import MOMENTS, moments
 from .prompt_map import CHANNELS as PROMPT_CHANNELS
 from .pyramid import ImageStem, PatchContext, PromptStem, Reassemble
 from .vit import VisionTransformer, VitConfig
@@ -41,6 +43,8 @@ class NetworkConfig:
         globals_hidden: Hidden width of the global heads.
         tokens: Number of patches that the network was trained for.
         prompt_channels: Hidden channels of the layers that read measured depth; 0: it reads none.
+        perspective: Whether every patch tells its height above the horizon and where up is (`perspective`), and the
+            global heads read how these change over the image.
     """
 
     vit: VitConfig = field(default_factory=lambda: VitConfig(width=192, blocks=6, heads=3, in_channels=5))
@@ -52,6 +56,7 @@ class NetworkConfig:
     globals_hidden: int = 128
     tokens: int = 108
     prompt_channels: int = 0
+    perspective: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` is the inverse."""
@@ -78,10 +83,16 @@ class Features:
     Attributes:
         levels: Feature maps (B, C_k, h_k, w_k) at 1/2, 1/4, 1/8 and 1/16 of the size.
         summary: (B, 2 * width + 1) class token, mean of the patch tokens, log aspect ratio.
+        perspective: (B, rows * columns, 3) the patches' answers as `perspective_field` defines them; None of a
+            network without them.
+        rows, columns: Grid of patches.
     """
 
     levels: tuple[Tensor, ...]
     summary: Tensor
+    perspective: Tensor | None
+    rows: int
+    columns: int
 
 
 @dataclass(frozen=True)
@@ -141,6 +152,11 @@ class InfiniDepthNetwork(nn.Module):
         self.decoder = ImplicitDecoder(config.channels, config.expansion, config.head_hidden)
         self.globals_hidden = nn.Linear(2 * width + 1, config.globals_hidden)
         self.globals_out = nn.Linear(config.globals_hidden, 4)
+        if config.perspective:
+            self.perspective = nn.Linear(width, PERSPECTIVE_CHANNELS)
+            # No correction at first, so that a network trained without it can go on.
+            self.globals_moments = nn.Linear(MOMENTS, config.globals_hidden, bias=False)
+            nn.init.zeros_(self.globals_moments.weight)
         nn.init.normal_(self.globals_out.weight, std=0.01)
         self.globals_out.bias.data.copy_(torch.tensor([0.0, math.log(2.0), 0.0, 0.0]))
 
@@ -169,7 +185,10 @@ class InfiniDepthNetwork(nn.Module):
         )
         levels = tuple(level.permute(0, 3, 1, 2) for level in maps)
         aspect = torch.full((len(image), 1), math.log(columns / rows), dtype=image.dtype, device=image.device)
-        return Features(levels, torch.cat([tokens.cls, tokens.patches[-1].mean(dim=1), aspect], dim=1))
+        last = tokens.patches[-1]
+        summary = torch.cat([tokens.cls, last.mean(dim=1), aspect], dim=1)
+        perspective = self.perspective(last) if self.config.perspective else None
+        return Features(levels, summary, perspective, rows, columns)
 
     def decode(self, features: Features, coords_yx: Tensor) -> Decoded:
         """Answers (B, N, 2) queries in [-1, 1], order (y, x)."""
@@ -178,7 +197,10 @@ class InfiniDepthNetwork(nn.Module):
 
     def globals(self, features: Features) -> Globals:
         """Estimates for each image as a whole."""
-        focal, depth_range, pitch, roll = self.globals_out(F.gelu(self.globals_hidden(features.summary))).unbind(-1)
+        hidden = self.globals_hidden(features.summary)
+        if features.perspective is not None:
+            hidden = hidden + self.globals_moments(moments(features.perspective, features.rows, features.columns))
+        focal, depth_range, pitch, roll = self.globals_out(F.gelu(hidden)).unbind(-1)
         return Globals(TYPICAL_LOG_FOCAL + focal, depth_range.exp(), pitch.tanh(), roll)
 
 

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from infinidepth_blender.field.network import Decoded, Globals
+from infinidepth_blender.field.network import Decoded, Features, Globals
+from infinidepth_blender.field.perspective import perspective_field
 
 from .data import Batch
 
@@ -19,6 +20,7 @@ WEIGHTS = {
     "range": 0.25,
     "pitch": 0.8,
     "roll": 0.8,
+    "perspective": 0.8,
 }
 
 
@@ -26,13 +28,14 @@ PROMPTED_DEPTH = 3.0
 """Weight of the depth of images with measured points: their errors are several times smaller."""
 
 
-def compute_losses(decoded: Decoded, estimates: Globals, batch: Batch) -> dict[str, Tensor]:
+def compute_losses(decoded: Decoded, estimates: Globals, features: Features, batch: Batch) -> dict[str, Tensor]:
     """Every term, unweighted, each a scalar.
 
     `depth` is the paper's L1 on normalised log depth. `aligned` is the same after both were
     freed from shift and scale (median and mean deviation), `pairs` compares the differences
     of these between neighbouring queries at all distances up to 24 samples of the truth: a
-    gradient loss over several scales, free from scale and shift, so that edges count.
+    gradient loss over several scales, free from scale and shift, so that edges count. `perspective`
+    is the error of every patch's height above the horizon and direction of up.
     """
     ground = 1 - batch.sky
     prompted = batch.prompt[:, -1].amax(dim=(1, 2))[:, None]
@@ -44,7 +47,7 @@ def compute_losses(decoded: Decoded, estimates: Globals, batch: Batch) -> dict[s
     both = ground[:, :half] * ground[:, half:]
     step = predicted[:, :half] - predicted[:, half:]
     true_step = wanted[:, :half] - wanted[:, half:]
-    return {
+    losses = {
         "depth": _mean(error * (1 + (PROMPTED_DEPTH - 1) * prompted), ground),
         "aligned": 0.3 * _mean((predicted - wanted).abs().clamp(max=6), ground),
         "pairs": 0.3 * _mean((step - true_step).abs().clamp(max=6), both),
@@ -54,6 +57,11 @@ def compute_losses(decoded: Decoded, estimates: Globals, batch: Batch) -> dict[s
         "pitch": (estimates.sin_pitch - batch.sin_pitch).abs().mean(),
         "roll": (estimates.roll_rad - batch.roll_rad).abs().mean(),
     }
+    if features.perspective is not None:
+        camera = batch.log_focal, batch.sin_pitch, batch.roll_rad
+        field = perspective_field(*camera, features.rows, features.columns)
+        losses["perspective"] = (features.perspective.float() - field).abs().mean()
+    return losses
 
 
 def total(losses: dict[str, Tensor]) -> Tensor:

@@ -38,6 +38,7 @@ from train.data import BatchStream  # noqa: E402
 from train.losses import compute_losses, total  # noqa: E402
 from train.pieces import load_pieces, save_pieces  # noqa: E402
 from train.pool import clock_time  # noqa: E402
+from train.together import STEPS_APART, meet, rank, together  # noqa: E402
 from train.validate import validate  # noqa: E402
 
 
@@ -51,6 +52,7 @@ class Preset:
             images teach the layout of places at half the cost, full ones the detail.
         peak_rate, weight_decay, warmup_steps, clip, ema: Of the optimisation.
         mixed: Mixed precision on a CPU too; a GPU always has it.
+        processes: Trainers of one network, each with batches of its own (`together`).
         prompted_share: Share of the images that get measured points.
         save_s, validate_s: Seconds between states and between validations.
         threads: Of torch. loaders: Processes that prepare batches; 0 prepares them in between.
@@ -71,9 +73,10 @@ class Preset:
     threads: int = 1
     loaders: int = 0
     mixed: bool = False
+    processes: int = 1
     prompted_share: float = 0.4
     seed: int = 42
-    network: NetworkConfig = NetworkConfig(prompt_channels=32)  # noqa: RUF009 - frozen
+    network: NetworkConfig = NetworkConfig(prompt_channels=32, perspective=True)  # noqa: RUF009 - frozen
 
 
 PRESETS = {
@@ -83,11 +86,11 @@ PRESETS = {
     # 16,384 queries of an image cover a sixth of its truth at each pass; a run sees every image many times.
     "gpu": Preset(
         batch=96, queries=16_384, tokens=192, peak_rate=1e-3, warmup_steps=500, ema=0.999, early_tokens=96, early_share=0.5,
-        threads=4, loaders=8, network=NetworkConfig(vit=VitConfig(width=256, blocks=8, heads=4, in_channels=5), blocks=(2, 4, 6, 7), tokens=192, prompt_channels=32),
+        threads=4, loaders=8, network=NetworkConfig(vit=VitConfig(width=256, blocks=8, heads=4, in_channels=5), blocks=(2, 4, 6, 7), tokens=192, prompt_channels=32, perspective=True),
     ),
     "tiny": Preset(
         batch=2, queries=256, tokens=12, peak_rate=2e-3, warmup_steps=3, ema=0.9, save_s=1e9, validate_s=1e9,
-        network=NetworkConfig(vit=VitConfig(width=32, blocks=4, heads=2, in_channels=5), blocks=(0, 1, 2, 3), channels=(8, 8, 16, 16), head_hidden=16, globals_hidden=16, prompt_channels=8),
+        network=NetworkConfig(vit=VitConfig(width=32, blocks=4, heads=2, in_channels=5), blocks=(0, 1, 2, 3), channels=(8, 8, 16, 16), head_hidden=16, globals_hidden=16, prompt_channels=8, perspective=True),
     ),
 }  # fmt: skip
 
@@ -125,7 +128,7 @@ class Trainer:
             features = self.network.encode(batch.image, batch.prompt if p.prompted_share else None)
             decoded = self.network.decode(features, batch.coords_yx)
             estimates = self.network.globals(features)
-        losses = compute_losses(_float(decoded), _float(estimates), batch)
+        losses = compute_losses(_float(decoded), _float(estimates), features, batch)
         loss = total(losses)
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
@@ -253,34 +256,40 @@ def train(
     resumed = trainer.resume()
     if weights is not None and not resumed:
         trainer.begin_with(weights)
-    (run / "preset.json").write_text(json.dumps(asdict(preset), indent=1))
-    # Another stream of batches after a restart than before it.
-    stream = BatchStream(
-        pool, preset.seed + trainer.step, preset.batch, preset.queries, preset.loaders, preset.prompted_share
-    )
+    # Another stream of batches after a restart than before it, and in every process.
+    seed = preset.seed + trainer.step + 1_000_003 * rank()
+    stream = BatchStream(pool, seed, preset.batch, preset.queries, preset.loaders, preset.prompted_share)
+    leads = rank() == 0
+    if leads:
+        (run / "preset.json").write_text(json.dumps(asdict(preset), indent=1))
     log, scores = Log(run / "log.csv"), Log(run / "validation.csv")
-    begin = _begin_time(run, resumed)
+    begin = _begin_time(run, resumed) if leads else 0.0
     saved = validated = time.time()
     sums: dict[str, float] = {}
     counted, since = 0, time.time()
+    progress = paused = 0.0
     while True:
         now = time.time()
-        progress = trainer.step / steps if steps else (now - begin) / ((until or now + 1) - begin)
-        if progress >= 1 or now >= pause:
-            break
+        if trainer.step % STEPS_APART == 0 or preset.processes == 1:
+            progress = trainer.step / steps if steps else (now - begin) / ((until or now + 1) - begin)
+            progress, paused = meet((progress, float(now >= pause)), trainer.network.parameters())
+            if progress >= 1 or paused:
+                break
         tokens = preset.early_tokens if progress < preset.early_share else preset.tokens
         values = trainer.learn(stream.next(tokens), progress)
         trainer.trained_s += time.time() - now
         counted += 1
         for name, value in values.items():
             sums[name] = sums.get(name, 0.0) + value
+        if not leads:
+            continue
         if counted >= 50 or (steps and trainer.step >= steps):
             row = {
                 "step": trainer.step,
                 "progress": progress,
                 **{name: value / counted for name, value in sums.items()},
             }
-            log.add({**row, "images_per_s": counted * preset.batch / (time.time() - since)})
+            log.add({**row, "images_per_s": preset.processes * counted * preset.batch / (time.time() - since)})
             sums, counted, since = {}, 0, time.time()
         if time.time() - saved > preset.save_s:
             trainer.save()
@@ -289,6 +298,8 @@ def train(
             scores.add({"step": trainer.step, "progress": progress, **validate(trainer.average, validation, device)})
             validated = time.time()
     stream.close()
+    if not leads:
+        return trainer
     trainer.save()
     if progress < 1:
         return trainer
@@ -315,7 +326,7 @@ def export(run: Path, path: Path, notes: dict) -> None:
     preset = json.loads((run / "preset.json").read_text())
     network = InfiniDepthNetwork(NetworkConfig.from_json(preset["network"]))
     network.load_state_dict(tensors)
-    images = int(info["step"]) * int(preset["batch"])
+    images = int(info["step"]) * int(preset["batch"]) * int(preset["processes"])
     save_weights(
         network.eval(),
         path,
@@ -345,6 +356,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, help="instead: length of the schedule, from the run's beginning")
     parser.add_argument("--pause-after", type=float, default=math.inf, help="minutes until this call saves and stops")
     parser.add_argument("--weights", type=Path, help="exported weights that a new run begins with")
+    parser.add_argument("--processes", type=int, help="trainers of one network; cores of a processor")
     parser.add_argument("--supervise", action="store_true")
     parser.add_argument("--no-mkldnn", action="store_true", help="plain convolutions, where oneDNN's fail")
     parser.add_argument("--export", type=Path)
@@ -357,16 +369,22 @@ def main() -> None:
     if args.supervise:
         supervise([argument for argument in sys.argv[1:] if argument != "--supervise"], args.run)
         return
-    if args.no_mkldnn:
-        torch.backends.mkldnn.enabled = False  # pyright: ignore[reportAttributeAccessIssue]
+    preset = PRESETS[args.preset]
+    if args.processes:
+        preset = replace(preset, processes=args.processes)
     until = args.until
     if args.minutes is not None:
         begin = args.run / "begin"
         until = (float(begin.read_text()) if begin.exists() else time.time()) + 60 * args.minutes
     pause = time.time() + 60 * args.pause_after
-    train(
-        args.run, args.pool, PRESETS[args.preset], args.device, args.steps, until, args.validation, pause, args.weights
-    )
+    where = args.run, args.pool, preset, args.device, args.steps, until, args.validation, pause, args.weights
+    together(preset.processes, _train, (args.no_mkldnn, where))
+
+
+def _train(no_mkldnn: bool, arguments: tuple) -> None:
+    if no_mkldnn:
+        torch.backends.mkldnn.enabled = False  # pyright: ignore[reportAttributeAccessIssue]
+    train(*arguments)
 
 
 if __name__ == "__main__":

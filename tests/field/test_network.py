@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from field_fixtures import small_network
@@ -51,6 +53,18 @@ def test_every_trained_weight_gets_a_gradient(network: InfiniDepthNetwork) -> No
     ]
     network.zero_grad()
     assert without == []
+
+
+def test_the_patches_perspective_begins_as_no_change_of_the_camera_and_can_learn() -> None:
+    config = replace(small_network().config, perspective=True)
+    network = InfiniDepthNetwork(config)
+    features = network.encode(torch.rand(2, 3, 32, 48))
+    assert features.perspective is not None
+    assert features.perspective.shape == (2, 6, 3)
+    before = network.globals(replace(features, perspective=None))
+    assert torch.equal(network.globals(features).log_focal, before.log_focal)
+    network.globals(features).log_focal.sum().backward()
+    assert network.globals_moments.weight.grad.abs().sum() > 0
 
 
 def test_the_default_network_is_small_enough_to_ship() -> None:

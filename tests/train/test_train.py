@@ -15,13 +15,15 @@ from train.data import PoolReader, draw_points, make_batch
 from train.losses import compute_losses
 from train.pieces import PIECE_BYTES, load_pieces, save_pieces
 from train.pool import Shard, decode_log_depth
+from train.together import STEPS_APART, together
 from train.train import PRESETS, Trainer, export, train
 from train.validate import main as validate_main
 from train.validate import validate
 
 from infinidepth_blender.field.load import load_field_model
-from infinidepth_blender.field.network import Decoded, Globals
-from infinidepth_blender.field.weights_files import save_weights
+from infinidepth_blender.field.network import Decoded, Features, Globals
+from infinidepth_blender.field.perspective import perspective_field
+from infinidepth_blender.field.weights_files import load_weights, save_weights
 
 TINY = PRESETS["tiny"]
 
@@ -58,12 +60,13 @@ def test_the_truth_itself_has_no_loss(pool):
     batch = fixed_batch(pool)
     batch.t.clamp_(-0.4, 1.5)
     perfect = Decoded(batch.t.clone(), (batch.sky * 2 - 1) * 40)
-    estimates = Globals(batch.log_focal, batch.log_range.exp(), batch.sin_pitch, batch.roll_rad)
-    assert all(
-        float(value) == pytest.approx(0, abs=1e-6) for value in compute_losses(perfect, estimates, batch).values()
-    )
+    camera = batch.log_focal, batch.sin_pitch, batch.roll_rad
+    estimates = Globals(batch.log_focal, batch.log_range.exp(), *camera[1:])
+    features = Features((), torch.empty(0), perspective_field(*camera, 3, 4), 3, 4)
+    losses = compute_losses(perfect, estimates, features, batch)
+    assert all(float(value) == pytest.approx(0, abs=1e-6) for value in losses.values())
     stretched = Decoded(batch.t * 1.7 + 0.2, perfect.sky_logit)
-    losses = compute_losses(stretched, estimates, batch)
+    losses = compute_losses(stretched, estimates, features, batch)
     assert float(losses["aligned"]) == pytest.approx(0, abs=1e-4)
     assert float(losses["depth"]) > 0.05
 
@@ -85,6 +88,18 @@ def test_a_run_goes_on_where_it_stopped_and_exports_what_the_package_reads(pool,
     disparity = model.encode(np.zeros((40, 60, 3), np.uint8)).disparity_grid(20, 30)
     assert disparity.shape == (20, 30)
     assert bool(torch.isfinite(disparity).all())
+
+
+def test_two_processes_train_one_network(pool, tmp_path):
+    run, preset = tmp_path / "run", replace(TINY, processes=2)
+    together(2, train, (run, pool, preset, "cpu", 2 * STEPS_APART, None, None))
+    tensors, info = load_pieces(run) or pytest.fail("nothing was saved")
+    assert info["step"] == 2 * STEPS_APART
+    export(run, tmp_path / "tiny.safetensors", {})
+    told = load_weights(tmp_path / "tiny.safetensors").training
+    assert told["images_seen"] == 2 * 2 * STEPS_APART * TINY.batch
+    alone = train(tmp_path / "alone", pool, TINY, "cpu", 2 * STEPS_APART, None, None).average.state_dict()
+    assert not torch.equal(tensors["globals_out.weight"], alone["globals_out.weight"].half().float())
 
 
 def test_without_its_state_a_run_goes_on_from_the_averaged_pieces(pool, tmp_path):
