@@ -69,8 +69,8 @@ def test_geometry_and_splats_stay_light_unless_only_the_engine_imports_them(name
     assert not loaded & HEAVY - ENGINE_ONLY.get(name, set())
 
 
-def test_field_and_query_know_nothing_of_blender() -> None:
-    names = modules_in("field") + modules_in("field/official") + modules_in("query")
+def test_field_queries_and_lines_know_nothing_of_blender() -> None:
+    names = modules_in("field") + modules_in("field/official") + modules_in("query") + modules_in("lines")
     assert not modules_after_import(names[0], before=", ".join(names)) & BLENDER
 
 

@@ -1,4 +1,4 @@
-"""Focal length from a photo's EXIF record, and which of several sources the camera follows.
+"""Focal length from a photo's EXIF record.
 
 Tags and their meaning: CIPA DC-008 (Exif 2.32); the 35 mm equivalent: CIPA DCG-001.
 """
@@ -7,20 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from ..camera import DIAGONAL_35MM, Camera
-from ..camera_files import read_camera_file
-from ..options import ReconstructOptions
 
-DEFAULT_FOV_RAD = math.radians(55)
-"""Along the longer side, when nothing is known: about 35 mm on full frame, between a phone and a standard lens."""
+MAX_PINHOLE_ASPECT = 2.45
+"""Longer pictures are panoramas or strips, which no pinhole camera takes."""
 
-_MAX_PITCH_RAD, _MAX_ROLL_RAD = math.radians(75), math.radians(30)
 _MIN_FOCAL_35MM, _MAX_FOCAL_35MM = 4.0, 3000.0
-_MAX_PINHOLE_ASPECT = 2.45
 _SAME_ASPECT = 0.01
 
 _TAG_FOCAL_MM = 0x920A
@@ -97,7 +92,7 @@ def camera_from_exif(exif: PhotoExif, width_px: int, height_px: int) -> tuple[Ca
     """
     if exif.focal_35mm is None and exif.focal_mm is None:
         return None, []
-    if max(width_px, height_px) > _MAX_PINHOLE_ASPECT * min(width_px, height_px):
+    if max(width_px, height_px) > MAX_PINHOLE_ASPECT * min(width_px, height_px):
         return None, [
             "The photo is a panorama or a narrow strip: the focal length in its EXIF data does not apply and was ignored."
         ]
@@ -114,59 +109,6 @@ def camera_from_exif(exif: PhotoExif, width_px: int, height_px: int) -> tuple[Ca
             f"The EXIF data claims a lens of {equivalent_mm:.3g} mm (35 mm equivalent), which cannot be; it was ignored."
         ]
     return Camera.from_focal_px(focal_px, width_px, height_px, "exif"), warnings
-
-
-def choose_camera(
-    options: ReconstructOptions, exif: PhotoExif, estimated_fov_x_rad: float | None, width_px: int, height_px: int
-) -> tuple[Camera, list[str]]:
-    """The camera of a photo by the best source there is: given, EXIF, estimated, default.
-
-    Args:
-        options: May give a camera file, the focal length or the field of view.
-        exif: The photo's EXIF record.
-        estimated_fov_x_rad: What the depth model says, if it does.
-        width_px, height_px: Size of the upright photo.
-
-    Returns:
-        The camera and sentences for the user.
-
-    Raises:
-        CameraFileError: the camera file cannot be used.
-    """
-    if options.camera is not None:
-        return read_camera_file(Path(options.camera), width_px, height_px)
-    if options.focal_px is not None:
-        return Camera.from_focal_px(options.focal_px, width_px, height_px, "given"), []
-    if options.fov_deg is not None:
-        return Camera.from_fov_x(math.radians(options.fov_deg), width_px, height_px, "given"), []
-    camera, warnings = camera_from_exif(exif, width_px, height_px)
-    if camera is not None:
-        return camera, warnings
-    if estimated_fov_x_rad is not None and math.radians(2) <= estimated_fov_x_rad <= math.radians(170):
-        camera = Camera.from_fov_x(estimated_fov_x_rad, width_px, height_px, "estimated")
-        note = "The photo does not tell its focal length: a field of view of {:.0f} degrees was estimated from the picture."
-    else:
-        focal_px = max(width_px, height_px) / 2 / math.tan(DEFAULT_FOV_RAD / 2)
-        camera = Camera.from_focal_px(focal_px, width_px, height_px, "default")
-        note = "The photo does not tell its focal length: a field of view of {:.0f} degrees was assumed."
-    return camera, [
-        *warnings,
-        note.format(math.degrees(camera.fov_x_rad)) + " Give --fov or --focal-px if you know better.",
-    ]
-
-
-def tilted(camera: Camera, pitch_rad: float | None, roll_rad: float | None) -> Camera:
-    """The camera with an estimated tilt; level where the estimate is missing or no photographer would hold it so.
-
-    A tilt that the camera has already, from a file, stays.
-    """
-    if camera.pitch_rad is not None or camera.roll_rad is not None:
-        return camera
-    if pitch_rad is None or roll_rad is None:
-        return camera
-    if not (abs(pitch_rad) <= _MAX_PITCH_RAD and abs(roll_rad) <= _MAX_ROLL_RAD):
-        return camera
-    return replace(camera, pitch_rad=pitch_rad, roll_rad=roll_rad)
 
 
 def _size_before_cropping(exif: PhotoExif, width_px: int, height_px: int) -> tuple[tuple[float, float], list[str]]:

@@ -17,12 +17,12 @@ from ..hashing import sha256_of
 from ..options import ReconstructOptions
 from .companion import companion_alignment, with_estimates
 from .depth_files import DepthPrompt
-from .exif_camera import choose_camera, tilted
 from .known_scale import KnownDistance, scale_by_known_distances
 from .masked_field import MaskedField
 from .model_store import held_sha256
 from .models import ModelCache
 from .photo import Photo
+from .photo_camera import CameraEstimate, find_camera
 from .progress import Progress
 from .registry import SKY_MODEL
 from .scale import PromptUse, scale_to_metres
@@ -100,8 +100,9 @@ def find_photo_field(
     else:
         answer = _Answer(given, {"name": "given depth", "sha256": ""})
     raw = answer.field
-    camera, camera_notes = choose_camera(options, photo.exif, raw.fov_x_rad, photo.width_px, photo.height_px)
-    camera = tilted(camera, getattr(raw, "pitch_rad", None), getattr(raw, "roll_rad", None))
+    tilt = getattr(raw, "pitch_rad", None), getattr(raw, "roll_rad", None)
+    found = find_camera(photo, options, CameraEstimate(raw.fov_x_rad, *tilt))
+    camera = found.camera
     # Depth that was given knows its own sky.
     own_sky = given is not None and options.sky == "auto"
     sky = SkyChoice(raw, "given") if own_sky else choose_sky(raw, options.sky, photo.pixels_srgb)
@@ -120,10 +121,9 @@ def find_photo_field(
     scaled = scale_by_known_distances(scaled, [KnownDistance.parse(text) for text in options.known_distance], camera)
     # Measured depth may lie on transparent pixels, too.
     metric = scaled.field if photo.opaque is None else MaskedField(scaled.field, photo.opaque)
-    record = (
-        answer.record | scaled.details | _sky_record(sky, options) | _prompt_record(prompt) | _files_record(options)
-    )
-    warnings = (*camera_notes, *sky.warnings, *(prompt.warnings if prompt else ()), *scaled.warnings)
+    record = answer.record | found.record | scaled.details | _sky_record(sky, options)
+    record |= _prompt_record(prompt) | _files_record(options)
+    warnings = (*found.warnings, *sky.warnings, *(prompt.warnings if prompt else ()), *scaled.warnings)
     return PhotoField(metric, camera, scaled.scale_known, record, warnings, answer.official)
 
 

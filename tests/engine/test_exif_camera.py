@@ -1,8 +1,7 @@
-"""Focal lengths from EXIF, and which source the camera follows."""
+"""Focal lengths from EXIF."""
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
@@ -11,17 +10,8 @@ import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
-from infinidepth_blender.camera import Camera
-from infinidepth_blender.engine.exif_camera import (
-    DEFAULT_FOV_RAD,
-    PhotoExif,
-    camera_from_exif,
-    choose_camera,
-    read_exif,
-    tilted,
-)
+from infinidepth_blender.engine.exif_camera import PhotoExif, camera_from_exif, read_exif
 from infinidepth_blender.engine.photo import open_photo
-from infinidepth_blender.options import ReconstructOptions
 
 FULL_FRAME = math.hypot(36, 24)
 
@@ -121,41 +111,6 @@ def test_read_exif_survives_junk(junk: object) -> None:
     assert exif == PhotoExif()
 
 
-def test_the_best_source_wins() -> None:
-    exif = PhotoExif(focal_35mm=26)
-    estimate = math.radians(70)
-
-    def chosen(estimated: float | None, exif: PhotoExif, **options: float) -> tuple[str, float, int]:
-        camera, warnings = choose_camera(ReconstructOptions(**options), exif, estimated, 4000, 3000)  # type: ignore[arg-type]
-        return camera.source, math.degrees(camera.fov_x_rad), len(warnings)
-
-    assert chosen(estimate, exif, focal_px=2000) == ("given", pytest.approx(90), 0)
-    assert chosen(estimate, exif, fov_deg=60) == ("given", pytest.approx(60), 0)
-    assert chosen(estimate, exif)[0] == "exif"
-    assert chosen(estimate, PhotoExif()) == ("estimated", pytest.approx(70), 1)
-    assert chosen(None, PhotoExif()) == ("default", pytest.approx(math.degrees(DEFAULT_FOV_RAD)), 1)
-    assert chosen(math.nan, PhotoExif())[0] == "default"
-    assert chosen(estimate, PhotoExif(focal_35mm=0.1)) == ("estimated", pytest.approx(70), 2)
-
-
-def test_a_camera_file_comes_first_and_keeps_its_tilt(tmp_path: Path) -> None:
-    (tmp_path / "camera.txt").write_text("2000 2100 1900 1600")
-    options = ReconstructOptions(camera=str(tmp_path / "camera.txt"))
-    camera, warnings = choose_camera(options, PhotoExif(focal_35mm=26), math.radians(70), 4000, 3000)
-    assert camera == Camera(4000, 3000, 2000, 2100, 1900, 1600, "given") and warnings == []
-    assert tilted(camera, 0.2, -0.1).pitch_rad == 0.2
-    level = Camera(4000, 3000, 2000, 2100, 1900, 1600, "given", 0.0, 0.0)
-    (tmp_path / "camera.json").write_text(json.dumps(level.to_json()))
-    camera, _ = choose_camera(ReconstructOptions(camera=str(tmp_path / "camera.json")), PhotoExif(), None, 4000, 3000)
-    assert tilted(camera, 0.2, -0.1) == level
-
-
-def test_default_holds_along_the_longer_side() -> None:
-    camera, warnings = choose_camera(ReconstructOptions(), PhotoExif(), None, 3000, 4000)
-    assert camera.fov_y_rad == pytest.approx(DEFAULT_FOV_RAD)
-    assert "--fov" in warnings[0]
-
-
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_from_a_real_file(tmp_path: Path, orientation: int) -> None:
     exif = Image.Exif()
@@ -167,10 +122,3 @@ def test_from_a_real_file(tmp_path: Path, orientation: int) -> None:
     assert photo.exif.focal_35mm == 28 and photo.exif.focal_mm == 4.25
     assert (photo.exif.width_px, photo.exif.height_px) == (photo.width_px, photo.height_px)
     assert focal(photo.exif, photo.width_px, photo.height_px) == pytest.approx(28 * 500 / FULL_FRAME)
-
-
-def test_tilt_that_nobody_would_photograph_with_is_ignored() -> None:
-    level = Camera.from_focal_px(500, 640, 480)
-    assert (tilted(level, 0.2, -0.1).pitch_rad, tilted(level, 0.2, -0.1).roll_rad) == (0.2, -0.1)
-    for pitch, roll in ((None, None), (1.5, 0), (0, 1.0), (math.nan, 0)):
-        assert tilted(level, pitch, roll) == level

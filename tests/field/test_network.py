@@ -64,7 +64,9 @@ def test_the_patches_perspective_begins_as_no_change_of_the_camera_and_can_learn
     before = network.globals(replace(features, perspective=None))
     assert torch.equal(network.globals(features).log_focal, before.log_focal)
     network.globals(features).log_focal.sum().backward()
-    assert network.globals_moments.weight.grad.abs().sum() > 0
+    gradient = network.globals_moments.weight.grad
+    assert gradient is not None
+    assert gradient.abs().sum() > 0
 
 
 def test_the_default_network_is_small_enough_to_ship() -> None:

@@ -16,8 +16,11 @@ ROWS, COLUMNS, SIDE_PX = 6, 8, 40
 
 def field_of(focal_px: float, pitch_rad: float, roll_rad: float) -> torch.Tensor:
     diagonal = SIDE_PX * math.hypot(ROWS, COLUMNS)
-    values = math.log(focal_px / diagonal), math.sin(pitch_rad), roll_rad
-    return perspective_field(*(torch.tensor([value], dtype=torch.float64) for value in values), ROWS, COLUMNS)
+    focal, pitch, roll = (
+        torch.tensor([value], dtype=torch.float64)
+        for value in (math.log(focal_px / diagonal), math.sin(pitch_rad), roll_rad)
+    )
+    return perspective_field(focal, pitch, roll, ROWS, COLUMNS)
 
 
 @pytest.mark.parametrize(("focal_px", "pitch", "roll"), [(300, 0.3, 0.2), (150, -0.5, -0.1), (900, 0.0, 0.0)])

@@ -1,0 +1,152 @@
+"""The camera that took a photo: what is known of it, what the depth model says, what straight lines show."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..camera import Camera
+from ..camera_files import read_camera_file
+from ..lines.segments import find_segments
+from ..lines.upright import CameraGuess, find_upright
+from ..options import ReconstructOptions
+from .exif_camera import MAX_PINHOLE_ASPECT, PhotoExif, camera_from_exif
+from .photo import Photo
+
+DEFAULT_FOV_RAD = math.radians(55)
+"""Along the longer side, when nothing is known: about 35 mm on full frame, between a phone and a standard lens."""
+
+_MIN_FOV_RAD, _MAX_FOV_RAD = math.radians(2), math.radians(170)
+_MAX_PITCH_RAD, _MAX_ROLL_RAD = math.radians(75), math.radians(30)
+_LOG_FOCAL_SD = 0.2
+_PITCH_SD_RAD, _BLIND_PITCH_SD_RAD = math.radians(3), math.radians(6)
+_ROLL_SD_RAD = math.radians(1.2)
+_MOST_TRANSPARENT = 0.02
+
+
+@dataclass(frozen=True)
+class CameraEstimate:
+    """What a depth model says of the camera; None: nothing.
+
+    Attributes:
+        fov_x_rad: Horizontal field of view.
+        pitch_rad, roll_rad: Tilt as `Camera` defines it.
+    """
+
+    fov_x_rad: float | None = None
+    pitch_rad: float | None = None
+    roll_rad: float | None = None
+
+
+@dataclass(frozen=True)
+class PhotoCamera:
+    """A photo's camera.
+
+    Attributes:
+        camera: Of the photo's size.
+        warnings: Sentences for the user.
+        record: Plain values for the record of the result.
+    """
+
+    camera: Camera
+    warnings: tuple[str, ...] = ()
+    record: dict[str, Any] = field(default_factory=dict)
+
+
+def find_camera(photo: Photo, options: ReconstructOptions, estimate: CameraEstimate) -> PhotoCamera:
+    """The camera of a photo by the best source there is: given, EXIF, straight lines, depth model, default.
+
+    Args:
+        photo: The photo.
+        options: May give a camera file, the focal length or the field of view.
+        estimate: What the depth model says.
+
+    Raises:
+        CameraFileError: the camera file cannot be used.
+    """
+    known, warnings = known_camera(options, photo.exif, photo.width_px, photo.height_px)
+    camera = known or guessed_camera(estimate.fov_x_rad, photo.width_px, photo.height_px)
+    if camera.pitch_rad is not None or camera.roll_rad is not None:
+        return PhotoCamera(camera, tuple(warnings))
+    camera = tilted(camera, estimate.pitch_rad, estimate.roll_rad)
+    camera, record = _by_lines(photo, camera, known is not None)
+    if known is None:
+        warnings = [*warnings, _how_it_was_guessed(camera, bool(record))]
+    return PhotoCamera(camera, tuple(warnings), record)
+
+
+def known_camera(
+    options: ReconstructOptions, exif: PhotoExif, width_px: int, height_px: int
+) -> tuple[Camera | None, list[str]]:
+    """The camera that the user or the photo's EXIF record gives, None if neither does, and sentences for the user.
+
+    Raises:
+        CameraFileError: the camera file cannot be used.
+    """
+    if options.camera is not None:
+        return read_camera_file(Path(options.camera), width_px, height_px)
+    if options.focal_px is not None:
+        return Camera.from_focal_px(options.focal_px, width_px, height_px, "given"), []
+    if options.fov_deg is not None:
+        return Camera.from_fov_x(math.radians(options.fov_deg), width_px, height_px, "given"), []
+    return camera_from_exif(exif, width_px, height_px)
+
+
+def guessed_camera(fov_x_rad: float | None, width_px: int, height_px: int) -> Camera:
+    """A camera with the field of view that a depth model says, or with the usual one."""
+    if fov_x_rad is not None and _MIN_FOV_RAD <= fov_x_rad <= _MAX_FOV_RAD:
+        return Camera.from_fov_x(fov_x_rad, width_px, height_px, "estimated")
+    focal_px = max(width_px, height_px) / 2 / math.tan(DEFAULT_FOV_RAD / 2)
+    return Camera.from_focal_px(focal_px, width_px, height_px, "default")
+
+
+def tilted(camera: Camera, pitch_rad: float | None, roll_rad: float | None) -> Camera:
+    """The camera with an estimated tilt; level where the estimate is missing or no photographer would hold it so."""
+    if pitch_rad is None or roll_rad is None:
+        return camera
+    if not (abs(pitch_rad) <= _MAX_PITCH_RAD and abs(roll_rad) <= _MAX_ROLL_RAD):
+        return camera
+    return replace(camera, pitch_rad=pitch_rad, roll_rad=roll_rad)
+
+
+def _by_lines(photo: Photo, camera: Camera, focal_known: bool) -> tuple[Camera, dict[str, Any]]:
+    """The camera that the photo's straight lines and the one that was guessed agree on, and a record of it."""
+    width, height = photo.width_px, photo.height_px
+    if max(width, height) > MAX_PINHOLE_ASPECT * min(width, height) or abs(camera.fx_px / camera.fy_px - 1) > 0.01:
+        return camera, {}
+    # Where pixels were cut away, the outline is no line of the place.
+    if photo.opaque is not None and 1 - photo.opaque.mean() > _MOST_TRANSPARENT:
+        return camera, {}
+    diagonal_px = math.hypot(width, height)
+    blind = camera.pitch_rad is None
+    guess = CameraGuess(
+        math.log(camera.fx_px / diagonal_px),
+        camera.pitch_rad or 0.0,
+        camera.roll_rad or 0.0,
+        0.0 if focal_known else _LOG_FOCAL_SD,
+        _BLIND_PITCH_SD_RAD if blind else _PITCH_SD_RAD,
+        _ROLL_SD_RAD,
+    )
+    segments = find_segments(photo.pixels_srgb, (camera.cx_px, camera.cy_px))
+    found = find_upright(segments, guess)
+    if found is None:
+        return camera, {}
+    record = {"camera_line_segments": len(segments), "camera_line_evidence": round(found.gain, 2)}
+    straight = tilted(camera, found.pitch_rad, found.roll_rad)
+    if focal_known:
+        return straight, record
+    focal_px = math.exp(found.log_focal) * diagonal_px
+    return replace(straight, fx_px=focal_px, fy_px=focal_px, source="estimated"), record
+
+
+def _how_it_was_guessed(camera: Camera, by_lines: bool) -> str:
+    how = {
+        True: "was estimated from straight lines in the picture",
+        False: "was estimated from the picture" if camera.source == "estimated" else "was assumed",
+    }[by_lines]
+    return (
+        f"The photo does not tell its focal length: a field of view of {math.degrees(camera.fov_x_rad):.0f} degrees "
+        f"{how}. Give --fov or --focal-px if you know better."
+    )

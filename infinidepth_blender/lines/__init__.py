@@ -1,0 +1,1 @@
+"""What straight lines in a photo tell about its camera."""
