@@ -19,6 +19,7 @@ from train.together import STEPS_APART, together
 from train.train import PRESETS, Trainer, export, train
 from train.validate import main as validate_main
 from train.validate import validate
+from train.validate_cameras import main as validate_cameras_main
 
 from infinidepth_blender.field.load import load_field_model
 from infinidepth_blender.field.network import Decoded, Features, Globals
@@ -266,3 +267,14 @@ def test_weights_of_another_network_are_refused(pool, tmp_path):
             validation=None,
             weights=tmp_path / "tiny.safetensors",
         )
+
+
+def test_cameras_are_scored_with_and_without_lines(pool, tmp_path, monkeypatch):
+    model, scores = tmp_path / "tiny.safetensors", tmp_path / "cameras.json"
+    save_weights(Trainer(tmp_path, TINY).average, model, {})
+    monkeypatch.setattr("sys.argv", ["validate_cameras.py", str(model), str(pool), "--json", str(scores)])
+    validate_cameras_main()
+    told = json.loads(scores.read_text())
+    assert told["all"]["images"] == sum(values["images"] for place, values in told.items() if place != "all") > 0
+    assert 0 <= told["all"]["lines_fov_deg"] < 180
+    assert 0 <= told["all"]["lines_fov_within_5"] <= 1
