@@ -26,6 +26,7 @@ from .options import (
     Part,
     Precision,
     ReconstructOptions,
+    Tilt,
 )
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -247,7 +248,9 @@ def _add_reconstruct(commands: Any) -> None:
         help="no more points per pixel where a surface is seen flatter than this (degrees from its normal), or is further "
         "away than ten median depths; off: exactly even; default %(default)g",
     )
-    lens = parser.add_argument_group("the photo's lens (default: from its EXIF data, else estimated)")
+    lens = parser.add_argument_group(
+        "the photo's camera (default: its lens from EXIF data, else estimated from straight lines and the model)"
+    )
     lens.add_argument("--fov", type=float, metavar="DEG", help="horizontal field of view in degrees")
     lens.add_argument("--focal-px", type=float, metavar="F", help="focal length in pixels of the photo")
     lens.add_argument(
@@ -255,6 +258,13 @@ def _add_reconstruct(commands: Any) -> None:
         type=Path,
         metavar="FILE",
         help="camera.json, or a text file with a 3x3 matrix or fx fy cx cy in pixels of the photo",
+    )
+    lens.add_argument(
+        "--tilt",
+        choices=get_args(Tilt),
+        default=defaults.tilt,
+        help="auto: the scene stands upright, as straight lines in the picture show; level: its camera looks level; "
+        "default %(default)s",
     )
     parser.add_argument(
         "--depth-prompt",

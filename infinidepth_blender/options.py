@@ -16,6 +16,7 @@ Outliers = Literal["keep", "remove"]
 MeshKind = Literal["regular", "adaptive"]
 MeshFaces = Literal["quads", "triangles"]
 Background = Literal["none", "shell"]
+Tilt = Literal["auto", "level"]
 
 SURFACE_SPLATS = "surface"
 """Splats of a photo without a Gaussian predictor."""
@@ -61,6 +62,7 @@ class ReconstructOptions:
         fov_deg: Field of view along the photo's width, degrees; None: unknown.
         focal_px: Focal length in pixels of the upright photo; None: unknown.
         camera: File with the photo's camera (`camera.json`, or intrinsics in text); None: none.
+        tilt: Whether the scene stands upright as the picture shows, or its camera looks level.
         depth_prompt: File with sparse or dense depth in metres; None: none.
         known_distance: Distances that give the scale, as `KnownDistance` reads them.
         device: Where the network runs.
@@ -91,6 +93,7 @@ class ReconstructOptions:
     fov_deg: float | None = None
     focal_px: float | None = None
     camera: str | None = None
+    tilt: Tilt = "auto"
     depth_prompt: str | None = None
     known_distance: tuple[str, ...] = ()
     device: Device = "auto"
@@ -115,6 +118,11 @@ class ReconstructOptions:
             self.mesh in get_args(MeshKind),
             f"Unknown mesh kind '{self.mesh}'.",
             f"Use one of {', '.join(get_args(MeshKind))}.",
+        )
+        _check(
+            self.tilt in get_args(Tilt),
+            f"Unknown tilt '{self.tilt}'.",
+            f"Use one of {', '.join(get_args(Tilt))}.",
         )
         _check(
             self.splats_model == SURFACE_SPLATS or self.model != "bundled",

@@ -41,6 +41,7 @@ def test_depth_sizes(text: str, expected: tuple[int, int]) -> None:
         {"focal_px": -1.0},
         {"fov_deg": 50.0, "focal_px": 900.0},
         {"fov_deg": 50.0, "camera": "camera.json"},
+        {"tilt": "slanted"},
         {"known_distance": ("here",)},
         {"known_distance": ("1,2=3",), "depth_prompt": "depth.npy"},
         {"make": ()},

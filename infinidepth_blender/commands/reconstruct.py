@@ -94,6 +94,7 @@ def options_of(arguments: argparse.Namespace) -> ReconstructOptions:
         focal_px=arguments.focal_px,
         camera=_existing(arguments.camera, "camera file"),
         depth_prompt=prompt,
+        tilt=arguments.tilt,
         known_distance=tuple(arguments.known_distance),
         points_mask=_existing(arguments.points_mask, "points mask"),
         points_crop=arguments.points_crop,

@@ -60,12 +60,19 @@ def find_camera(photo: Photo, options: ReconstructOptions, estimate: CameraEstim
 
     Args:
         photo: The photo.
-        options: May give a camera file, the focal length or the field of view.
+        options: May give a camera file, the focal length or the field of view; whether the tilt counts.
         estimate: What the depth model says.
 
     Raises:
         CameraFileError: the camera file cannot be used.
     """
+    found = _find_tilted(photo, options, estimate)
+    if options.tilt == "level":
+        return replace(found, camera=replace(found.camera, pitch_rad=None, roll_rad=None))
+    return found
+
+
+def _find_tilted(photo: Photo, options: ReconstructOptions, estimate: CameraEstimate) -> PhotoCamera:
     known, warnings = known_camera(options, photo.exif, photo.width_px, photo.height_px)
     camera = known or guessed_camera(estimate.fov_x_rad, photo.width_px, photo.height_px)
     if camera.pitch_rad is not None or camera.roll_rad is not None:

@@ -69,6 +69,7 @@ def options_of(
         focal_px=round(settings.focal_px, 3) if settings.lens == "FOCAL" else None,
         camera=_absolute(settings.camera_file) if settings.lens == "FILE" else None,
         depth_prompt=_absolute(settings.depth_prompt) if settings.depth_prompt else None,
+        tilt=settings.tilt,
         known_distance=tuple(text.strip() for text in settings.known_distance.split(";") if text.strip()),
         device=preferences.device if preferences else "auto",
         precision=preferences.precision if preferences else "auto",

@@ -143,6 +143,7 @@ class _Camera(_Child):
             column.prop(settings, "focal_px")
         elif settings.lens == "FILE":
             column.prop(settings, "camera_file")
+        column.prop(settings, "tilt")
 
 
 class _Advanced(_Child):

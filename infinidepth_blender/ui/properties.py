@@ -254,12 +254,21 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
         name="Lens",
         description="Where the camera's field of view comes from",
         items=[
-            ("AUTO", "Automatic", "From the photo's metadata, else estimated from its content"),
+            ("AUTO", "Automatic", "From the photo's metadata, else estimated from straight lines and the model"),
             ("FOV", "Field of View", "Give the horizontal field of view"),
             ("FOCAL", "Focal Length", "Give the focal length in pixels of the photo"),
             ("FILE", "Camera File", "Read camera.json, or a text file with a 3x3 matrix or fx fy cx cy in pixels"),
         ],
         default="AUTO",
+    )
+    tilt: EnumProperty(
+        name="Tilt",
+        description="How the camera is tilted in the scene",
+        items=[
+            ("auto", "Automatic", "Verticals stand upright, as straight lines in the photo and the model show"),
+            ("level", "Level", "The camera looks level"),
+        ],
+        default="auto",
     )
     fov_rad: FloatProperty(
         name="Field of View",

@@ -117,6 +117,13 @@ def test_straight_lines_correct_lens_and_tilt() -> None:
     assert found.record["camera_line_evidence"] > 10
 
 
+def test_a_level_scene_keeps_the_lens_that_the_tilt_has_told() -> None:
+    photo = photo_of(street(Camera(900, 600, 700, 700, 450, 300, "given", 0.08, -0.015)))
+    found = find_camera(photo, ReconstructOptions(tilt="level"), CameraEstimate(1.0, 0.0, 0.0)).camera
+    assert (found.pitch_rad, found.roll_rad) == (None, None)
+    assert found.fx_px == pytest.approx(700, rel=0.02)
+
+
 def test_a_known_focal_length_stays_and_only_the_tilt_is_corrected(tmp_path: Path) -> None:
     true = Camera(900, 600, 700, 700, 500, 280, "given", 0.08, -0.015)
     (tmp_path / "camera.txt").write_text("700 700 500 280")

@@ -55,7 +55,7 @@ def test_every_option_of_a_reconstruction_can_be_set(addon: bpy.types.AddonPrefe
     settings.points_mask, settings.points_density = "/photos/mask.png", "/photos/density.png"
     settings.points_crop, settings.points_outliers = (10, 20, 300, 200), "remove"
     settings.grazing_cap_rad, settings.sky = math.radians(90), "OFF"
-    settings.lens, settings.fov_rad = "FOV", 1.0
+    settings.lens, settings.fov_rad, settings.tilt = "FOV", 1.0, "level"
     settings.depth_prompt = "/photos/depth.png"
     settings.model, settings.model_file = "FILE", "/models/mine.safetensors"
     addon.device, addon.precision = "cuda", "exact"
@@ -70,7 +70,7 @@ def test_every_option_of_a_reconstruction_can_be_set(addon: bpy.types.AddonPrefe
     assert (options.points_crop, options.points_outliers) == ((10, 20, 300, 200), "remove")
     assert (options.grazing_cap_deg, options.sky) == (None, "off")
     assert options.fov_deg == pytest.approx(57.2958, abs=1e-3)
-    assert options.focal_px is None
+    assert (options.focal_px, options.tilt) == (None, "level")
     assert (options.model, options.splats_model) == ("/models/mine.safetensors", "surface")
     assert (options.device, options.precision) == ("cuda", "exact")
 
