@@ -20,9 +20,9 @@ DEFAULT_FOV_RAD = math.radians(55)
 
 _MIN_FOV_RAD, _MAX_FOV_RAD = math.radians(2), math.radians(170)
 _MAX_PITCH_RAD, _MAX_ROLL_RAD = math.radians(75), math.radians(30)
-_LOG_FOCAL_SD = 0.2
-_PITCH_SD_RAD, _BLIND_PITCH_SD_RAD = math.radians(3), math.radians(6)
-_ROLL_SD_RAD = math.radians(1.2)
+_LOG_FOCAL_ERROR = 0.2
+_PITCH_ERROR_RAD, _BLIND_PITCH_ERROR_RAD = math.radians(3), math.radians(6)
+_ROLL_ERROR_RAD = math.radians(1.2)
 _MOST_TRANSPARENT = 0.02
 
 
@@ -68,7 +68,7 @@ def find_camera(photo: Photo, options: ReconstructOptions, estimate: CameraEstim
     """
     found = _find_tilted(photo, options, estimate)
     if options.tilt == "level":
-        return replace(found, camera=replace(found.camera, pitch_rad=None, roll_rad=None))
+        return replace(found, camera=replace(found.camera, pitch_rad=0.0, roll_rad=0.0))
     return found
 
 
@@ -80,7 +80,7 @@ def _find_tilted(photo: Photo, options: ReconstructOptions, estimate: CameraEsti
     camera = tilted(camera, estimate.pitch_rad, estimate.roll_rad)
     camera, record = _by_lines(photo, camera, known is not None)
     if known is None:
-        warnings = [*warnings, _how_it_was_guessed(camera, bool(record))]
+        warnings = [*warnings, _how_it_was_guessed(camera, bool(record.get("camera_lines_tell_focal")))]
     return PhotoCamera(camera, tuple(warnings), record)
 
 
@@ -113,7 +113,7 @@ def tilted(camera: Camera, pitch_rad: float | None, roll_rad: float | None) -> C
     """The camera with an estimated tilt; level where the estimate is missing or no photographer would hold it so."""
     if pitch_rad is None or roll_rad is None:
         return camera
-    if not (abs(pitch_rad) <= _MAX_PITCH_RAD and abs(roll_rad) <= _MAX_ROLL_RAD):
+    if not _plausible_tilt(pitch_rad, roll_rad):
         return camera
     return replace(camera, pitch_rad=pitch_rad, roll_rad=roll_rad)
 
@@ -132,27 +132,39 @@ def _by_lines(photo: Photo, camera: Camera, focal_known: bool) -> tuple[Camera, 
         math.log(camera.fx_px / diagonal_px),
         camera.pitch_rad or 0.0,
         camera.roll_rad or 0.0,
-        0.0 if focal_known else _LOG_FOCAL_SD,
-        _BLIND_PITCH_SD_RAD if blind else _PITCH_SD_RAD,
-        _ROLL_SD_RAD,
+        0.0 if focal_known else _LOG_FOCAL_ERROR,
+        _BLIND_PITCH_ERROR_RAD if blind else _PITCH_ERROR_RAD,
+        _ROLL_ERROR_RAD,
     )
     segments = find_segments(photo.pixels_srgb, (camera.cx_px, camera.cy_px))
     found = find_upright(segments, guess)
-    if found is None:
+    if found is None or not _plausible_tilt(found.pitch_rad, found.roll_rad):
         return camera, {}
-    record = {"camera_line_segments": len(segments), "camera_line_evidence": round(found.gain, 2)}
-    straight = tilted(camera, found.pitch_rad, found.roll_rad)
-    if focal_known:
-        return straight, record
-    focal_px = math.exp(found.log_focal) * diagonal_px
-    return replace(straight, fx_px=focal_px, fy_px=focal_px, source="estimated"), record
+    straight = replace(camera, pitch_rad=found.pitch_rad, roll_rad=found.roll_rad)
+    if not focal_known:
+        focal_px = math.exp(found.log_focal) * diagonal_px
+        straight = replace(straight, fx_px=focal_px, fy_px=focal_px)
+        if not _MIN_FOV_RAD <= straight.fov_x_rad <= _MAX_FOV_RAD:
+            return camera, {}
+        if found.tells_focal:
+            straight = replace(straight, source="estimated")
+    record = {
+        "camera_line_segments": len(segments),
+        "camera_line_evidence": round(found.gain, 2),
+        "camera_lines_tell_focal": found.tells_focal and not focal_known,
+    }
+    return straight, record
+
+
+def _plausible_tilt(pitch_rad: float, roll_rad: float) -> bool:
+    return abs(pitch_rad) <= _MAX_PITCH_RAD and abs(roll_rad) <= _MAX_ROLL_RAD
 
 
 def _how_it_was_guessed(camera: Camera, by_lines: bool) -> str:
-    how = {
-        True: "was estimated from straight lines in the picture",
-        False: "was estimated from the picture" if camera.source == "estimated" else "was assumed",
-    }[by_lines]
+    if by_lines:
+        how = "was estimated from straight lines in the picture"
+    else:
+        how = "was estimated from the picture" if camera.source == "estimated" else "was assumed"
     return (
         f"The photo does not tell its focal length: a field of view of {math.degrees(camera.fov_x_rad):.0f} degrees "
         f"{how}. Give --fov or --focal-px if you know better."

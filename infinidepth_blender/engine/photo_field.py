@@ -100,6 +100,7 @@ def find_photo_field(
     else:
         answer = _Answer(given, {"name": "given depth", "sha256": ""})
     raw = answer.field
+    progress("encode", _ENCODED, "Looking for straight lines")
     tilt = getattr(raw, "pitch_rad", None), getattr(raw, "roll_rad", None)
     found = find_camera(photo, options, CameraEstimate(raw.fov_x_rad, *tilt))
     camera = found.camera

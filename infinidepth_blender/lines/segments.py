@@ -14,6 +14,7 @@ LONGEST_SIDE_PX = 1200
 SHORTEST = 0.025
 """Shortest segment that counts, over the diagonal."""
 MOST = 400
+"""Segments beyond which more of them say nothing new."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def find_segments(pixels_srgb: NDArray[np.uint8], centre_px: tuple[float, float]
     """
     height, width = pixels_srgb.shape[:2]
     shrink = min(1.0, LONGEST_SIDE_PX / max(height, width))
-    size = max(8, round(width * shrink)), max(8, round(height * shrink))
+    size = max(1, round(width * shrink)), max(1, round(height * shrink))
     small = cv2.resize(pixels_srgb, size, interpolation=cv2.INTER_AREA) if shrink < 1 else pixels_srgb
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     found = cv2.createLineSegmentDetector(cv2.LSD_REFINE_STD).detect(grey)[0]

@@ -24,18 +24,23 @@ WIDE, WIDE_SHARE = 4.0, 0.25
 """Errors of this share of the segments are so many times wider than their noise."""
 TRUST = 0.15
 """Weight of a segment's evidence: neighbouring segments repeat one another."""
-FEWEST = 6
+FEWEST = 12
+"""Segments without which there is nothing to see: a frame around the picture has four to eight."""
 AROUND = (
     (-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2),
     (-3, -2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2, 3),
     (-5, -3, -1, 0, 1, 3, 5),
 )
 """Where cameras are judged first: focal length, pitch and roll, in typical errors of the guess."""
+STARTS = 4
+"""Cameras that are looked at closely."""
 YAW_STEP_RAD = math.radians(2.5)
 TAIL = 3
 """Degrees of freedom of the guess's distribution."""
 LEAST_GAIN = 2.0
 """Evidence below which the segments are taken for disordered."""
+OTHER_FOCAL, CLEARLY = 0.25, 1.0
+"""A focal length is told if those that are shorter and longer by this logarithm lose so much evidence."""
 MOST_AT_FIRST = 120
 """Segments that decide where to look closely."""
 
@@ -45,7 +50,7 @@ class CameraGuess:
     """A camera and how far to trust it.
 
     Attributes:
-        log_focal: Logarithm of the focal length over the photo's diagonal; the principal point is the middle.
+        log_focal: Logarithm of the focal length over the photo's diagonal.
         pitch_rad, roll_rad: As `Camera` defines them.
         log_focal_error, pitch_error_rad, roll_error_rad: Their typical errors; 0 where the value is known.
     """
@@ -64,12 +69,14 @@ class Upright:
 
     Attributes:
         log_focal, pitch_rad, roll_rad: The camera.
+        tells_focal: Whether the segments alone, without the guess, clearly prefer this focal length to others.
         gain: By how much the segments speak for it rather than for no order at all (logarithm of a likelihood ratio).
     """
 
     log_focal: float
     pitch_rad: float
     roll_rad: float
+    tells_focal: bool
     gain: float
 
 
@@ -87,10 +94,12 @@ def find_upright(segments: Segments, guess: CameraGuess) -> Upright | None:
     # On a coarse grid no camera is exact: errors as wide as its steps are forgiven.
     scores = rough.scores(cameras, math.radians(1.5))
     steps = np.array([guess.log_focal_error, guess.pitch_error_rad, guess.roll_error_rad, 2 * YAW_STEP_RAD])
-    found = [judge.refined(start, 0.25 * steps) for start in _distinct(cameras, scores, steps, 6)]
+    found = [judge.refined(start, 0.25 * steps) for start in _distinct(cameras, scores, steps, STARTS)]
     best, _ = max(found, key=lambda answer: answer[1])
     gain = judge.evidence(best)
-    return Upright(float(best[0]), float(best[1]), float(best[2]), gain) if gain >= LEAST_GAIN else None
+    if gain < LEAST_GAIN:
+        return None
+    return Upright(float(best[0]), float(best[1]), float(best[2]), judge.tells_focal(best, steps), gain)
 
 
 def _cameras_around(guess: CameraGuess) -> NDArray[np.float64]:
@@ -115,11 +124,18 @@ def _distinct(
     chosen: list[NDArray[np.float64]] = []
     for index in np.argsort(-scores)[:2000]:
         point = points[index]
-        if all((np.abs(point - other) > apart + 1e-9).any() for other in chosen):
+        if all((_between(point, other) > apart + 1e-9).any() for other in chosen):
             chosen.append(point)
             if len(chosen) == count:
                 break
     return chosen
+
+
+def _between(point: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distances of the coordinates; yaws a right angle apart are the same."""
+    distance = np.abs(point - other)
+    distance[3] = min(distance[3], math.pi / 2 - distance[3])
+    return distance
 
 
 class _Judge:
@@ -169,6 +185,14 @@ class _Judge:
             options={"initial_simplex": simplex, "maxfev": 250, "xatol": 1e-4, "fatol": 1e-3},
         )
         return camera_with(found.x), -float(found.fun)
+
+    def tells_focal(self, best: NDArray[np.float64], steps: NDArray[np.float64]) -> bool:
+        """Whether other focal lengths, with the best tilt for each, explain the segments clearly worse."""
+        steps = steps * (0, 1, 1, 1)
+        others = [best + np.array((change, 0, 0, 0)) for change in (-OTHER_FOCAL, OTHER_FOCAL)]
+        return all(
+            self.evidence(best) - self.evidence(self.refined(other, 0.25 * steps)[0]) > CLEARLY for other in others
+        )
 
     def evidence(self, camera: NDArray[np.float64]) -> float:
         """Logarithm of the likelihood ratio of a camera to no order at all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import queue
 import time
@@ -173,8 +174,12 @@ def _serve(folders, seed: int, count: int, queries: int, tokens, prompted_share:
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     reader, rng = PoolReader(folders, seed), np.random.default_rng(seed)
-    while True:
-        batches.put(make_batch(reader, rng, count, queries, tokens.value, prompted_share=prompted_share))
+    # Where the trainer was killed, nobody takes the batches any more.
+    trainer = multiprocessing.parent_process()
+    while trainer is None or trainer.is_alive():
+        batch = make_batch(reader, rng, count, queries, tokens.value, prompted_share=prompted_share)
+        with contextlib.suppress(queue.Full):
+            batches.put(batch, timeout=60)
 
 
 def make_batch(
@@ -223,7 +228,7 @@ class _View:
 
     Attributes:
         image: (h, w, 3) uint8. codes: (2 h, 2 w) codes of log depth.
-        focal: Focal length over the diagonal of the view. sin_pitch, roll: Of its middle.
+        focal: Focal length over the diagonal of the view. sin_pitch, roll: Of the ray through its middle.
     """
 
     image: NDArray[np.uint8]
@@ -266,7 +271,9 @@ def _cut(image, codes, labels, rng: np.random.Generator, size: tuple[int, int], 
     ray = np.array([(centre_x - width / 2) / focal, (centre_y - height / 2) / focal, 1.0])
     world = Camera(width, height, focal, focal, width / 2, height / 2, "given", pitch, roll).world_rotation()
     sin_pitch = float((world @ ray)[2] / np.linalg.norm(ray))
-    roll += turn
+    # Up as it is seen at the middle of the part, which need not be parallel to up in the middle of the whole.
+    up = world[2]
+    roll = turn + math.atan2(ray[0] * up[2] - up[0], ray[1] * up[2] - up[1])
     if augment and rng.random() < 0.5:
         image, codes, roll = image[:, ::-1], codes[:, ::-1], -roll
     return _View(image, codes, focal / math.hypot(crop_w, crop_h), sin_pitch, roll)

@@ -110,7 +110,7 @@ class Trainer:
         groups = [{"params": decayed, "weight_decay": preset.weight_decay}, {"params": plain, "weight_decay": 0.0}]
         self.optimiser = torch.optim.AdamW(groups, lr=preset.peak_rate, betas=(0.9, 0.98), foreach=True)
         self.scaler = torch.amp.GradScaler("cuda", enabled=device.startswith("cuda") and not _bfloat16(device))
-        self.step = 0
+        self.step = self.images = 0
         self.trained_s = 0.0
 
     def learn(self, batch, progress: float) -> dict[str, float]:
@@ -139,6 +139,7 @@ class Trainer:
             self._average_in()
         self.scaler.update()
         self.step += 1
+        self.images += p.batch * p.processes
         return {
             "loss": float(loss.detach()),
             "rate": rate,
@@ -160,13 +161,15 @@ class Trainer:
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "step": self.step,
-            "trained_s": self.trained_s,
+            **self._progress(),
         }
         partial = self.run / "state.pt.partial"
         torch.save(state, partial)
         partial.replace(self.run / "state.pt")
-        save_pieces(self.average.state_dict(), self.run, {"step": self.step, "trained_s": self.trained_s})
+        save_pieces(self.average.state_dict(), self.run, self._progress())
+
+    def _progress(self) -> dict[str, float]:
+        return {"step": self.step, "images": self.images, "trained_s": self.trained_s}
 
     def resume(self) -> bool:
         """Goes on from state.pt, or from the averaged weights alone; False if there is neither."""
@@ -176,7 +179,7 @@ class Trainer:
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
             self.optimiser.load_state_dict(state["optimiser"])
-            self.step, self.trained_s = state["step"], state["trained_s"]
+            self._go_on_from(state)
             return True
         loaded = load_pieces(self.run)
         if loaded is None:
@@ -184,8 +187,12 @@ class Trainer:
         tensors, info = loaded
         self.network.load_state_dict(tensors)
         self.average.load_state_dict(tensors)
-        self.step, self.trained_s = int(info["step"]), float(info["trained_s"])
+        self._go_on_from(info)
         return True
+
+    def _go_on_from(self, told: dict) -> None:
+        self.step, self.trained_s = int(told["step"]), float(told["trained_s"])
+        self.images = int(told.get("images", self.step * self.preset.batch))
 
     def begin_with(self, weights: Path) -> None:
         """Takes the weights of an exported file; layers that it lacks stay as they are.
@@ -202,6 +209,7 @@ class Trainer:
         for network in (self.network, self.average):
             network.load_state_dict(mine | theirs)
         self.step = int(known.training.get("steps", 0))
+        self.images = int(known.training.get("images_seen", 0))
         self.trained_s = 3600 * float(known.training.get("hours", 0))
 
 
@@ -245,7 +253,7 @@ def train(
     Args:
         run, pool, validation: Folders: of the run, of the shards to learn from, of held-out ones.
         preset, device: How and where.
-        steps: End of the schedule, or
+        steps: End of the schedule (processes that train together end at a multiple of `STEPS_APART`), or
         until: its end as a moment (seconds since the epoch).
         pause: Moment at which to save and stop within the schedule, to be called again later.
         weights: What a new run begins with; None: random weights.
@@ -267,14 +275,20 @@ def train(
     saved = validated = time.time()
     sums: dict[str, float] = {}
     counted, since = 0, time.time()
-    progress = paused = 0.0
+    progress, met = 0.0, False
     while True:
         now = time.time()
-        if trainer.step % STEPS_APART == 0 or preset.processes == 1:
+        # All processes begin at the same step, which may lie between two meetings.
+        if not met or trainer.step % STEPS_APART == 0 or preset.processes == 1:
+            met = True
             progress = trainer.step / steps if steps else (now - begin) / ((until or now + 1) - begin)
             progress, paused = meet((progress, float(now >= pause)), trainer.network.parameters())
             if progress >= 1 or paused:
                 break
+            # Right after a meeting, so that all go on from what all had in common.
+            if leads and now - saved > preset.save_s:
+                trainer.save()
+                saved = now
         tokens = preset.early_tokens if progress < preset.early_share else preset.tokens
         values = trainer.learn(stream.next(tokens), progress)
         trainer.trained_s += time.time() - now
@@ -291,9 +305,6 @@ def train(
             }
             log.add({**row, "images_per_s": preset.processes * counted * preset.batch / (time.time() - since)})
             sums, counted, since = {}, 0, time.time()
-        if time.time() - saved > preset.save_s:
-            trainer.save()
-            saved = time.time()
         if validation and time.time() - validated > preset.validate_s:
             scores.add({"step": trainer.step, "progress": progress, **validate(trainer.average, validation, device)})
             validated = time.time()
@@ -326,7 +337,7 @@ def export(run: Path, path: Path, notes: dict) -> None:
     preset = json.loads((run / "preset.json").read_text())
     network = InfiniDepthNetwork(NetworkConfig.from_json(preset["network"]))
     network.load_state_dict(tensors)
-    images = int(info["step"]) * int(preset["batch"]) * int(preset["processes"])
+    images = int(info.get("images", int(info["step"]) * int(preset["batch"])))
     save_weights(
         network.eval(),
         path,
@@ -345,7 +356,10 @@ def supervise(arguments: list[str], run: Path, attempts: int = 50) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    # No abbreviations: the supervisor takes its own option away before it calls itself.
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("run", type=Path)
     parser.add_argument("--pool", type=Path, nargs="+", help="one or several pools")
     parser.add_argument("--validation", type=Path, help="pool of held-out images")
@@ -356,7 +370,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, help="instead: length of the schedule, from the run's beginning")
     parser.add_argument("--pause-after", type=float, default=math.inf, help="minutes until this call saves and stops")
     parser.add_argument("--weights", type=Path, help="exported weights that a new run begins with")
-    parser.add_argument("--processes", type=int, help="trainers of one network; cores of a processor")
+    parser.add_argument(
+        "--processes", type=int, choices=range(1, 65), metavar="N", help="trainers of one network; cores of a processor"
+    )
     parser.add_argument("--supervise", action="store_true")
     parser.add_argument("--no-mkldnn", action="store_true", help="plain convolutions, where oneDNN's fail")
     parser.add_argument("--export", type=Path)
@@ -370,7 +386,7 @@ def main() -> None:
         supervise([argument for argument in sys.argv[1:] if argument != "--supervise"], args.run)
         return
     preset = PRESETS[args.preset]
-    if args.processes:
+    if args.processes is not None:
         preset = replace(preset, processes=args.processes)
     until = args.until
     if args.minutes is not None:

@@ -120,7 +120,7 @@ def test_straight_lines_correct_lens_and_tilt() -> None:
 def test_a_level_scene_keeps_the_lens_that_the_tilt_has_told() -> None:
     photo = photo_of(street(Camera(900, 600, 700, 700, 450, 300, "given", 0.08, -0.015)))
     found = find_camera(photo, ReconstructOptions(tilt="level"), CameraEstimate(1.0, 0.0, 0.0)).camera
-    assert (found.pitch_rad, found.roll_rad) == (None, None)
+    assert (found.pitch_rad, found.roll_rad) == (0.0, 0.0)
     assert found.fx_px == pytest.approx(700, rel=0.02)
 
 
@@ -141,7 +141,42 @@ def test_lines_are_not_asked_where_a_cut_out_or_a_panorama_would_mislead_them() 
     opaque = np.ones(picture.shape[:2], bool)
     opaque[:, :200] = False
     estimate = CameraEstimate(1.0, 0.0, 0.0)
-    for photo in (photo_of(picture, opaque=opaque), photo_of(picture[:300])):
+    wide = [street(Camera(900, height, 700, 700, 450, height / 2, "given", 0.08, 0.0)) for height in (375, 360)]
+    assert find_camera(photo_of(wide[0]), ReconstructOptions(), estimate).record != {}
+    for photo in (photo_of(picture, opaque=opaque), photo_of(wide[1])):
         found = find_camera(photo, ReconstructOptions(), estimate)
         assert found.record == {}
         assert found.camera.fov_x_rad == pytest.approx(1.0)
+
+
+def test_pixels_that_are_not_square_keep_the_estimated_tilt(tmp_path: Path) -> None:
+    photo = photo_of(street(Camera(900, 600, 700, 700, 450, 300, "given", 0.08, 0.0)))
+    (tmp_path / "camera.txt").write_text("700 760 450 300")
+    options = ReconstructOptions(camera=str(tmp_path / "camera.txt"))
+    camera = find_camera(photo, options, CameraEstimate(None, 0.02, 0.01)).camera
+    assert (camera.pitch_rad, camera.roll_rad) == (0.02, 0.01)
+
+
+def test_lines_that_lead_to_an_impossible_tilt_change_nothing() -> None:
+    photo = photo_of(street(Camera(900, 600, 700, 700, 450, 300, "given", 0.08, 0.0)))
+    estimate = CameraEstimate(1.0, math.radians(74.9), math.radians(1.7))
+    found = find_camera(photo, ReconstructOptions(), estimate)
+    if found.record:
+        assert abs(found.camera.pitch_rad or 0.0) < math.radians(75)
+    else:
+        assert found.camera.fov_x_rad == pytest.approx(1.0)
+        assert found.camera.pitch_rad == estimate.pitch_rad
+
+
+def test_a_facade_seen_from_the_front_tells_the_tilt_but_not_the_lens() -> None:
+    picture = np.full((600, 900, 3), 225, np.uint8)
+    for row in range(60, 600, 120):
+        for column in range(50, 900, 140):
+            cv2.rectangle(picture, (column, row), (column + 70, row + 80), (40, 60, 90), -1)
+    found = find_camera(photo_of(picture), ReconstructOptions(), CameraEstimate(1.0, 0.05, 0.02))
+    assert found.camera.fov_x_rad == pytest.approx(1.0, rel=0.05)
+    assert found.camera.pitch_rad == pytest.approx(0.0, abs=0.01)
+    assert found.camera.roll_rad == pytest.approx(0.0, abs=0.003)
+    assert found.record["camera_lines_tell_focal"] is False
+    assert "straight lines" not in found.warnings[0]
+    assert "was assumed" in find_camera(photo_of(picture), ReconstructOptions(), CameraEstimate()).warnings[0]

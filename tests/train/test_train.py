@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -11,16 +13,17 @@ import pytest
 import torch
 from PIL import Image
 from train import failures
-from train.data import PoolReader, draw_points, make_batch
+from train.data import PoolReader, _cut, draw_points, make_batch
 from train.losses import compute_losses
 from train.pieces import PIECE_BYTES, load_pieces, save_pieces
 from train.pool import Shard, decode_log_depth
-from train.together import STEPS_APART, together
+from train.together import STEPS_APART, meet, rank, together
 from train.train import PRESETS, Trainer, export, train
 from train.validate import main as validate_main
 from train.validate import validate
 from train.validate_cameras import main as validate_cameras_main
 
+from infinidepth_blender.camera import Camera
 from infinidepth_blender.field.load import load_field_model
 from infinidepth_blender.field.network import Decoded, Features, Globals
 from infinidepth_blender.field.perspective import perspective_field
@@ -99,8 +102,67 @@ def test_two_processes_train_one_network(pool, tmp_path):
     export(run, tmp_path / "tiny.safetensors", {})
     told = load_weights(tmp_path / "tiny.safetensors").training
     assert told["images_seen"] == 2 * 2 * STEPS_APART * TINY.batch
-    alone = train(tmp_path / "alone", pool, TINY, "cpu", 2 * STEPS_APART, None, None).average.state_dict()
+    # The first of two that never met, with the same batches and rates.
+    alone = train(tmp_path / "alone", pool, preset, "cpu", 2 * STEPS_APART, None, None).average.state_dict()
     assert not torch.equal(tensors["globals_out.weight"], alone["globals_out.weight"].half().float())
+
+
+def _meet(folder: Path) -> None:
+    weights = [torch.full((2, 3), float(rank())), torch.full((4,), 10.0 * rank())]
+    told = meet((7.0 + rank(),), weights)
+    (folder / f"{rank()}.json").write_text(json.dumps([told, *(weight.tolist() for weight in weights)]))
+
+
+def test_who_meets_gets_the_mean_of_the_weights_and_the_firsts_values(tmp_path):
+    together(2, _meet, (tmp_path,))
+    for number in range(2):
+        told, first, second = json.loads((tmp_path / f"{number}.json").read_text())
+        assert told == [7.0]
+        assert first == [[0.5] * 3] * 2
+        assert second == [5.0] * 4
+
+
+def test_a_run_of_two_that_goes_on_between_two_meetings_keeps_its_rate(pool, tmp_path):
+    run, preset, steps = tmp_path / "run", replace(TINY, processes=2), 10 * STEPS_APART
+    trainer = Trainer(run, preset)
+    trainer.step = steps - STEPS_APART - 3
+    run.mkdir(exist_ok=True)
+    trainer.save()
+    together(2, train, (run, pool, preset, "cpu", steps, None, None))
+    header, *rows = (line.split(",") for line in (run / "log.csv").read_text().splitlines())
+    assert rows
+    # At nine tenths of the cosine little of the peak is left.
+    assert all(float(row[header.index("rate")]) < 0.1 * preset.peak_rate for row in rows)
+
+
+def test_a_part_beside_the_middle_is_a_camera_with_its_own_tilt():
+    focal, pitch, roll, height, width = 150.0, 0.5, 0.1, 160, 200
+    image, codes = np.zeros((height, width, 3), np.uint8), np.zeros((2 * height, 2 * width), np.uint16)
+    to_world = Camera(width, height, focal, focal, width / 2, height / 2, "given", pitch, roll).world_rotation()
+
+    class Drawn:
+        """A part at the left, as large as half of the image, not turned."""
+
+        def __init__(self):
+            self.numbers = iter([0.1, 0.9, 0.9])
+
+        def random(self):
+            return next(self.numbers)
+
+        def uniform(self, low, high):
+            return 0.5
+
+        def normal(self, mean, deviation):
+            return -2.0
+
+    view = _cut(image, codes, (focal, pitch, roll, 0), cast(np.random.Generator, Drawn()), (160, 200), True)
+    assert view.image.shape[:2] == (80, 100)
+    ray = np.array([(50 - width / 2) / focal, (40 - height / 2) / focal, 1.0])
+    assert view.sin_pitch == pytest.approx((to_world @ ray)[2] / np.linalg.norm(ray), abs=1e-6)
+    higher = to_world.T @ (to_world @ ray + np.array([0, 0, 1e-6]))
+    moved = higher[:2] / higher[2] - ray[:2]
+    assert view.roll == pytest.approx(math.atan2(-moved[0], -moved[1]), abs=1e-4)
+    assert abs(view.roll - roll) > 0.03
 
 
 def test_without_its_state_a_run_goes_on_from_the_averaged_pieces(pool, tmp_path):
