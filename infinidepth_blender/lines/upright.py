@@ -32,6 +32,8 @@ AROUND = (
     (-5, -3, -1, 0, 1, 3, 5),
 )
 """Where cameras are judged first: focal length, pitch and roll, in typical errors of the guess."""
+FARTHEST = 5.0
+"""Typical errors of the guess beyond which another focal length is not believed."""
 STARTS = 4
 """Cameras that are looked at closely."""
 YAW_STEP_RAD = math.radians(2.5)
@@ -81,7 +83,7 @@ class Upright:
 
 
 def find_upright(segments: Segments, guess: CameraGuess) -> Upright | None:
-    """The camera that segments and guess agree on; None if there are too few segments or they have no order.
+    """The camera that segments and guess agree on; None where the segments are too few, disordered, or lead far away.
 
     Args:
         segments: Of the photo.
@@ -97,7 +99,8 @@ def find_upright(segments: Segments, guess: CameraGuess) -> Upright | None:
     found = [judge.refined(start, 0.25 * steps) for start in _distinct(cameras, scores, steps, STARTS)]
     best, _ = max(found, key=lambda answer: answer[1])
     gain = judge.evidence(best)
-    if gain < LEAST_GAIN:
+    # With an endless focal length all lines are parallel and explain one another.
+    if gain < LEAST_GAIN or abs(best[0] - guess.log_focal) > FARTHEST * guess.log_focal_error:
         return None
     return Upright(float(best[0]), float(best[1]), float(best[2]), judge.tells_focal(best, steps), gain)
 

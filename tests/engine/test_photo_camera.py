@@ -161,11 +161,16 @@ def test_lines_that_lead_to_an_impossible_tilt_change_nothing() -> None:
     photo = photo_of(street(Camera(900, 600, 700, 700, 450, 300, "given", 0.08, 0.0)))
     estimate = CameraEstimate(1.0, math.radians(74.9), math.radians(1.7))
     found = find_camera(photo, ReconstructOptions(), estimate)
-    if found.record:
-        assert abs(found.camera.pitch_rad or 0.0) < math.radians(75)
-    else:
-        assert found.camera.fov_x_rad == pytest.approx(1.0)
-        assert found.camera.pitch_rad == estimate.pitch_rad
+    assert found.record == {}
+    assert found.camera.fov_x_rad == pytest.approx(1.0)
+    assert found.camera.pitch_rad == estimate.pitch_rad
+
+
+@pytest.mark.parametrize("pitch_deg", [-60, 60])
+def test_lines_do_not_make_a_photo_a_telephoto(pitch_deg: float) -> None:
+    photo = photo_of(street(Camera(900, 600, 700, 700, 450, 300, "given", 0.08, 0.0)))
+    found = find_camera(photo, ReconstructOptions(), CameraEstimate(0.6, math.radians(pitch_deg), 0.03))
+    assert 0.6 / 3 < found.camera.fov_x_rad < 0.6 * 3
 
 
 def test_a_facade_seen_from_the_front_tells_the_tilt_but_not_the_lens() -> None:
