@@ -23,7 +23,9 @@ _MAX_PITCH_RAD, _MAX_ROLL_RAD = math.radians(75), math.radians(30)
 _LOG_FOCAL_ERROR = 0.2
 _PITCH_ERROR_RAD, _BLIND_PITCH_ERROR_RAD = math.radians(3), math.radians(6)
 _ROLL_ERROR_RAD = math.radians(1.2)
+"""How far the bundled model's estimates usually are from the truth; blind: where there is none, for a level camera."""
 _MOST_TRANSPARENT = 0.02
+"""Share of a photo."""
 
 
 @dataclass(frozen=True)

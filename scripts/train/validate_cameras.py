@@ -2,7 +2,7 @@
 
 Lines want pixels, so render the images large:
 
-    python scripts/train/pool.py training/cameras --seed 9001 --shards 10 --count 12 --scale 3.5
+    python scripts/train/pool.py training/cameras --seed 9001 --shards 8 --count 12 --scale 3.5
     python scripts/train/validate_cameras.py infinidepth_blender/weights/bundled.safetensors training/cameras
 """
 
