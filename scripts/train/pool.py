@@ -19,12 +19,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.multiprocessing.spawn import spawn
 
 ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT / "scripts") not in sys.path:
     sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
+from train.processes import spread  # noqa: E402
 from train.scenes.bank import Bank, make_bank  # noqa: E402
 from train.scenes.layouts import LAYOUTS  # noqa: E402
 from train.scenes.render import Sample, render  # noqa: E402
@@ -156,7 +156,7 @@ def fill(folder: Path, filling: Filling) -> None:
     if filling.workers == 1:
         fill_share(0, folder, filling)
     else:
-        spawn(fill_share, (folder, filling), nprocs=filling.workers)
+        spread(filling.workers, fill_share, (folder, filling))
 
 
 def fill_share(worker: int, folder: Path, filling: Filling) -> None:

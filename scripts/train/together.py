@@ -13,7 +13,8 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.multiprocessing.spawn import spawn
+
+from .processes import spread
 
 STEPS_APART = 8
 """Steps between two meetings."""
@@ -48,7 +49,7 @@ def together(count: int, work: Callable[..., object], arguments: tuple) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    spawn(_join, (count, port, work, arguments), nprocs=count)
+    spread(count, _join, (count, port, work, arguments))
 
 
 def _join(number: int, count: int, port: int, work: Callable[..., object], arguments: tuple) -> None:
