@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from .decoder import ImplicitDecoder
 from .interpolate import AxisBand, axis_weights, grid_axis, sample_points, sample_points_with_slopes
+from .surfaces import seen_surface, seen_surface_with_slopes
 
 _BLOCK_COLUMNS = 256
 """Columns of a block on a grid: few source cells per block keep the interpolation cheap."""
@@ -71,7 +72,7 @@ class CompiledDecoder:
                 narrow = step.narrow
             head = _merged(narrow, decoder.head_hidden)
             device = features[0].device
-            return cls(stages, head.float().to(device), decoder.head_out.float().to(device))
+            return cls(stages, head.float().to(device), decoder.out_layer().float().to(device))
 
     @property
     def device(self) -> torch.device:
@@ -119,8 +120,13 @@ class CompiledDecoder:
         assert hidden is not None
         head = hidden @ self._head_weight.T
         head[0] += self._head_bias
-        out = _relu_with_slopes(head) @ self._out_weight[0]
-        return out[0] + self._out_bias[0], out[1:].T.contiguous()
+        out = _relu_with_slopes(head) @ self._out_weight.T
+        out[0] += self._out_bias
+        if out.shape[-1] == 2:
+            return out[0, :, 0].contiguous(), out[1:, :, 0].T.contiguous()
+        near, _, gap, choice = out.unbind(dim=-1)
+        seen = seen_surface_with_slopes(near, gap, choice)
+        return seen[0], seen[1:].T.contiguous()
 
     def grid(
         self,
@@ -144,7 +150,11 @@ class CompiledDecoder:
     def head(self, hidden: Tensor) -> Tensor:
         """What the last stage found, (N, C), -> (N, 2) answers."""
         head = torch.addmm(self._head_bias, hidden, self._head_weight.T).relu_()
-        return torch.addmm(self._out_bias, head, self._out_weight.T)
+        out = torch.addmm(self._out_bias, head, self._out_weight.T)
+        if out.shape[-1] == 2:
+            return out
+        near, sky_logit, gap, choice = out.unbind(dim=-1)
+        return torch.stack([seen_surface(near, gap, choice), sky_logit], dim=-1)
 
 
 class GridPlan:

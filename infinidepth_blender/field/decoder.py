@@ -47,7 +47,7 @@ class FusionStep(nn.Module):
 class ImplicitDecoder(nn.Module):
     """Normalised log depth and sky at any coordinate, from a pyramid of feature maps."""
 
-    def __init__(self, channels: tuple[int, ...], expansion: int, head_hidden: int) -> None:
+    def __init__(self, channels: tuple[int, ...], expansion: int, head_hidden: int, two_surfaces: bool) -> None:
         super().__init__()
         self.steps = nn.ModuleList(FusionStep(before, here, expansion) for before, here in pairwise(channels))
         self.head_hidden = nn.Linear(channels[-1], head_hidden)
@@ -61,6 +61,12 @@ class ImplicitDecoder(nn.Module):
         nn.init.normal_(self.head_out.weight, std=0.02)
         # Half-way through the range of depths, and no sky.
         self.head_out.bias.data.copy_(torch.tensor([0.5, -1.0]))
+        self.head_sides: nn.Linear | None = None
+        if two_surfaces:
+            # Both surfaces are one at first, so that a network trained without can go on.
+            self.head_sides = nn.Linear(head_hidden, 2)
+            nn.init.zeros_(self.head_sides.weight)
+            nn.init.zeros_(self.head_sides.bias)
 
     def fusion_steps(self) -> list[FusionStep]:
         """The steps from shallow to deep, typed."""
@@ -74,9 +80,22 @@ class ImplicitDecoder(nn.Module):
             coords_yx: In [-1, 1], order (y, x).
 
         Returns:
-            (B, N, 2): normalised log depth and the logit of sky.
+            (B, N, 2): normalised log depth and the logit of sky; of a decoder with two surfaces (B, N, 4): the depth
+            of the nearer one, sky, gap and choice as `seen_surface` takes them.
         """
         hidden = sample_bilinear(levels[0], coords_yx)
         for step, level in zip(self.fusion_steps(), levels[1:], strict=True):
             hidden = step(hidden, sample_bilinear(level, coords_yx))
-        return self.head_out(F.relu(self.head_hidden(hidden)))
+        hidden = F.relu(self.head_hidden(hidden))
+        answers = self.head_out(hidden)
+        return answers if self.head_sides is None else torch.cat([answers, self.head_sides(hidden)], dim=-1)
+
+    def out_layer(self) -> nn.Linear:
+        """The last layer for all the answers of `forward`."""
+        if self.head_sides is None:
+            return self.head_out
+        parts = [self.head_out, self.head_sides]
+        whole = nn.Linear(self.head_out.in_features, 4, dtype=self.head_out.weight.dtype)
+        whole.weight.data.copy_(torch.cat([part.weight.detach() for part in parts]))
+        whole.bias.data.copy_(torch.cat([part.bias.detach() for part in parts]))
+        return whole

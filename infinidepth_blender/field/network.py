@@ -21,6 +21,7 @@ from .perspective import CHANNELS as PERSPECTIVE_CHANNELS
 from .perspective import MOMENTS, moments
 from .prompt_map import CHANNELS as PROMPT_CHANNELS
 from .pyramid import ImageStem, PatchContext, PromptStem, Reassemble
+from .surfaces import seen_surface
 from .vit import VisionTransformer, VitConfig
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
@@ -45,6 +46,7 @@ class NetworkConfig:
         prompt_channels: Hidden channels of the layers that read measured depth; 0: it reads none.
         perspective: Whether every patch tells its height above the horizon and where up is (`perspective`), and the
             global heads read how these change over the image.
+        two_surfaces: Whether every query tells a nearer and a farther surface and which of them is seen (`surfaces`).
     """
 
     vit: VitConfig = field(default_factory=lambda: VitConfig(width=192, blocks=6, heads=3, in_channels=5))
@@ -57,6 +59,7 @@ class NetworkConfig:
     tokens: int = 108
     prompt_channels: int = 0
     perspective: bool = False
+    two_surfaces: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` is the inverse."""
@@ -102,10 +105,12 @@ class Decoded:
     Attributes:
         t: (B, N) normalised log depth: 0 and 1 are the 2 % and 98 % quantiles of log depth.
         sky_logit: (B, N) logit of the probability of sky.
+        sides: Of a network with two surfaces (B, N, 3): what `t` was chosen from, as `seen_surface` takes it.
     """
 
     t: Tensor
     sky_logit: Tensor
+    sides: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -149,7 +154,7 @@ class InfiniDepthNetwork(nn.Module):
         self.quarter = Reassemble(width, quarter, 4)
         self.eighth = Reassemble(width, eighth, 2)
         self.sixteenth = nn.Linear(width * (len(config.blocks) - 2), sixteenth)
-        self.decoder = ImplicitDecoder(config.channels, config.expansion, config.head_hidden)
+        self.decoder = ImplicitDecoder(config.channels, config.expansion, config.head_hidden, config.two_surfaces)
         self.globals_hidden = nn.Linear(2 * width + 1, config.globals_hidden)
         self.globals_out = nn.Linear(config.globals_hidden, 4)
         if config.perspective:
@@ -192,8 +197,11 @@ class InfiniDepthNetwork(nn.Module):
 
     def decode(self, features: Features, coords_yx: Tensor) -> Decoded:
         """Answers (B, N, 2) queries in [-1, 1], order (y, x)."""
-        t, sky_logit = self.decoder(features.levels, coords_yx).unbind(dim=-1)
-        return Decoded(t, sky_logit)
+        answers = self.decoder(features.levels, coords_yx)
+        if not self.config.two_surfaces:
+            return Decoded(*answers.unbind(dim=-1))
+        near, sky_logit, gap, choice = answers.unbind(dim=-1)
+        return Decoded(seen_surface(near, gap, choice), sky_logit, torch.stack([near, gap, choice], dim=-1))
 
     def globals(self, features: Features) -> Globals:
         """Estimates for each image as a whole."""

@@ -20,14 +20,10 @@ from infinidepth_blender.camera import Camera
 from infinidepth_blender.field.preprocess import patch_grid
 from infinidepth_blender.field.prompt_map import CHANNELS, LogDepthRange, prompt_map
 
+from .measured import PROMPT_POINTS, draw_points
 from .pool import Shard, decode_log_depth, shard_folders
+from .queries import both_surfaces, near_edges
 
-PROMPT_POINTS = (50, 2500)
-"""Fewest and most measured points of an image that gets some."""
-PATCH_DIVISOR_SHARES = (0.02, 0.04, 0.08, 0.16, 0.3, 0.2, 0.2)
-"""How often rectangles without measurements have a half, a third, ... an eighth of the image's sides."""
-NOISY_SHARE = 0.25
-"""Share of the images with points whose depths have an error of up to 2 %."""
 TURNED_SHARE = 0.3
 """Share of the images whose camera is rolled anew."""
 EDGE_SHARE = 0.2
@@ -42,6 +38,7 @@ class Batch:
         image: (B, 3, H, W) float32 in [0, 1].
         coords_yx: (B, N, 2) queries; the second half lies near the first half, point by point.
         t: (B, N) log depth, 0 and 1 at the image's 2 % and 98 % quantiles; 0 at the sky.
+        t_near, t_far: (B, N) the same of the nearer and the farther surface around a query, one of which is its own.
         sky: (B, N) float32, 1 where there is sky.
         log_focal, log_range, sin_pitch, roll_rad: (B,) labels as `Globals` defines them.
         prompt: (B, 4, H / 2, W / 2) measured depth as `prompt_map` draws it, all 0 for images without. Where there is
@@ -52,6 +49,8 @@ class Batch:
     image: Tensor
     coords_yx: Tensor
     t: Tensor
+    t_near: Tensor
+    t_far: Tensor
     sky: Tensor
     log_focal: Tensor
     log_range: Tensor
@@ -297,7 +296,7 @@ def _prepare(
     y, x = rng.integers(0, rows, half), rng.integers(0, columns, half)
     if augment:
         chosen = int(EDGE_SHARE * half)
-        y[:chosen], x[:chosen] = _near_edges(truth, rng, chosen)
+        y[:chosen], x[:chosen] = near_edges(truth, rng, chosen)
     reach = np.exp(rng.uniform(0, math.log(24), half))
     heading = rng.uniform(0, 2 * math.pi, half)
     y2 = np.clip(y + np.round(reach * np.sin(heading)).astype(int), 0, rows - 1)
@@ -313,63 +312,16 @@ def _prepare(
         place, measured = draw_points(truth, rng, points, augment)
         given = LogDepthRange.of(measured)
         prompt = prompt_map(place, (measured - given.low) / given.spread, *prompt.shape[1:])
-    t = np.where(ground, (np.where(ground, log_depth, 0.0) - given.low) / given.spread, 0.0)
+    ts = [
+        np.where(ground, (np.where(ground, value, 0.0) - given.low) / given.spread, 0.0)
+        for value in (log_depth, *both_surfaces(truth, y, x))
+    ]
     coords = np.stack([(y + 0.5) / rows * 2 - 1, (x + 0.5) / columns * 2 - 1], axis=-1)
     pixels = small.astype(np.float32) / 255
     if augment:
         pixels = _recolour(pixels, rng)
     labels_out = (math.log(view.focal), math.log(whole.spread), view.sin_pitch, view.roll)
-    return pixels.transpose(2, 0, 1), coords, t, ~ground, *labels_out, prompt, math.log(given.spread)
-
-
-def draw_points(
-    log_depth: NDArray[np.float32], rng: np.random.Generator, points: tuple[int, int], augment: bool = True
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Random measurements of an image, as the paper's depth-sensor variant is trained with.
-
-    Args:
-        log_depth: (h, w), infinite at the sky.
-        rng: Source of randomness.
-        points: Fewest and most of them; their number is even on a logarithmic scale.
-        augment: Whether half of the images lose rectangles of measurements, and some get noise.
-
-    Returns:
-        Places (N, 2) in [-1, 1], order (y, x), and log depths (N,), at least one.
-    """
-    rows, columns = log_depth.shape
-    known = np.isfinite(log_depth)
-    if augment and rng.random() < 0.5:
-        kept = known & ~_rectangles((rows, columns), rng)
-        known = kept if kept.any() else known
-    flat = np.flatnonzero(known)
-    count = min(len(flat), round(math.exp(rng.uniform(math.log(points[0]), math.log(points[1])))))
-    y, x = np.divmod(rng.choice(flat, count, replace=False), columns)
-    measured = log_depth[y, x].astype(np.float64)
-    if augment and rng.random() < NOISY_SHARE:
-        measured = measured + rng.normal(0, rng.uniform(0.002, 0.02), count)
-    return np.stack([(y + 0.5) / rows * 2 - 1, (x + 0.5) / columns * 2 - 1], axis=-1), measured
-
-
-def _rectangles(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Equal rectangles about random centres, fewer than half of what would cover the image."""
-    parts = int(rng.choice(np.arange(2, 9), p=PATCH_DIVISOR_SHARES))
-    count = int(rng.integers(1, max(2, parts * parts // 2)))
-    covered = np.zeros(shape, bool)
-    half = [side / parts / 2 for side in shape]
-    for centre_y, centre_x in rng.uniform(0, 1, (count, 2)) * shape:
-        top, left = (max(0, round(c - h)) for c, h in zip((centre_y, centre_x), half, strict=True))
-        covered[top : round(centre_y + half[0]), left : round(centre_x + half[1])] = True
-    return covered
-
-
-def _near_edges(truth: NDArray[np.float32], rng: np.random.Generator, count: int) -> tuple[NDArray, NDArray]:
-    """Rows and columns of points with the largest steps of log depth beside them, of eight times as many."""
-    rows, columns = truth.shape
-    y, x = rng.integers(0, rows - 2, 8 * count), rng.integers(0, columns - 2, 8 * count)
-    here = np.minimum(truth[y, x], 10.0)
-    step = np.abs(np.minimum(truth[y + 2, x], 10.0) - here) + np.abs(np.minimum(truth[y, x + 2], 10.0) - here)
-    best = np.argsort(step)[len(step) - count :]
-    return y[best], x[best]
+    return pixels.transpose(2, 0, 1), coords, *ts, ~ground, *labels_out, prompt, math.log(given.spread)
 
 
 def _turned(

@@ -13,6 +13,8 @@ from .data import Batch
 
 WEIGHTS = {
     "depth": 1.0,
+    "sides": 0.5,
+    "choice": 0.15,
     "aligned": 0.5,
     "pairs": 0.5,
     "sky": 0.25,
@@ -24,6 +26,8 @@ WEIGHTS = {
 }
 
 
+FULLY_APART = 0.2
+"""Distance of two surfaces from which the choice between them counts fully."""
 PROMPTED_DEPTH = 3.0
 """Weight of the depth of images with measured points: their errors are several times smaller."""
 
@@ -31,7 +35,8 @@ PROMPTED_DEPTH = 3.0
 def compute_losses(decoded: Decoded, estimates: Globals, features: Features, batch: Batch) -> dict[str, Tensor]:
     """Every term, unweighted, each a scalar.
 
-    `depth` is the paper's L1 on normalised log depth. `aligned` is the same after both were
+    `depth` is the paper's L1 on normalised log depth; of a network with two surfaces its expectation over the choice. `sides` is
+    the L1 of each surface and `choice` the cross entropy of which is the query's own, where there are two. `aligned` is the same after both were
     freed from shift and scale (median and mean deviation), `pairs` compares the differences
     of these between neighbouring queries at all distances up to 24 samples of the truth: a
     gradient loss over several scales, free from scale and shift, so that edges count. `perspective`
@@ -41,13 +46,28 @@ def compute_losses(decoded: Decoded, estimates: Globals, features: Features, bat
     prompted = batch.prompt[:, -1].amax(dim=(1, 2))[:, None]
     # Beyond the quantiles a target may be far away; those few must not rule the image.
     target = batch.t.clamp(-0.5, 1.6)
-    error = (decoded.t - target).abs()
-    predicted, wanted = _standard(decoded.t, ground), _standard(target, ground)
+    losses = {}
+    if decoded.sides is None:
+        t, error = decoded.t, (decoded.t - target).abs()
+    else:
+        near, gap, choice = decoded.sides.unbind(dim=-1)
+        share = choice.sigmoid()
+        # Not the abrupt choice of the answer itself, which nothing could be learnt from.
+        t = near + share * gap
+        error = (near - target).abs().lerp((near + gap - target).abs(), share)
+        true_near, true_far = batch.t_near.clamp(-0.5, 1.6), batch.t_far.clamp(-0.5, 1.6)
+        sides = 0.5 * ((near - true_near).abs() + (near + gap - true_far).abs())
+        losses["sides"] = _mean(sides * (1 + (PROMPTED_DEPTH - 1) * prompted), ground)
+        is_far = ((target - true_near).abs() > (target - true_far).abs()).float()
+        apart = ((true_far - true_near) / FULLY_APART).clamp(0, 1) * ground
+        entropy = F.binary_cross_entropy_with_logits(choice, is_far, reduction="none")
+        losses["choice"] = (entropy * apart).mean()
+    predicted, wanted = _standard(t, ground), _standard(target, ground)
     half = target.shape[1] // 2
     both = ground[:, :half] * ground[:, half:]
     step = predicted[:, :half] - predicted[:, half:]
     true_step = wanted[:, :half] - wanted[:, half:]
-    losses = {
+    losses |= {
         "depth": _mean(error * (1 + (PROMPTED_DEPTH - 1) * prompted), ground),
         "aligned": 0.3 * _mean((predicted - wanted).abs().clamp(max=6), ground),
         "pairs": 0.3 * _mean((step - true_step).abs().clamp(max=6), both),

@@ -76,7 +76,7 @@ class Preset:
     processes: int = 1
     prompted_share: float = 0.4
     seed: int = 42
-    network: NetworkConfig = NetworkConfig(prompt_channels=32, perspective=True)  # noqa: RUF009 - frozen
+    network: NetworkConfig = NetworkConfig(prompt_channels=32, perspective=True, two_surfaces=True)  # noqa: RUF009 - frozen
 
 
 PRESETS = {
@@ -86,11 +86,11 @@ PRESETS = {
     # 16,384 queries of an image cover a sixth of its truth at each pass; a run sees every image many times.
     "gpu": Preset(
         batch=96, queries=16_384, tokens=192, peak_rate=1e-3, warmup_steps=500, ema=0.999, early_tokens=96, early_share=0.5,
-        threads=4, loaders=8, network=NetworkConfig(vit=VitConfig(width=256, blocks=8, heads=4, in_channels=5), blocks=(2, 4, 6, 7), tokens=192, prompt_channels=32, perspective=True),
+        threads=4, loaders=8, network=NetworkConfig(vit=VitConfig(width=256, blocks=8, heads=4, in_channels=5), blocks=(2, 4, 6, 7), tokens=192, prompt_channels=32, perspective=True, two_surfaces=True),
     ),
     "tiny": Preset(
         batch=2, queries=256, tokens=12, peak_rate=2e-3, warmup_steps=3, ema=0.9, save_s=1e9, validate_s=1e9,
-        network=NetworkConfig(vit=VitConfig(width=32, blocks=4, heads=2, in_channels=5), blocks=(0, 1, 2, 3), channels=(8, 8, 16, 16), head_hidden=16, globals_hidden=16, prompt_channels=8, perspective=True),
+        network=NetworkConfig(vit=VitConfig(width=32, blocks=4, heads=2, in_channels=5), blocks=(0, 1, 2, 3), channels=(8, 8, 16, 16), head_hidden=16, globals_hidden=16, prompt_channels=8, perspective=True, two_surfaces=True),
     ),
 }  # fmt: skip
 
@@ -218,7 +218,8 @@ def _bfloat16(device: str) -> bool:
 
 
 def _float(answer):
-    return replace(answer, **{name: getattr(answer, name).float() for name in answer.__dataclass_fields__})
+    tensors = {name: getattr(answer, name) for name in answer.__dataclass_fields__}
+    return replace(answer, **{name: value.float() for name, value in tensors.items() if value is not None})
 
 
 class Log:

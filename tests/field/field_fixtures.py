@@ -9,7 +9,7 @@ from infinidepth_blender.field.network import InfiniDepthNetwork, NetworkConfig
 from infinidepth_blender.field.vit import VitConfig
 
 
-def small_network(seed: int = 0) -> InfiniDepthNetwork:
+def small_network(seed: int = 0, two_surfaces: bool = False) -> InfiniDepthNetwork:
     config = NetworkConfig(
         vit=VitConfig(width=32, blocks=4, heads=2, in_channels=5),
         blocks=(0, 1, 2, 3),
@@ -18,6 +18,7 @@ def small_network(seed: int = 0) -> InfiniDepthNetwork:
         head_hidden=16,
         globals_hidden=16,
         tokens=24,
+        two_surfaces=two_surfaces,
     )
     torch.manual_seed(seed)
     network = InfiniDepthNetwork(config).eval()
@@ -25,6 +26,8 @@ def small_network(seed: int = 0) -> InfiniDepthNetwork:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
+        if network.decoder.head_sides is not None:
+            network.decoder.head_sides.weight.mul_(2)
     return network
 
 

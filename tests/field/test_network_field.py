@@ -83,8 +83,9 @@ def test_long_answers_report_and_can_be_stopped(threads: int) -> None:
         torch.set_num_threads(before)
 
 
-def test_the_compiled_decoder_equals_the_trained_one() -> None:
-    network = small_network(3)
+@pytest.mark.parametrize("two_surfaces", [False, True])
+def test_the_compiled_decoder_equals_the_trained_one(two_surfaces: bool) -> None:
+    network = small_network(3, two_surfaces)
     with torch.inference_mode():
         features = network.encode(torch.rand(1, 3, 48, 64))
         coords = torch.rand(1, 500, 2) * 2.4 - 1.2
@@ -94,10 +95,11 @@ def test_the_compiled_decoder_equals_the_trained_one() -> None:
     torch.testing.assert_close(compiled[:, 1], decoded.sky_logit[0], rtol=1e-4, atol=1e-5)
 
 
-def test_the_gradient_equals_finite_differences_in_float64() -> None:
-    network = small_network(5).double()
+@pytest.mark.parametrize("two_surfaces", [False, True])
+def test_the_gradient_equals_finite_differences_in_float64(two_surfaces: bool) -> None:
+    network = small_network(5, two_surfaces).double()
     photo = make_photo(64, 96)
-    field = make_model(small_network(5)).encode(photo)
+    field = make_model(small_network(5, two_surfaces)).encode(photo)
     prepared = prepare_image(photo, network.config.tokens, 16)
     features = network.encode(prepared.image.double())
     torch.manual_seed(0)

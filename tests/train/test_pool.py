@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from train.data import BatchStream, PoolReader, _near_edges, _turned, make_batch
+from train.data import BatchStream, PoolReader, _turned, make_batch
 from train.pool import Filling, Shard, decode_log_depth, encode_log_depth, fill, fill_share, make_shard, shard_folders
+from train.queries import near_edges
 
 from infinidepth_blender.camera import Camera
 
@@ -133,9 +134,9 @@ def test_a_rolled_view_shows_what_a_rolled_camera_sees():
 def test_part_of_the_augmented_queries_lies_beside_depth_steps():
     columns = np.arange(80) // 8
     truth = np.tile(np.where(columns % 2, np.where(columns > 7, np.inf, 2.0), 0.0).astype(np.float32), (60, 1))
-    _, x = _near_edges(truth, np.random.default_rng(0), 20)
+    _, x = near_edges(truth, np.random.default_rng(0), 20)
     assert set(x % 8) <= {6, 7}
-    assert len(_near_edges(truth, np.random.default_rng(0), 0)[0]) == 0
+    assert len(near_edges(truth, np.random.default_rng(0), 0)[0]) == 0
 
 
 def test_one_reader_draws_from_several_pools(pool, tmp_path, bank):

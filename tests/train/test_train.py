@@ -13,8 +13,9 @@ import pytest
 import torch
 from PIL import Image
 from train import failures
-from train.data import PoolReader, _cut, draw_points, make_batch
+from train.data import PoolReader, _cut, make_batch
 from train.losses import compute_losses
+from train.measured import draw_points
 from train.pieces import PIECE_BYTES, load_pieces, save_pieces
 from train.pool import Shard, decode_log_depth
 from train.together import STEPS_APART, meet, rank, together
@@ -69,6 +70,18 @@ def test_the_truth_itself_has_no_loss(pool):
     features = Features((), torch.empty(0), perspective_field(*camera, 3, 4), 3, 4)
     losses = compute_losses(perfect, estimates, features, batch)
     assert all(float(value) == pytest.approx(0, abs=1e-6) for value in losses.values())
+    for surface in (batch.t_near, batch.t_far):
+        surface.clamp_(-0.4, 1.5)
+    far = (batch.t - batch.t_near).abs() > (batch.t - batch.t_far).abs()
+    sides = torch.stack([batch.t_near, batch.t_far - batch.t_near, (far * 2.0 - 1) * 40], dim=-1)
+    losses = compute_losses(replace(perfect, sides=sides), estimates, features, batch)
+    assert {"sides", "choice"} < set(losses)
+    assert all(float(value) == pytest.approx(0, abs=1e-6) for value in losses.values())
+    wrong = sides * torch.tensor([1, 1, -1])
+    losses = compute_losses(replace(perfect, sides=wrong), estimates, features, batch)
+    assert float(losses["depth"]) > 0.01
+    assert float(losses["choice"]) > 0.1
+    assert float(losses["sides"]) == pytest.approx(0, abs=1e-6)
     stretched = Decoded(batch.t * 1.7 + 0.2, perfect.sky_logit)
     losses = compute_losses(stretched, estimates, features, batch)
     assert float(losses["aligned"]) == pytest.approx(0, abs=1e-4)
