@@ -101,7 +101,13 @@ def pack(samples: list[Sample]) -> Shard:
 
 
 def make_shard(
-    seed: int, number: int, count: int, bank: Bank, shape: tuple[int, int] | None = None, scale: float = 1.0
+    seed: int,
+    number: int,
+    count: int,
+    bank: Bank,
+    shape: tuple[int, int] | None = None,
+    scale: float = 1.0,
+    kind: str | None = None,
 ) -> Shard:
     """Renders shard `number` of a pool; equal arguments give equal shards.
 
@@ -111,6 +117,7 @@ def make_shard(
         bank: What they are painted with.
         shape: Height and width; without it one of `SHAPES`, times `scale`.
         scale: As above.
+        kind: The only kind of place; None: all, each with its share.
     """
     rng = np.random.default_rng([seed, number])
     if shape is None:
@@ -120,7 +127,7 @@ def make_shard(
         height, width = round(height * scale / 2) * 2, round(width * scale / 2) * 2
     else:
         height, width = shape
-    return pack([render(rng, bank, height, width) for _ in range(count)])
+    return pack([render(rng, bank, height, width, kind) for _ in range(count)])
 
 
 def shard_folders(folder: Path) -> list[Path]:
@@ -138,6 +145,7 @@ class Filling:
         limit_bytes: Size beyond which the oldest shards go.
         count: Images per shard. scale: Their size in multiples of `SHAPES`.
         device: Where they are rendered. workers: Processes; each makes every `workers`-th shard.
+        kind: The only kind of place; None: all.
     """
 
     seed: int
@@ -148,6 +156,7 @@ class Filling:
     scale: float = 1.0
     device: str = "cpu"
     workers: int = 1
+    kind: str | None = None
 
 
 def fill(folder: Path, filling: Filling) -> None:
@@ -172,7 +181,7 @@ def fill_share(worker: int, folder: Path, filling: Filling) -> None:
             bank = make_bank(np.random.default_rng([filling.seed, number, 1]), 10, filling.device)
         start = time.perf_counter()
         path = folder / f"shard_{number:06d}"
-        make_shard(filling.seed, number, filling.count, bank, scale=filling.scale).save(path)
+        make_shard(filling.seed, number, filling.count, bank, None, filling.scale, filling.kind).save(path)
         print(f"shard {number}: {(time.perf_counter() - start) / filling.count:.3f} s per image", flush=True)
         mine.append(path)
         number += workers
@@ -205,12 +214,15 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=48, help="images per shard")
     parser.add_argument("--limit-gb", type=float, default=2.7)
     parser.add_argument("--scale", type=float, default=1.0, help="size of the images; 1 is about 160 x 214")
+    parser.add_argument("--kind", choices=sorted(LAYOUTS), help="only this kind of place")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--workers", type=int, default=1, help="processes, also on one GPU")
     args = parser.parse_args()
     limit = args.limit_gb * 1e9
     stop_time = args.until if args.minutes is None else time.time() + 60 * args.minutes
-    filling = Filling(args.seed, stop_time, limit, args.count, args.shards, args.scale, args.device, args.workers)
+    filling = Filling(
+        args.seed, stop_time, limit, args.count, args.shards, args.scale, args.device, args.workers, args.kind
+    )
     fill(args.folder, filling)
 
 

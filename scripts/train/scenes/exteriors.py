@@ -200,3 +200,45 @@ def courtyard(looks: Looks) -> Place:
         (),
         (30.0, 100.0),
     )
+
+
+def frontage(looks: Looks) -> Place:
+    """A wall that fills much of the picture, seen from the pavement before it: at a slant, with things along it."""
+    rng = looks.rng
+    items = SolidList()
+    ground = looks.make("tiles", "stones", "bricks", "asphalt", "plaster", "grass", tile_m=float(rng.uniform(1, 4)))
+    items.add(BOX, (0, 0, -0.5), (2000, 2000, 0.5), ground)
+    distance, slant = math.exp(rng.uniform(math.log(2.2), math.log(16))), float(rng.normal(0, 0.45))
+    height = float(rng.choice([rng.uniform(1.2, 3.5), rng.uniform(3, 9), rng.uniform(8, 30)], p=[0.25, 0.45, 0.3]))
+
+    def on_wall(along: float, before: float) -> tuple[float, float]:
+        """Ground position of a point at the wall, `before` metres in front of it."""
+        c, s = math.cos(slant), math.sin(slant)
+        return c * along + s * before, distance + s * along - c * before
+
+    half, deep = rng.uniform(8, 60), rng.uniform(0.1, 6)
+    middle = on_wall(rng.uniform(-0.5, 0.5) * half, -deep)
+    if rng.random() < 0.45:
+        building(items, looks, *middle, half, deep, height, slant)
+    else:
+        wall = looks.make("bricks", "bricks", "plaster", "stones", "panels", "wood", "poster", tile_m=rng.uniform(1, 4))
+        Placer(items, *middle, 0, slant).box(-half, half, -deep, deep, 0, height, wall)
+    if rng.random() < 0.3:  # another one goes back from its end, or comes forward
+        side = float(rng.choice([-1, 1]))
+        corner = on_wall(side * rng.uniform(3, 9), float(rng.choice([-1, 1])) * rng.uniform(2, 6))
+        building(items, looks, *corner, rng.uniform(1, 4), rng.uniform(2, 8), height * rng.uniform(0.6, 1.5), slant)
+    rows = (outdoor.fence, structures.mesh_fence, nature.hedge, structures.arcade, structures.scaffold)
+    for _ in range(rng.integers(0, 3)):
+        draw, before = rows[rng.integers(len(rows))], rng.uniform(0.2, 0.5) * distance
+        for k in range(rng.integers(1, 6)):
+            draw(Placer(items, *on_wall((k - 2) * rng.uniform(3.5, 5), before), 0, slant), looks)
+    row, step, before = choose(rng, OUTDOOR_FREE), rng.uniform(1.2, 4), rng.uniform(0.1, 0.7) * distance
+    for k in range(rng.integers(0, 9)):
+        row(Placer(items, *on_wall((k - 4) * step, before), 0, slant + rng.normal(0, 0.1)), looks)
+    for _ in range(rng.integers(1, 10)):
+        place = on_wall(rng.uniform(-1, 1) * distance, rng.uniform(0.05, 0.8) * distance)
+        choose(rng, OUTDOOR_FREE)(Placer(items, *place, 0, rng.uniform(0, 6.3)), looks)
+    for _ in range(rng.integers(0, 4)):
+        nature.tree(Placer(items, *on_wall(rng.uniform(-15, 15), rng.uniform(-14, -3) - 2 * deep)), looks)
+    eye = (0.0, 0.0, float(rng.choice([1.6, rng.uniform(0.4, 3)])))
+    return Place(items, False, eye, (0.3, 0.2, 0.1), 0.0, 0.35, -0.05, 0.14, (), (), (35.0, 95.0))

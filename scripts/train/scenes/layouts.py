@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from . import furniture
-from .exteriors import courtyard, street
+from .exteriors import courtyard, frontage, street
 from .interiors import room, tabletop
 from .landscapes import landscape, passage, woods
 from .looks import Looks, Placer
@@ -56,13 +56,14 @@ def medley(looks: Looks) -> Place:
 
 
 LAYOUTS: dict[str, tuple[Callable[[Looks], Place], float]] = {
-    "room": (room, 0.34),
-    "street": (street, 0.24),
+    "room": (room, 0.31),
+    "street": (street, 0.22),
     "courtyard": (courtyard, 0.09),
     "landscape": (landscape, 0.08),
     "medley": (medley, 0.09),
     "tabletop": (tabletop, 0.06),
     "woods": (woods, 0.05),
     "passage": (passage, 0.05),
+    "frontage": (frontage, 0.05),
 }
 """Every kind of place and its share of the images."""
