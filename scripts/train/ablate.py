@@ -44,7 +44,8 @@ from infinidepth_blender.field.preprocess import patch_grid  # noqa: E402
 from infinidepth_blender.field.protocol import pixel_centres_yx  # noqa: E402
 from train.data import Batch, BatchStream, PoolReader  # noqa: E402
 from train.pool import decode_log_depth  # noqa: E402
-from train.train import PRESETS, Preset, Trainer  # noqa: E402
+from train.presets import PRESETS, Preset  # noqa: E402
+from train.train import Trainer  # noqa: E402
 
 EDGE_PX = 2
 """Scores `edges_` are within so many pixels of the truth from its depth steps."""

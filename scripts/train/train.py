@@ -21,7 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -32,67 +32,14 @@ if str(ROOT / "scripts") not in sys.path:
     sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from infinidepth_blender.field.network import InfiniDepthNetwork, NetworkConfig  # noqa: E402
-from infinidepth_blender.field.vit import VitConfig  # noqa: E402
 from infinidepth_blender.field.weights_files import load_weights, save_weights  # noqa: E402
 from train.data import BatchStream  # noqa: E402
 from train.losses import compute_losses, total  # noqa: E402
 from train.pieces import load_pieces, save_pieces  # noqa: E402
 from train.pool import clock_time  # noqa: E402
+from train.presets import PRESETS, Preset  # noqa: E402
 from train.together import STEPS_APART, meet, rank, together  # noqa: E402
 from train.validate import validate  # noqa: E402
-
-
-@dataclass(frozen=True)
-class Preset:
-    """Settings of a run.
-
-    Attributes:
-        batch: Images per step. queries: Coordinates per image. tokens: Patches per image.
-        early_tokens, early_share: Patches per image in the first part of the schedule; small
-            images teach the layout of places at half the cost, full ones the detail.
-        peak_rate, weight_decay, warmup_steps, clip, ema: Of the optimisation.
-        mixed: Mixed precision on a CPU too; a GPU always has it.
-        processes: Trainers of one network, each with batches of its own (`together`).
-        prompted_share: Share of the images that get measured points.
-        save_s, validate_s: Seconds between states and between validations.
-        threads: Of torch. loaders: Processes that prepare batches; 0 prepares them in between.
-    """
-
-    batch: int
-    queries: int
-    tokens: int
-    peak_rate: float
-    warmup_steps: int
-    ema: float
-    early_tokens: int = 0
-    early_share: float = 0.0
-    weight_decay: float = 0.02
-    clip: float = 1.0
-    save_s: float = 120.0
-    validate_s: float = 600.0
-    threads: int = 1
-    loaders: int = 0
-    mixed: bool = False
-    processes: int = 1
-    prompted_share: float = 0.4
-    seed: int = 42
-    network: NetworkConfig = NetworkConfig(prompt_channels=32, perspective=True, two_surfaces=True)  # noqa: RUF009 - frozen
-
-
-PRESETS = {
-    "cpu": Preset(
-        batch=8, queries=1024, tokens=108, peak_rate=5e-4, warmup_steps=250, ema=0.998, early_tokens=50, early_share=0.65,
-    ),
-    # 16,384 queries of an image cover a sixth of its truth at each pass; a run sees every image many times.
-    "gpu": Preset(
-        batch=96, queries=16_384, tokens=192, peak_rate=1e-3, warmup_steps=500, ema=0.999, early_tokens=96, early_share=0.5,
-        threads=4, loaders=8, network=NetworkConfig(vit=VitConfig(width=256, blocks=8, heads=4, in_channels=5), blocks=(2, 4, 6, 7), tokens=192, prompt_channels=32, perspective=True, two_surfaces=True),
-    ),
-    "tiny": Preset(
-        batch=2, queries=256, tokens=12, peak_rate=2e-3, warmup_steps=3, ema=0.9, save_s=1e9, validate_s=1e9,
-        network=NetworkConfig(vit=VitConfig(width=32, blocks=4, heads=2, in_channels=5), blocks=(0, 1, 2, 3), channels=(8, 8, 16, 16), head_hidden=16, globals_hidden=16, prompt_channels=8, perspective=True, two_surfaces=True),
-    ),
-}  # fmt: skip
 
 
 class Trainer:

@@ -18,7 +18,8 @@ from evaluation.metrics import depth_scores
 from evaluation.runner import Settings, ramp_disparity
 from PIL import Image
 from safetensors.torch import save_file
-from train.train import PRESETS, Trainer
+from train.presets import PRESETS
+from train.train import Trainer
 
 from infinidepth_blender.errors import OptionsError
 from infinidepth_blender.field.network import InfiniDepthNetwork

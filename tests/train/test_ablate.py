@@ -12,7 +12,7 @@ import torch
 from train import ablate
 from train.ablate import DeepestLevelNetwork, GridNetwork, at_pixel_centres
 from train.data import PoolReader, make_batch
-from train.train import PRESETS
+from train.presets import PRESETS
 
 TINY = replace(PRESETS["tiny"].network, prompt_channels=0)
 

@@ -18,8 +18,9 @@ from train.losses import compute_losses
 from train.measured import draw_points
 from train.pieces import PIECE_BYTES, load_pieces, save_pieces
 from train.pool import Shard, decode_log_depth
+from train.presets import PRESETS
 from train.together import STEPS_APART, meet, rank, together
-from train.train import PRESETS, Trainer, export, train
+from train.train import Trainer, export, train
 from train.validate import main as validate_main
 from train.validate import validate
 from train.validate_cameras import main as validate_cameras_main
