@@ -59,9 +59,8 @@ def compute_losses(decoded: Decoded, estimates: Globals, features: Features, bat
         sides = 0.5 * ((near - true_near).abs() + (near + gap - true_far).abs())
         losses["sides"] = _mean(sides * (1 + (PROMPTED_DEPTH - 1) * prompted), ground)
         is_far = ((target - true_near).abs() > (target - true_far).abs()).float()
-        apart = ((true_far - true_near) / FULLY_APART).clamp(0, 1) * ground
-        entropy = F.binary_cross_entropy_with_logits(choice, is_far, reduction="none")
-        losses["choice"] = (entropy * apart).mean()
+        apart = ((true_far - true_near) / FULLY_APART).clamp(0, 1)
+        losses["choice"] = _mean(F.binary_cross_entropy_with_logits(choice, is_far, reduction="none") * apart, ground)
     predicted, wanted = _standard(t, ground), _standard(target, ground)
     half = target.shape[1] // 2
     both = ground[:, :half] * ground[:, half:]

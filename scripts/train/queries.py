@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-STEP = 0.1
+BEND = 0.1
 """Bend of disparity over its value from which there is a step between three samples in a row."""
 _RADII = (1, 2, 3, 4, 6, 8)
 _DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
+_AHEAD = np.array([(radius * dy, radius * dx) for radius in _RADII for dy, dx in _DIRECTIONS])
+"""(n, 2) half of the samples around a query, the closest first; the others lie opposite."""
 
 
 def near_edges(truth: NDArray[np.float32], rng: np.random.Generator, count: int) -> tuple[NDArray, NDArray]:
@@ -24,33 +26,39 @@ def near_edges(truth: NDArray[np.float32], rng: np.random.Generator, count: int)
 def both_surfaces(
     log_depth: NDArray[np.float32], y: NDArray[np.int_], x: NDArray[np.int_]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The nearer and the farther surface around queries: one is the query's own, the other lies up to 8 samples away.
+    """The nearer and the farther surface around queries: one is the query's own, the other the closest beyond a step.
 
     Args:
         log_depth: (h, w), infinite at the sky, which is no surface.
         y, x: (N,) rows and columns of the queries.
 
     Returns:
-        (N,) log depths of the two, equal where there is no step. At the sky they are infinite.
+        (N,) log depths of the two, equal where there is no step within 8 samples. At the sky they are infinite.
     """
-    rows, columns = log_depth.shape
     here = log_depth[y, x]
-    nearest, farthest = here.copy(), here.copy()
-    stepped = np.zeros(here.shape, bool)
-    for radius in _RADII:
-        for dy, dx in _DIRECTIONS:
-            ahead, behind = (
-                log_depth[np.clip(y + s * dy, 0, rows - 1), np.clip(x + s * dx, 0, columns - 1)]
-                for s in (radius, -radius)
-            )
-            # Disparity is linear on every plane, however steep it is.
-            with np.errstate(over="ignore", invalid="ignore"):
-                stepped |= np.abs(np.exp(here - ahead) + np.exp(here - behind) - 2) > STEP
-            for other in (ahead, behind):
-                solid = np.isfinite(other)
-                nearest = np.where(solid, np.minimum(nearest, other), nearest)
-                farthest = np.where(solid, np.maximum(farthest, other), farthest)
-    stepped &= np.isfinite(here)
+    ahead, behind = _around(log_depth, y, x, _AHEAD), _around(log_depth, y, x, -_AHEAD)
+    # Disparity is linear on every plane, however steep it is; beside sky or border that cannot be asked.
     with np.errstate(invalid="ignore"):
-        is_near = here - nearest <= farthest - here
-    return np.where(stepped & ~is_near, nearest, here), np.where(stepped & is_near, farthest, here)
+        bend = np.abs(np.exp(here - ahead) + np.exp(here - behind) - 2)
+        stepped = (bend > BEND).any(axis=0) & np.isfinite(here)
+    around = np.stack([ahead, behind], axis=1).reshape(-1, len(here))
+    nearest = np.fmin(np.nanmin(around, axis=0, initial=np.inf), here)
+    farthest = np.fmax(np.nanmax(around, axis=0, initial=-np.inf), here)
+    with np.errstate(invalid="ignore"):
+        middle = (nearest + farthest) / 2
+        is_near = here <= middle
+        beyond = np.where(is_near, around > middle, around < middle)
+    other = np.take_along_axis(around, beyond.argmax(axis=0)[None], axis=0)[0]
+    stepped &= beyond.any(axis=0)
+    return np.where(stepped & ~is_near, other, here), np.where(stepped & is_near, other, here)
+
+
+def _around(
+    log_depth: NDArray[np.float32], y: NDArray[np.int_], x: NDArray[np.int_], offsets: NDArray[np.int_]
+) -> NDArray[np.float32]:
+    """(n, N) samples beside the queries; NaN at the sky and outside the image."""
+    rows, columns = log_depth.shape
+    there_y, there_x = y + offsets[:, :1], x + offsets[:, 1:]
+    inside = (there_y >= 0) & (there_y < rows) & (there_x >= 0) & (there_x < columns)
+    values = log_depth[there_y.clip(0, rows - 1), there_x.clip(0, columns - 1)]
+    return np.where(inside & np.isfinite(values), values, np.float32(np.nan))

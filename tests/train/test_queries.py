@@ -35,8 +35,23 @@ def test_a_steep_floor_is_one_surface():
     rows = np.arange(40)[:, None] + 4.5
     floor = np.log(1 / (rows * 0.02)) + np.zeros((1, 50))
     near, far = everywhere(floor)
-    # Beside the border one of two opposite samples is repeated.
-    np.testing.assert_array_equal(near[8:-8, 8:-8], far[8:-8, 8:-8])
+    np.testing.assert_array_equal(near, far)
+
+
+def test_a_floor_that_reaches_the_sky_is_one_surface():
+    rows = np.arange(60)[:, None] - 19.5
+    floor = np.where(rows > 0, np.log(320 / np.maximum(rows, 0.5)), np.inf) + np.zeros((1, 50))
+    near, far = everywhere(floor)
+    np.testing.assert_array_equal(near, far)
+
+
+def test_behind_a_pole_the_floor_goes_on_where_it_is():
+    rows = np.arange(60)[:, None] + 10.5
+    floor = np.log(100 / rows) + np.zeros((1, 60))
+    depth = floor.copy()
+    depth[:, 28:33] = floor.min() - 0.5
+    _, far = everywhere(depth)
+    np.testing.assert_allclose(far[:, 28:33], floor[:, 28:33], rtol=1e-6)
 
 
 def test_sky_is_no_surface():
