@@ -45,7 +45,7 @@ class FusionStep(nn.Module):
 
 
 class ImplicitDecoder(nn.Module):
-    """Normalised log depth and sky at any coordinate, from a pyramid of feature maps."""
+    """Normalised log depth, of one or two surfaces, and sky at any coordinate, from a pyramid of feature maps."""
 
     def __init__(self, channels: tuple[int, ...], expansion: int, head_hidden: int, two_surfaces: bool) -> None:
         super().__init__()

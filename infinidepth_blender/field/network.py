@@ -3,7 +3,8 @@
 Structure after InfiniDepth (arXiv 2601.03252): a vision transformer, features of
 several of its blocks reassembled into a pyramid, a bilinear query at each level and a
 gated fusion from shallow to deep. On top of the paper: the image itself as the finest
-level, the position as input, a sky logit, where up is for every patch, and global heads for the camera.
+level, the position as input, two surfaces at every query, a sky logit, where up is for every patch, and global
+heads for the camera.
 """
 
 from __future__ import annotations

@@ -10,14 +10,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-STEP = 0.03
-"""Distance of the surfaces, in normalised log depth, from which the choice is abrupt: about the 4 % of `SURFACE_STEP`."""
+SOFT_GAP = 0.03
+"""Gap in normalised log depth at which the logit of the choice counts twice, and beyond it with the gap's square."""
 
 
 def seen_surface(near: Tensor, gap: Tensor, choice: Tensor) -> Tensor:
     """Depth of the surface that is seen.
 
-    Surfaces closer than `STEP` are blended, so that no smooth surface cracks where the choice changes.
+    The smaller the gap, the softer the choice, so that no smooth surface cracks where it changes.
 
     Args:
         near: Normalised log depth of the nearer surface.
@@ -42,10 +42,10 @@ def seen_surface_with_slopes(near: Tensor, gap: Tensor, choice: Tensor) -> Tenso
     sharpness = _sharpness(gap[0])
     share = torch.sigmoid(choice[0] * sharpness)
     by_logit = gap[0] * share * (1 - share)
-    by_gap = share + by_logit * choice[0] * 2 * gap[0] / STEP**2
+    by_gap = share + by_logit * choice[0] * 2 * gap[0] / SOFT_GAP**2
     slopes = near[1:] + by_gap * gap[1:] + by_logit * sharpness * choice[1:]
     return torch.cat([torch.addcmul(near[0], gap[0], share)[None], slopes])
 
 
 def _sharpness(gap: Tensor) -> Tensor:
-    return 1 + (gap / STEP).square()
+    return 1 + (gap / SOFT_GAP).square()

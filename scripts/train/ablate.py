@@ -187,8 +187,8 @@ def main() -> None:
     parser.add_argument("--only", choices=[variant.name for variant in VARIANTS], help="one line of the table")
     args = parser.parse_args()
     usual = PRESETS[args.preset]
-    # Small images first and measured points would be two more things that the variants could differ in.
-    network = replace(usual.network, prompt_channels=0)
+    # Small images first, measured points and a choice of surfaces would be more things that the variants could differ in.
+    network = replace(usual.network, prompt_channels=0, two_surfaces=False)
     warmup = min(usual.warmup_steps, max(1, args.steps // 10))
     preset = replace(usual, network=network, warmup_steps=warmup, early_share=0.0, prompted_share=0.0)
     table = {}

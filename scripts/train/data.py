@@ -39,6 +39,7 @@ class Batch:
         coords_yx: (B, N, 2) queries; the second half lies near the first half, point by point.
         t: (B, N) log depth, 0 and 1 at the image's 2 % and 98 % quantiles; 0 at the sky.
         t_near, t_far: (B, N) the same of the nearer and the farther surface around a query, one of which is its own.
+            0 at the sky.
         sky: (B, N) float32, 1 where there is sky.
         log_focal, log_range, sin_pitch, roll_rad: (B,) labels as `Globals` defines them.
         prompt: (B, 4, H / 2, W / 2) measured depth as `prompt_map` draws it, all 0 for images without. Where there is

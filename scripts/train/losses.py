@@ -35,12 +35,14 @@ PROMPTED_DEPTH = 3.0
 def compute_losses(decoded: Decoded, estimates: Globals, features: Features, batch: Batch) -> dict[str, Tensor]:
     """Every term, unweighted, each a scalar.
 
-    `depth` is the paper's L1 on normalised log depth; of a network with two surfaces its expectation over the choice. `sides` is
-    the L1 of each surface and `choice` the cross entropy of which is the query's own, where there are two. `aligned` is the same after both were
+    `depth` is the paper's L1 on normalised log depth. `aligned` is the same after both were
     freed from shift and scale (median and mean deviation), `pairs` compares the differences
     of these between neighbouring queries at all distances up to 24 samples of the truth: a
     gradient loss over several scales, free from scale and shift, so that edges count. `perspective`
     is the error of every patch's height above the horizon and direction of up.
+
+    Of a network with two surfaces `depth` is the expectation over the choice, `aligned` and `pairs` read the mean over it,
+    `sides` is the L1 of each surface and `choice` the cross entropy of which of them is the query's own.
     """
     ground = 1 - batch.sky
     prompted = batch.prompt[:, -1].amax(dim=(1, 2))[:, None]

@@ -52,6 +52,18 @@ def together(count: int, work: Callable[..., object], arguments: tuple) -> None:
     spread(count, _join, (count, port, work, arguments))
 
 
+def apart(count: int, work: Callable[..., object], arguments: tuple) -> None:
+    """As `together`, in another process also if it is alone."""
+    if count == 1:
+        spread(1, _alone, (work, arguments))
+    else:
+        together(count, work, arguments)
+
+
+def _alone(_: int, work: Callable[..., object], arguments: tuple) -> None:
+    work(*arguments)
+
+
 def _join(number: int, count: int, port: int, work: Callable[..., object], arguments: tuple) -> None:
     dist.init_process_group("gloo", f"tcp://127.0.0.1:{port}", timedelta(minutes=30), count, number)
     try:

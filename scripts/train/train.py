@@ -6,7 +6,7 @@
 
 RUN is a folder: log.csv, validation.csv, state.pt to go on from after an interruption, and
 average-*.safetensors, the averaged weights in pieces of at most 16 MiB. With --supervise a
-crashed trainer is started again from the last state.
+trainer that the system ended is started again from the last state.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ import copy
 import csv
 import json
 import math
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -38,7 +36,8 @@ from train.losses import compute_losses, total  # noqa: E402
 from train.pieces import load_pieces, save_pieces  # noqa: E402
 from train.pool import clock_time  # noqa: E402
 from train.presets import PRESETS, Preset  # noqa: E402
-from train.together import STEPS_APART, meet, rank, together  # noqa: E402
+from train.processes import start_again  # noqa: E402
+from train.together import STEPS_APART, apart, meet, rank, together  # noqa: E402
 from train.validate import validate  # noqa: E402
 
 
@@ -205,9 +204,13 @@ def train(
         until: its end as a moment (seconds since the epoch).
         pause: Moment at which to save and stop within the schedule, to be called again later.
         weights: What a new run begins with; None: random weights.
+
+    Raises:
+        ValueError: the run was begun with another network.
     """
     torch.set_num_threads(preset.threads)
     run.mkdir(parents=True, exist_ok=True)
+    _check_network(run, preset)
     trainer = Trainer(run, preset, device)
     resumed = trainer.resume()
     if weights is not None and not resumed:
@@ -268,6 +271,17 @@ def train(
     return trainer
 
 
+def _check_network(run: Path, preset: Preset) -> None:
+    told = run / "preset.json"
+    if not told.exists():
+        return
+    begun_with = NetworkConfig.from_json(json.loads(told.read_text())["network"])
+    if begun_with != preset.network:
+        raise ValueError(
+            f"{run} was begun with another network; export its weights and begin a new run with --weights."
+        )
+
+
 def _begin_time(run: Path, resumed: bool) -> float:
     path = run / "begin"
     if resumed and path.exists():
@@ -293,21 +307,8 @@ def export(run: Path, path: Path, notes: dict) -> None:
     )
 
 
-def supervise(arguments: list[str], run: Path, attempts: int = 50) -> None:
-    """Runs the trainer in a child and starts it again when it dies."""
-    for _ in range(attempts):
-        code = subprocess.call([sys.executable, __file__, *arguments], env={**os.environ, "PYTHONFAULTHANDLER": "1"})
-        if code == 0 or (run / "done").exists():
-            return
-        print(f"trainer ended with {code}; starting it again", flush=True)
-        time.sleep(2)
-
-
 def main() -> None:
-    # No abbreviations: the supervisor takes its own option away before it calls itself.
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--pool", type=Path, nargs="+", help="one or several pools")
     parser.add_argument("--validation", type=Path, help="pool of held-out images")
@@ -330,9 +331,6 @@ def main() -> None:
         return
     if args.pool is None or sum(value is not None for value in (args.steps, args.until, args.minutes)) != 1:
         parser.error("--pool and one of --steps, --until and --minutes are needed")
-    if args.supervise:
-        supervise([argument for argument in sys.argv[1:] if argument != "--supervise"], args.run)
-        return
     preset = PRESETS[args.preset]
     if args.processes is not None:
         preset = replace(preset, processes=args.processes)
@@ -342,7 +340,10 @@ def main() -> None:
         until = (float(begin.read_text()) if begin.exists() else time.time()) + 60 * args.minutes
     pause = time.time() + 60 * args.pause_after
     where = args.run, args.pool, preset, args.device, args.steps, until, args.validation, pause, args.weights
-    together(preset.processes, _train, (args.no_mkldnn, where))
+    if args.supervise:
+        start_again(lambda: apart(preset.processes, _train, (args.no_mkldnn, where)))
+    else:
+        together(preset.processes, _train, (args.no_mkldnn, where))
 
 
 def _train(no_mkldnn: bool, arguments: tuple) -> None:

@@ -9,7 +9,7 @@ import torch
 from field_fixtures import small_network
 
 from infinidepth_blender.field.network import InfiniDepthNetwork
-from infinidepth_blender.field.surfaces import STEP, seen_surface, seen_surface_with_slopes
+from infinidepth_blender.field.surfaces import SOFT_GAP, seen_surface, seen_surface_with_slopes
 
 
 def test_surfaces_that_are_apart_are_never_mixed() -> None:
@@ -23,8 +23,8 @@ def test_surfaces_that_are_apart_are_never_mixed() -> None:
 
 def test_surfaces_that_are_nearly_one_have_no_crack_between_them() -> None:
     choice = torch.linspace(-3, 3, 601)
-    seen = seen_surface(torch.zeros_like(choice), torch.full_like(choice, STEP / 3), choice)
-    assert float(seen.diff().abs().max()) < STEP / 300
+    seen = seen_surface(torch.zeros_like(choice), torch.full_like(choice, SOFT_GAP / 3), choice)
+    assert float(seen.diff().abs().max()) < SOFT_GAP / 300
     assert torch.equal(seen_surface(choice, torch.zeros_like(choice), choice), choice)
 
 

@@ -10,6 +10,7 @@ import torch
 from train.data import BatchStream, PoolReader, _turned, make_batch
 from train.pool import Filling, Shard, decode_log_depth, encode_log_depth, fill, fill_share, make_shard, shard_folders
 from train.queries import near_edges
+from train.scenes.layouts import LAYOUTS
 
 from infinidepth_blender.camera import Camera
 
@@ -48,6 +49,13 @@ def test_workers_make_the_shards_of_their_own_numbers(tmp_path, monkeypatch, ban
     fill_share(0, tmp_path, filling)
     assert len(shard_folders(tmp_path)) == 5
     assert Shard.open(tmp_path / "shard_000004").image.shape == (1, 24, 36, 3)
+
+
+def test_a_pool_can_hold_one_kind_of_place(tmp_path, monkeypatch, bank):
+    monkeypatch.setattr("train.pool.make_bank", lambda *_: bank)
+    monkeypatch.setattr("train.pool.SHAPES", {"small": (16, 24, 1.0)})
+    fill(tmp_path, Filling(4, math.inf, 1e9, count=3, shards=1, kind="tabletop"))
+    assert set(Shard.open(tmp_path / "shard_000000").labels[:, 3]) == {list(LAYOUTS).index("tabletop")}
 
 
 def test_batches_made_ahead_by_processes_arrive(pool):

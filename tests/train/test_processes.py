@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
-from train.processes import spread
+from torch.multiprocessing.spawn import ProcessException
+from train.processes import spread, start_again
+from train.together import apart
 
 _SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
@@ -20,6 +22,7 @@ def _write_number(number: int, folder: Path) -> None:
 
 
 def sleep_on(number: int, folder: Path) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in the background of a script
     _write_number(number, folder)
     time.sleep(300)
 
@@ -27,6 +30,25 @@ def sleep_on(number: int, folder: Path) -> None:
 def test_each_gets_its_number(tmp_path):
     spread(3, _write_number, (tmp_path,))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1", "2"]
+
+
+def _count_and_fail(folder: Path) -> None:
+    tries = len(list(folder.iterdir()))
+    (folder / str(tries)).touch()
+    if tries < 2:
+        os._exit(7)
+
+
+def test_work_that_the_system_ended_is_started_again(tmp_path, capfd):
+    start_again(lambda: apart(1, _count_and_fail, (tmp_path,)), soon_s=0.0)
+    assert len(list(tmp_path.iterdir())) == 3
+    assert "exit code 7" in capfd.readouterr().err
+
+
+def test_work_that_ends_at_once_is_not(tmp_path):
+    with pytest.raises(ProcessException, match="exit code 7"):
+        start_again(lambda: apart(1, _count_and_fail, (tmp_path,)))
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -108,6 +108,13 @@ def test_a_run_goes_on_where_it_stopped_and_exports_what_the_package_reads(pool,
     assert bool(torch.isfinite(disparity).all())
 
 
+def test_a_run_of_another_network_is_not_gone_on_with(pool, tmp_path):
+    train(tmp_path, pool, TINY, "cpu", steps=1, until=None, validation=None)
+    other = replace(TINY, network=replace(TINY.network, two_surfaces=False))
+    with pytest.raises(ValueError, match=r"begun with another network.*--weights"):
+        train(tmp_path, pool, other, "cpu", steps=2, until=None, validation=None)
+
+
 def test_two_processes_train_one_network(pool, tmp_path):
     run, preset = tmp_path / "run", replace(TINY, processes=2)
     together(2, train, (run, pool, preset, "cpu", 2 * STEPS_APART, None, None))
@@ -289,15 +296,19 @@ def test_points_lose_rectangles_and_get_noise_only_in_training():
 def test_points_help_a_network_that_learns_from_them(pool, tmp_path):
     trainer = Trainer(tmp_path, replace(TINY, prompted_share=1.0))
     batch = prompted_batch(pool)
+    batch.image.zero_()  # which it would learn by heart instead
     for _ in range(60):
         trainer.learn(batch, 0.0)
     network = trainer.network.eval()
     with torch.no_grad():
         told, alone = (
-            (network.decode(network.encode(batch.image, prompt), batch.coords_yx).t - batch.t).abs().mean()
+            (
+                (network.decode(network.encode(batch.image, prompt), batch.coords_yx).t - batch.t).abs()
+                * (1 - batch.sky)
+            ).mean()
             for prompt in (batch.prompt, None)
         )
-    assert float(told) < 0.9 * float(alone)
+    assert float(told) < 0.7 * float(alone), (told, alone)
 
 
 def test_a_new_run_begins_with_exported_weights_and_new_layers(pool, tmp_path):

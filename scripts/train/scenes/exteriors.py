@@ -223,10 +223,10 @@ def frontage(looks: Looks) -> Place:
     else:
         wall = looks.make("bricks", "bricks", "plaster", "stones", "panels", "wood", "poster", tile_m=rng.uniform(1, 4))
         Placer(items, *middle, 0, slant).box(-half, half, -deep, deep, 0, height, wall)
-    if rng.random() < 0.3:  # another one goes back from its end, or comes forward
-        side = float(rng.choice([-1, 1]))
-        corner = on_wall(side * rng.uniform(3, 9), float(rng.choice([-1, 1])) * rng.uniform(2, 6))
-        building(items, looks, *corner, rng.uniform(1, 4), rng.uniform(2, 8), height * rng.uniform(0.6, 1.5), slant)
+    if rng.random() < 0.3:  # part of it stands forward, or is higher
+        half_w, half_d, out = rng.uniform(1, 4), rng.uniform(2, 8), rng.uniform(-2, 0.5 * distance)
+        corner = on_wall(float(rng.choice([-1, 1])) * rng.uniform(half_w + 1, 9), out - half_d)
+        building(items, looks, *corner, half_w, half_d, height * rng.uniform(0.6, 1.5), slant)
     rows = (outdoor.fence, structures.mesh_fence, nature.hedge, structures.arcade, structures.scaffold)
     for _ in range(rng.integers(0, 3)):
         draw, before = rows[rng.integers(len(rows))], rng.uniform(0.2, 0.5) * distance
