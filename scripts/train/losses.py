@@ -13,7 +13,7 @@ from .data import Batch
 
 WEIGHTS = {
     "depth": 1.0,
-    "sides": 0.5,
+    "sides": 1.0,
     "choice": 0.15,
     "aligned": 0.5,
     "pairs": 0.5,
@@ -28,6 +28,8 @@ WEIGHTS = {
 
 FULLY_APART = 0.2
 """Distance of two surfaces from which the choice between them counts fully."""
+WITHOUT_STEP = 0.2
+"""Weight of the two surfaces where they are one."""
 PROMPTED_DEPTH = 3.0
 """Weight of the depth of images with measured points: their errors are several times smaller."""
 
@@ -59,7 +61,9 @@ def compute_losses(decoded: Decoded, estimates: Globals, features: Features, bat
         error = (near - target).abs().lerp((near + gap - target).abs(), share)
         true_near, true_far = batch.t_near.clamp(-0.5, 1.6), batch.t_far.clamp(-0.5, 1.6)
         sides = 0.5 * ((near - true_near).abs() + (near + gap - true_far).abs())
-        losses["sides"] = _mean(sides * (1 + (PROMPTED_DEPTH - 1) * prompted), ground)
+        # An outline lies somewhere near: were all places alike, the second surface would be none almost everywhere.
+        told = torch.where(true_far > true_near, 1.0, WITHOUT_STEP)
+        losses["sides"] = _mean(sides * told * (1 + (PROMPTED_DEPTH - 1) * prompted), ground)
         is_far = ((target - true_near).abs() > (target - true_far).abs()).float()
         apart = ((true_far - true_near) / FULLY_APART).clamp(0, 1)
         losses["choice"] = _mean(F.binary_cross_entropy_with_logits(choice, is_far, reduction="none") * apart, ground)
