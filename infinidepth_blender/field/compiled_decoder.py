@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from .decoder import ImplicitDecoder
-from .interpolate import AxisBand, axis_weights, grid_axis, sample_points, sample_points_with_slopes
+from .interpolate import AxisBand, AxisWeights, axis_weights, grid_axis, sample_points, sample_points_with_slopes
 from .surfaces import seen_surface, seen_surface_with_slopes
 
 _BLOCK_COLUMNS = 256
@@ -38,10 +38,15 @@ class _Stage:
 
 
 class CompiledDecoder:
-    """Evaluates (t, sky logit) for one photo."""
+    """Evaluates (t, sky logit) for one photo.
+
+    Attributes:
+        choice: (h, w, 1) logits that take the place of the decoder's own choice between two surfaces; None: its own.
+    """
 
     def __init__(self, stages: list[_Stage], head: nn.Linear, out: nn.Linear) -> None:
         self.stages = stages
+        self.choice: Tensor | None = None
         self._head_weight, self._head_bias = head.weight.detach(), head.bias.detach()
         self._out_weight, self._out_bias = out.weight.detach(), out.bias.detach()
 
@@ -88,32 +93,31 @@ class CompiledDecoder:
         ]
         for name in ("_head_weight", "_head_bias", "_out_weight", "_out_bias"):
             setattr(moved, name, getattr(self, name).to(device))
+        moved.choice = None if self.choice is None else self.choice.to(device)
         return moved
+
+    @property
+    def has_two_surfaces(self) -> bool:
+        """Whether there is a choice."""
+        return len(self._out_bias) == 4
 
     def points(self, coords_yx: Tensor) -> Tensor:
         """(N, 2) coordinates -> (N, 2): normalised log depth and sky logit."""
         hidden: Tensor | None = None
         for stage in self.stages:
-            total = _sum(
-                sample_points(m, axis_weights(coords_yx[:, 0], m.shape[0]), axis_weights(coords_yx[:, 1], m.shape[1]))
-                for m in stage.maps
-            )
+            total = _sum(sample_points(m, *_axes(coords_yx, m)) for m in stage.maps)
             if hidden is not None and stage.carry is not None:
                 total.addmm_(hidden, stage.carry)
             hidden = total.relu_()
         assert hidden is not None
-        return self.head(hidden)
+        choice = None if self.choice is None else sample_points(self.choice, *_axes(coords_yx, self.choice))
+        return self.seen(self.head(hidden), choice)
 
     def points_with_slopes(self, coords_yx: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 2) coordinates -> (N,) normalised log depth and its (N, 2) derivative by (y, x)."""
         hidden: Tensor | None = None
         for stage in self.stages:
-            total = _sum(
-                sample_points_with_slopes(
-                    m, axis_weights(coords_yx[:, 0], m.shape[0]), axis_weights(coords_yx[:, 1], m.shape[1])
-                )
-                for m in stage.maps
-            )
+            total = _sum(sample_points_with_slopes(m, *_axes(coords_yx, m)) for m in stage.maps)
             if hidden is not None and stage.carry is not None:
                 total += hidden @ stage.carry
             hidden = _relu_with_slopes(total)
@@ -122,9 +126,11 @@ class CompiledDecoder:
         head[0] += self._head_bias
         out = _relu_with_slopes(head) @ self._out_weight.T
         out[0] += self._out_bias
-        if out.shape[-1] == 2:
+        if not self.has_two_surfaces:
             return out[0, :, 0].contiguous(), out[1:, :, 0].T.contiguous()
         near, _, gap, choice = out.unbind(dim=-1)
+        if self.choice is not None:
+            choice = sample_points_with_slopes(self.choice, *_axes(coords_yx, self.choice))[..., 0]
         seen = seen_surface_with_slopes(near, gap, choice)
         return seen[0], seen[1:].T.contiguous()
 
@@ -148,13 +154,17 @@ class CompiledDecoder:
         return GridPlan(self, height, width, inside_y, inside_x, block_pixels, rows or (0, height))
 
     def head(self, hidden: Tensor) -> Tensor:
-        """What the last stage found, (N, C), -> (N, 2) answers."""
+        """What the last stage found, (N, C), -> (N, 2 or 4) answers as `ImplicitDecoder.forward` gives them."""
         head = torch.addmm(self._head_bias, hidden, self._head_weight.T).relu_()
-        out = torch.addmm(self._out_bias, head, self._out_weight.T)
-        if out.shape[-1] == 2:
-            return out
-        near, sky_logit, gap, choice = out.unbind(dim=-1)
-        return torch.stack([seen_surface(near, gap, choice), sky_logit], dim=-1)
+        return torch.addmm(self._out_bias, head, self._out_weight.T)
+
+    def seen(self, answers: Tensor, choice: Tensor | None) -> Tensor:
+        """(N, 2 or 4) answers, with another choice (N, 1) -> (N, 2): normalised log depth of what is seen and sky logit."""
+        if not self.has_two_surfaces:
+            return answers
+        near, sky_logit, gap, own_choice = answers.unbind(dim=-1)
+        chosen = seen_surface(near, gap, own_choice if choice is None else choice[:, 0])
+        return torch.stack([chosen, sky_logit], dim=-1)
 
 
 class GridPlan:
@@ -183,7 +193,8 @@ class GridPlan:
         rows = max(1, min(height, block_pixels // columns))
         self.strips = _runs(*wanted, rows)
         self._columns = _runs(0, width, columns)
-        sizes = {m.shape[:2] for stage in decoder.stages for m in stage.maps}
+        maps = [m for stage in decoder.stages for m in stage.maps]
+        sizes = {m.shape[:2] for m in (maps if decoder.choice is None else [*maps, decoder.choice])}
         self._y_axes = {h: grid_axis(height, h, inside_y) for h, _ in sizes}
         x_axes = {w: grid_axis(width, w, inside_x) for _, w in sizes}
         self._x_bands = {
@@ -192,15 +203,28 @@ class GridPlan:
 
     def evaluate(self, strip: tuple[int, int]) -> Tensor:
         """(rows, width, 2) answers in a strip, as `CompiledDecoder.points` gives them."""
+        return self._evaluate(strip, 2)
+
+    def own_choice(self, strip: tuple[int, int]) -> Tensor:
+        """(rows, width) logits of the decoder's own choice between two surfaces, which it must have."""
+        return self._evaluate(strip, 4)[..., 3]
+
+    def _evaluate(self, strip: tuple[int, int], wanted: int) -> Tensor:
         top, bottom = strip
         device = self._decoder.device
         y_bands = {h: AxisBand.of(axis, top, bottom, device) for h, axis in self._y_axes.items()}
         # Vertical interpolation first: the maps are narrow, so this is the cheap order.
         rows = [[_rows_of(m, y_bands[m.shape[0]]) for m in stage.maps] for stage in self._decoder.stages]
-        answer = torch.empty(bottom - top, self.shape[1], 2, device=device)
+        choice = self._decoder.choice
+        choices = None if choice is None else _rows_of(choice, y_bands[choice.shape[0]])
+        answer = torch.empty(bottom - top, self.shape[1], wanted, device=device)
         for index, (left, right) in enumerate(self._columns):
             bands = {w: band[index] for w, band in self._x_bands.items()}
-            answer[:, left:right] = self._block(rows, bands).view(bottom - top, right - left, 2)
+            found = self._block(rows, bands)
+            if wanted == 2:
+                here = None if choices is None else _across(choices, bands[choices.shape[1]]).flatten(0, 1)
+                found = self._decoder.seen(found, here)
+            answer[:, left:right] = found.view(bottom - top, right - left, wanted)
         return answer
 
     def _block(self, strips: list[list[Tensor]], x_bands: dict[int, AxisBand]) -> Tensor:
@@ -208,10 +232,7 @@ class GridPlan:
         for stage, rows in zip(self._decoder.stages, strips, strict=True):
             total: Tensor | None = None
             for strip in rows:
-                band = x_bands[strip.shape[1]]
-                matrix = band.matrix.expand(len(strip), -1, -1)
-                source = strip[:, band.start : band.stop]
-                total = torch.bmm(matrix, source) if total is None else total.baddbmm_(matrix, source)
+                total = _across(strip, x_bands[strip.shape[1]], total)
             assert total is not None
             flat = total.view(-1, total.shape[-1])
             if hidden is not None and stage.carry is not None:
@@ -244,6 +265,16 @@ def _rows_of(features: Tensor, band: AxisBand) -> Tensor:
     """(h, w, C) -> (lines, w, C)."""
     source = features[band.start : band.stop]
     return (band.matrix @ source.flatten(1)).view(-1, *features.shape[1:])
+
+
+def _across(lines: Tensor, band: AxisBand, add_to: Tensor | None = None) -> Tensor:
+    """(lines, w, C) -> (lines, columns, C)."""
+    matrix, source = band.matrix.expand(len(lines), -1, -1), lines[:, band.start : band.stop]
+    return torch.bmm(matrix, source) if add_to is None else add_to.baddbmm_(matrix, source)
+
+
+def _axes(coords_yx: Tensor, features: Tensor) -> tuple[AxisWeights, AxisWeights]:
+    return axis_weights(coords_yx[:, 0], features.shape[0]), axis_weights(coords_yx[:, 1], features.shape[1])
 
 
 def _relu_with_slopes(values: Tensor) -> Tensor:

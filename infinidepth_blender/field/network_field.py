@@ -14,7 +14,8 @@ from torch import Tensor
 from .compiled_decoder import CompiledDecoder
 from .evaluation import Evaluator, Notify, log_notice, or_on_processor
 from .network import InfiniDepthNetwork
-from .preprocess import PreparedImage, prepare_image
+from .outlines import LONGEST_SIDE_PX, follow_colours
+from .preprocess import PreparedImage, framed_colours, prepare_image
 from .prompt_map import LogDepthRange, Measurements, prompt_map
 from .protocol import FieldScale, Rows
 
@@ -170,7 +171,7 @@ class FieldModel:
         config = self._network.config
         prepared = prepare_image(image_srgb, config.tokens, config.vit.patch_px)
         return or_on_processor(
-            lambda: self._encode(prepared, measured), self._device, self._move_to_processor, self._notify
+            lambda: self._encode(image_srgb, prepared, measured), self._device, self._move_to_processor, self._notify
         )
 
     def _move_to_processor(self) -> None:
@@ -179,7 +180,12 @@ class FieldModel:
         self.info["device"] = "cpu"
 
     @torch.no_grad()
-    def _encode(self, prepared: PreparedImage, measured: Measurements | None) -> NetworkField:
+    def _encode(
+        self,
+        image_srgb: NDArray[np.uint8] | NDArray[np.float32],
+        prepared: PreparedImage,
+        measured: Measurements | None,
+    ) -> NetworkField:
         prompt, given = None, None
         if measured is not None:
             log_depth = np.log(measured.depth_m)
@@ -190,8 +196,13 @@ class FieldModel:
             prompt = torch.from_numpy(drawn)[None].to(self._device)
         features = self._network.encode(prepared.image.to(self._device), prompt)
         estimates = self._network.globals(features)
+        decoder = CompiledDecoder.of(self._network.decoder, features.levels)
+        if decoder.has_two_surfaces:
+            decoder.choice = _choice_by_colours(
+                decoder, framed_colours(image_srgb, prepared, LONGEST_SIDE_PX), prepared
+            )
         return NetworkField(
-            CompiledDecoder.of(self._network.decoder, features.levels),
+            decoder,
             prepared,
             log_depth_range=float(estimates.log_depth_range[0]) if given is None else given.spread,
             log_depth_low=None if given is None else given.low,
@@ -200,6 +211,14 @@ class FieldModel:
             roll_rad=float(estimates.roll_rad[0]),
             notify=self._notify,
         )
+
+
+def _choice_by_colours(decoder: CompiledDecoder, colours: NDArray[np.float32], prepared: PreparedImage) -> Tensor:
+    """(h, w, 1) logits of the choice between two surfaces, as fine as the colours."""
+    height, width = (min(2 * own, fine) for own, fine in zip(prepared.image.shape[2:], colours.shape[:2], strict=True))
+    plan = decoder.grid(height, width, 1.0, 1.0, 2 * _PIECE_CPU)
+    said = torch.cat([plan.own_choice(strip) for strip in plan.strips]).cpu().numpy()
+    return torch.from_numpy(follow_colours(said, colours))[..., None].to(decoder.device)
 
 
 def bundled_weights_path() -> Path:

@@ -81,7 +81,7 @@ def prepare_image(image_srgb: NDArray[np.uint8] | NDArray[np.float32], tokens: i
     # The part that the photo covers is whole pixels with equal margins on both sides.
     inner_height = _inner(out_height, height / padded_height)
     inner_width = _inner(out_width, width / padded_width)
-    small = _resize(image_srgb, inner_height, inner_width)
+    small = resized(image_srgb, inner_height, inner_width)
     top, left = (out_height - inner_height) // 2, (out_width - inner_width) // 2
     small = np.pad(small, ((top, top), (left, left), (0, 0)), mode="edge")
     tensor = torch.from_numpy(np.ascontiguousarray(small.transpose(2, 0, 1)))[None].clamp(0, 1)
@@ -92,8 +92,34 @@ def _inner(outer: int, fraction: float) -> int:
     return outer - 2 * min(round(outer * (1 - fraction) / 2), (outer - 1) // 2)
 
 
-def _resize(image: NDArray[np.uint8] | NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """Area-averaged where the image shrinks, bilinear where it grows, per axis."""
+def framed_colours(
+    image_srgb: NDArray[np.uint8] | NDArray[np.float32], prepared: PreparedImage, longest_px: int
+) -> NDArray[np.float32]:
+    """The whole input of a prepared photo as finely as the photo has it.
+
+    Args:
+        image_srgb: (H, W, 3) the photo.
+        prepared: What was made of it.
+        longest_px: Longer side of the answer at most; it is never smaller than the prepared input.
+
+    Returns:
+        (h, w, 3) in [0, 1].
+    """
+    height, width = image_srgb.shape[:2]
+    out_height, out_width = prepared.image.shape[2:]
+    longer = max(height / prepared.inside_y, width / prepared.inside_x)
+    scale = min(1.0, longest_px / longer)
+    inner_height = max(round(height * scale), round(out_height * prepared.inside_y))
+    inner_width = max(round(width * scale), round(out_width * prepared.inside_x))
+    margins = [
+        (round(inner * (1 / inside - 1) / 2),) * 2
+        for inner, inside in ((inner_height, prepared.inside_y), (inner_width, prepared.inside_x))
+    ]
+    return np.pad(resized(image_srgb, inner_height, inner_width).clip(0, 1), (*margins, (0, 0)), mode="edge")
+
+
+def resized(image: NDArray[np.uint8] | NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """(H, W, 3) pixels -> (height, width, 3) in [0, 1]: area-averaged where they shrink, bilinear where they grow, per axis."""
     out = image
     for size in ((image.shape[1], height), (width, height)):
         shrinks = size[0] < out.shape[1] or size[1] < out.shape[0]

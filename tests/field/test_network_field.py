@@ -11,20 +11,22 @@ from field_fixtures import make_photo, small_network
 
 from infinidepth_blender.errors import Cancelled
 from infinidepth_blender.field.compiled_decoder import CompiledDecoder, GridPlan
+from infinidepth_blender.field.decoder import sample_bilinear
 from infinidepth_blender.field.device import is_out_of_memory
 from infinidepth_blender.field.network import InfiniDepthNetwork
 from infinidepth_blender.field.network_field import FieldModel, NetworkField
 from infinidepth_blender.field.preprocess import prepare_image
 from infinidepth_blender.field.protocol import pixel_centres_yx
+from infinidepth_blender.field.surfaces import seen_surface
 
 
 def make_model(network: InfiniDepthNetwork) -> FieldModel:
     return FieldModel(network, torch.device("cpu"), {})
 
 
-@pytest.fixture(scope="module")
-def field() -> NetworkField:
-    return make_model(small_network()).encode(make_photo(90, 120))
+@pytest.fixture(scope="module", params=[False, True], ids=["one surface", "two surfaces"])
+def field(request: pytest.FixtureRequest) -> NetworkField:
+    return make_model(small_network(0, request.param)).encode(make_photo(90, 120))
 
 
 @pytest.mark.parametrize(("height", "width"), [(37, 53), (1, 1), (300, 411), (3, 1000)])
@@ -95,18 +97,26 @@ def test_the_compiled_decoder_equals_the_trained_one(two_surfaces: bool) -> None
     torch.testing.assert_close(compiled[:, 1], decoded.sky_logit[0], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("two_surfaces", [False, True])
-def test_the_gradient_equals_finite_differences_in_float64(two_surfaces: bool) -> None:
-    network = small_network(5, two_surfaces).double()
+@pytest.mark.parametrize("kind", ["one surface", "own choice", "choice by colours"])
+def test_the_gradient_equals_finite_differences_in_float64(kind: str) -> None:
+    network = small_network(5, kind != "one surface").double()
     photo = make_photo(64, 96)
-    field = make_model(small_network(5, two_surfaces)).encode(photo)
+    field = make_model(small_network(5, kind != "one surface")).encode(photo)
+    choice = field.evaluator.decoder.choice
+    assert (choice is None) == (kind == "one surface")
+    if kind == "own choice":
+        choice = field.evaluator.decoder.choice = None
     prepared = prepare_image(photo, network.config.tokens, 16)
     features = network.encode(prepared.image.double())
     torch.manual_seed(0)
     coords = (torch.rand(2000, 2) * 1.9 - 0.95).double()
 
     def disparity(at: torch.Tensor) -> torch.Tensor:
-        t = network.decode(features, at[None]).t[0]
+        decoded = network.decode(features, at[None])
+        t = decoded.t[0]
+        if choice is not None and decoded.sides is not None:
+            near, gap, _ = decoded.sides[0].unbind(dim=-1)
+            t = seen_surface(near, gap, sample_bilinear(choice.permute(2, 0, 1)[None].double(), at[None])[0, :, 0])
         return torch.exp(-field.log_depth_range * t)
 
     step = 1e-5
@@ -139,8 +149,9 @@ def test_photos_of_any_size_and_aspect(height: int, width: int) -> None:
     assert 0 < field.fov_x_rad < math.pi
 
 
-def test_the_gradient_of_a_continued_strip_is_that_of_the_strip() -> None:
-    field = make_model(small_network()).encode(make_photo(20, 400))
+@pytest.mark.parametrize("two_surfaces", [False, True])
+def test_the_gradient_of_a_continued_strip_is_that_of_the_strip(two_surfaces: bool) -> None:
+    field = make_model(small_network(0, two_surfaces)).encode(make_photo(20, 400))
     y = torch.linspace(-0.9, 0.9, 20_001)
     coords = torch.stack([y, torch.full_like(y, 0.117)], dim=1)
     value, gradient = field.disparity_and_gradient(coords)
@@ -154,7 +165,8 @@ def test_sky_is_a_probability_and_belongs_to_the_grid(field: NetworkField) -> No
     assert sky.shape == (20, 30)
     assert float(sky.min()) >= 0
     assert float(sky.max()) <= 1
-    again = make_model(small_network()).encode(make_photo(90, 120))
+    two_surfaces = field.evaluator.decoder.has_two_surfaces
+    again = make_model(small_network(0, two_surfaces)).encode(make_photo(90, 120))
     again.disparity_grid(20, 30)
     assert torch.equal(again.sky_grid(20, 30), sky)
     assert again.sky_grid(7, 9).shape == (7, 9)
