@@ -41,7 +41,7 @@ class CompiledDecoder:
     """Evaluates (t, sky logit) for one photo.
 
     Attributes:
-        choice: (h, w, 1) logits that take the place of the decoder's own choice between two surfaces; None: its own.
+        choice: (h, w, 1) logits that take the place of the decoder's own choice between two surfaces at steps; None: its own.
     """
 
     def __init__(self, stages: list[_Stage], head: nn.Linear, out: nn.Linear) -> None:
@@ -129,9 +129,10 @@ class CompiledDecoder:
         if not self.has_two_surfaces:
             return out[0, :, 0].contiguous(), out[1:, :, 0].T.contiguous()
         near, _, gap, choice = out.unbind(dim=-1)
+        by_colours = None
         if self.choice is not None:
-            choice = sample_points_with_slopes(self.choice, *_axes(coords_yx, self.choice))[..., 0]
-        seen = seen_surface_with_slopes(near, gap, choice)
+            by_colours = sample_points_with_slopes(self.choice, *_axes(coords_yx, self.choice))[..., 0]
+        seen = seen_surface_with_slopes(near, gap, choice, by_colours)
         return seen[0], seen[1:].T.contiguous()
 
     def grid(
@@ -163,7 +164,7 @@ class CompiledDecoder:
         if not self.has_two_surfaces:
             return answers
         near, sky_logit, gap, own_choice = answers.unbind(dim=-1)
-        chosen = seen_surface(near, gap, own_choice if choice is None else choice[:, 0])
+        chosen = seen_surface(near, gap, own_choice, None if choice is None else choice[:, 0])
         return torch.stack([chosen, sky_logit], dim=-1)
 
 

@@ -28,11 +28,20 @@ def test_surfaces_that_are_nearly_one_have_no_crack_between_them() -> None:
     assert torch.equal(seen_surface(choice, torch.zeros_like(choice), choice), choice)
 
 
-def test_the_slopes_are_those_of_the_values() -> None:
+def test_colours_lead_at_steps_alone() -> None:
+    gaps, said = torch.tensor([0.02, 0.6]), torch.ones(2)
+    for by_colours in (-said, None):
+        small, large = seen_surface(torch.zeros(2), gaps, said, by_colours).tolist()
+        assert small == pytest.approx(float(gaps[0] * torch.sigmoid(1 + (gaps[0] / SOFT_GAP) ** 2)), abs=2e-5)
+        assert large == pytest.approx(0.6 if by_colours is None else 0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("with_colours", [False, True])
+def test_the_slopes_are_those_of_the_values(with_colours: bool) -> None:
     torch.manual_seed(0)
-    near, gap, choice = torch.randn(3, 500, dtype=torch.float64) * torch.tensor([[0.5], [0.08], [2.0]])
-    inputs = [value.requires_grad_() for value in (near, gap, choice)]
-    directions = torch.randn(2, 3, 500, dtype=torch.float64)
+    values = torch.randn(4, 500, dtype=torch.float64) * torch.tensor([[0.5], [0.08], [2.0], [2.0]])
+    inputs = [value.requires_grad_() for value in values[: 4 if with_colours else 3]]
+    directions = torch.randn(2, len(inputs), 500, dtype=torch.float64)
     by_input = torch.stack(torch.autograd.grad(seen_surface(*inputs).sum(), inputs))
     packed = [torch.cat([value.detach()[None], directions[:, k]]) for k, value in enumerate(inputs)]
     answer = seen_surface_with_slopes(*packed)
