@@ -116,7 +116,8 @@ def test_the_gradient_equals_finite_differences_in_float64(kind: str) -> None:
         t = decoded.t[0]
         if choice is not None and decoded.sides is not None:
             by_colours = sample_bilinear(choice.permute(2, 0, 1)[None].double(), at[None])[0, :, 0]
-            t = seen_surface(*decoded.sides[0].unbind(dim=-1), by_colours)
+            near, gap, own_choice = decoded.sides[0].unbind(dim=-1)
+            t = seen_surface(near, gap, own_choice, by_colours)
         return torch.exp(-field.log_depth_range * t)
 
     step = 1e-5
