@@ -12,7 +12,7 @@ from torch import Tensor
 
 SOFT_GAP = 0.03
 """Gap in normalised log depth at which the logit of the choice counts twice, and beyond it with the gap's square."""
-STEP = 0.15
+STEP = 0.05
 """Gap from which a choice by colours counts for more than the network's own."""
 
 
