@@ -115,9 +115,10 @@ def test_rows_of_a_grid_equal_those_of_the_whole(rows: tuple[int, int]) -> None:
 
 
 def test_the_order_of_strips_and_queries_means_nothing() -> None:
+    torch.manual_seed(0)
     coords = torch.rand(5000, 2) * 2 - 1
     mixed = torch.randperm(5000)
-    assert_allclose(ask(coords)[mixed], ask(coords[mixed]), atol=1e-6)
+    assert_allclose(ask(coords)[mixed], ask(coords[mixed]), atol=1e-5)
 
 
 class NoFloat64(TorchDispatchMode):
