@@ -57,6 +57,7 @@ class CompiledDecoder:
             features = [level[0].permute(1, 2, 0) for level in levels]
             # The products of weights are small, and not every device has float64.
             decoder = copy.deepcopy(decoder).cpu().double()
+            detail = features.pop(0) if decoder.detail is not None else None
             stages = []
             before: Tensor | None = None
             narrow: nn.Linear | None = None
@@ -68,6 +69,8 @@ class CompiledDecoder:
                 own = _apply(features[index + 1], widen)
                 if narrow is None:
                     maps = (own, _apply(features[0], through))
+                    if decoder.detail is not None and detail is not None:
+                        maps = (*maps, _apply(detail, through @ decoder.detail.weight))
                 else:
                     constant = constant + through @ narrow.bias
                     before = (through @ narrow.weight).T

@@ -47,7 +47,14 @@ class FusionStep(nn.Module):
 class ImplicitDecoder(nn.Module):
     """Normalised log depth, of one or two surfaces, and sky at any coordinate, from a pyramid of feature maps."""
 
-    def __init__(self, channels: tuple[int, ...], expansion: int, head_hidden: int, two_surfaces: bool) -> None:
+    def __init__(
+        self,
+        channels: tuple[int, ...],
+        expansion: int,
+        head_hidden: int,
+        two_surfaces: bool,
+        detail_channels: int = 0,
+    ) -> None:
         super().__init__()
         self.steps = nn.ModuleList(FusionStep(before, here, expansion) for before, here in pairwise(channels))
         self.head_hidden = nn.Linear(channels[-1], head_hidden)
@@ -67,6 +74,11 @@ class ImplicitDecoder(nn.Module):
             self.head_sides = nn.Linear(head_hidden, 2)
             nn.init.zeros_(self.head_sides.weight)
             nn.init.zeros_(self.head_sides.bias)
+        self.detail: nn.Linear | None = None
+        if detail_channels:
+            # Adds to the first level; nothing at first, for the same reason.
+            self.detail = nn.Linear(detail_channels, channels[0], bias=False)
+            nn.init.zeros_(self.detail.weight)
 
     def fusion_steps(self) -> list[FusionStep]:
         """The steps from shallow to deep, typed."""
@@ -76,14 +88,20 @@ class ImplicitDecoder(nn.Module):
         """Evaluates (B, N, 2) coordinates.
 
         Args:
-            levels: Feature maps (B, C_k, h_k, w_k), shallow to deep.
+            levels: Feature maps (B, C_k, h_k, w_k), shallow to deep; of a decoder with a detail level this first.
             coords_yx: In [-1, 1], order (y, x).
 
         Returns:
             (B, N, 2): normalised log depth and the logit of sky; of a decoder with two surfaces (B, N, 4): the depth
             of the nearer one, sky, gap and choice as `seen_surface` takes them.
         """
+        added: Tensor | None = None
+        if self.detail is not None:
+            added = self.detail(sample_bilinear(levels[0], coords_yx))
+            levels = levels[1:]
         hidden = sample_bilinear(levels[0], coords_yx)
+        if added is not None:
+            hidden = hidden + added
         for step, level in zip(self.fusion_steps(), levels[1:], strict=True):
             hidden = step(hidden, sample_bilinear(level, coords_yx))
         hidden = F.relu(self.head_hidden(hidden))

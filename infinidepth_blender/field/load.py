@@ -49,6 +49,7 @@ def load_field_model(
             "sha256": weights.sha256,
             "parameters": sum(parameter.numel() for parameter in weights.network.parameters()),
             "tokens": weights.network.config.tokens,
+            "input_patch_px": weights.network.config.input_patch_px,
             "device": str(torch_device),
             "training": weights.training,
         }

@@ -3,7 +3,7 @@
 Structure after InfiniDepth (arXiv 2601.03252): a vision transformer, features of
 several of its blocks reassembled into a pyramid, a bilinear query at each level and a
 gated fusion from shallow to deep. On top of the paper: the image itself as the finest
-level, the position as input, two surfaces at every query, a sky logit, where up is for every patch, and global
+level, twice as fine as the transformer sees it, the position as input, two surfaces at every query, a sky logit, where up is for every patch, and global
 heads for the camera.
 """
 
@@ -21,7 +21,7 @@ from .decoder import ImplicitDecoder
 from .perspective import CHANNELS as PERSPECTIVE_CHANNELS
 from .perspective import MOMENTS, moments
 from .prompt_map import CHANNELS as PROMPT_CHANNELS
-from .pyramid import ImageStem, PatchContext, PromptStem, Reassemble
+from .pyramid import DetailStem, ImageStem, PatchContext, PromptStem, Reassemble
 from .surfaces import seen_surface
 from .vit import VisionTransformer, VitConfig
 
@@ -48,6 +48,8 @@ class NetworkConfig:
         perspective: Whether every patch tells its height above the horizon and where up is (`perspective`), and the
             global heads read how these change over the image.
         two_surfaces: Whether every query tells a nearer and a farther surface and which of them is seen (`surfaces`).
+        detail_channels: Channels of a level at 1/1, read from an image twice as large as the transformer's; 0: there is
+            none, and the image is the transformer's own.
     """
 
     vit: VitConfig = field(default_factory=lambda: VitConfig(width=192, blocks=6, heads=3, in_channels=5))
@@ -61,6 +63,12 @@ class NetworkConfig:
     prompt_channels: int = 0
     perspective: bool = False
     two_surfaces: bool = False
+    detail_channels: int = 0
+
+    @property
+    def input_patch_px(self) -> int:
+        """Side of a patch in pixels of the image that the network takes."""
+        return self.vit.patch_px * (2 if self.detail_channels else 1)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` is the inverse."""
@@ -85,7 +93,7 @@ class Features:
     """What the encoder knows of a batch of images.
 
     Attributes:
-        levels: Feature maps (B, C_k, h_k, w_k) at 1/2, 1/4, 1/8 and 1/16 of the size.
+        levels: Feature maps (B, C_k, h_k, w_k) at (1/1,) 1/2, 1/4, 1/8 and 1/16 of the size that the transformer sees.
         summary: (B, 2 * width + 1) class token, mean of the patch tokens, log aspect ratio.
         perspective: (B, rows * columns, 3) the patches' answers as `perspective_field` defines them; None of a
             network without them.
@@ -149,13 +157,17 @@ class InfiniDepthNetwork(nn.Module):
         self.pretrained = VisionTransformer(config.vit)
         self.pretrained.init_weights()
         self.stem = ImageStem(half, quarter)
+        if config.detail_channels:
+            self.detail = DetailStem(config.detail_channels, half)
         if config.prompt_channels:
             self.prompt = PromptStem(PROMPT_CHANNELS, config.prompt_channels, half, quarter)
         self.context = PatchContext(quarter, config.context_channels, width)
         self.quarter = Reassemble(width, quarter, 4)
         self.eighth = Reassemble(width, eighth, 2)
         self.sixteenth = nn.Linear(width * (len(config.blocks) - 2), sixteenth)
-        self.decoder = ImplicitDecoder(config.channels, config.expansion, config.head_hidden, config.two_surfaces)
+        self.decoder = ImplicitDecoder(
+            config.channels, config.expansion, config.head_hidden, config.two_surfaces, config.detail_channels
+        )
         self.globals_hidden = nn.Linear(2 * width + 1, config.globals_hidden)
         self.globals_out = nn.Linear(config.globals_hidden, 4)
         if config.perspective:
@@ -170,12 +182,18 @@ class InfiniDepthNetwork(nn.Module):
         """Feature pyramid of a batch.
 
         Args:
-            image: (B, 3, H, W) sRGB in [0, 1]; H and W multiples of 16.
-            prompt: (B, 4, H / 2, W / 2) measured depth as `prompt_map` draws it, all 0 for images without;
-                only for a network with `prompt_channels`.
+            image: (B, 3, H, W) sRGB in [0, 1]; H and W multiples of `NetworkConfig.input_patch_px`.
+            prompt: (B, 4, 8 rows, 8 columns) for a grid of rows x columns patches: measured depth as `prompt_map` draws
+                it, all 0 for images without; only for a network with `prompt_channels`.
         """
         image = (image - self.image_mean) / self.image_std
-        half, quarter = self.stem(image)
+        finest: tuple[Tensor, ...] = ()
+        correction = None
+        if self.config.detail_channels:
+            detail, correction = self.detail(image)
+            finest = (detail,)
+            image = F.avg_pool2d(image, 2)
+        half, quarter = self.stem(image, correction)
         if prompt is not None:
             half_change, quarter_change = self.prompt(prompt)
             half, quarter = half + half_change, quarter + quarter_change
@@ -184,6 +202,7 @@ class InfiniDepthNetwork(nn.Module):
         rows, columns = tokens.rows, tokens.columns
         fine, middle, *deep = tokens.patches
         maps = (
+            *finest,
             half,
             self.quarter(fine, rows, columns, quarter),
             self.eighth(middle, rows, columns),

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .compiled_decoder import CompiledDecoder
 from .evaluation import Evaluator, Notify, log_notice, or_on_processor
-from .network import InfiniDepthNetwork
+from .network import Features, InfiniDepthNetwork
 from .outlines import LONGEST_SIDE_PX, follow_colours
 from .preprocess import PreparedImage, framed_colours, prepare_image
 from .prompt_map import LogDepthRange, Measurements, prompt_map
@@ -21,6 +21,8 @@ from .protocol import FieldScale, Rows
 
 _PIECE_CPU, _PIECE_CARD, _SMALLEST_PIECE = 4096, 65_536, 256
 """Points or pixels evaluated at a time: on a processor, what its cache holds."""
+_CHOICES_PER_PATCH = 32
+"""How finely, along each side of a patch, the choice between two surfaces is compared with the colours."""
 _T_LIMITS = (-1.0, 2.0)
 """Depths further out than one whole range beyond the quantiles are never meant."""
 
@@ -169,7 +171,7 @@ class FieldModel:
         if measured is not None and not self.reads_measurements:
             raise ValueError("this network was not trained with measurements")
         config = self._network.config
-        prepared = prepare_image(image_srgb, config.tokens, config.vit.patch_px)
+        prepared = prepare_image(image_srgb, config.tokens, config.input_patch_px)
         return or_on_processor(
             lambda: self._encode(image_srgb, prepared, measured), self._device, self._move_to_processor, self._notify
         )
@@ -191,15 +193,15 @@ class FieldModel:
             log_depth = np.log(measured.depth_m)
             given = LogDepthRange.of(log_depth)
             inside = measured.coords_yx * (prepared.inside_y, prepared.inside_x)
-            height, width = prepared.image.shape[2:]
-            drawn = prompt_map(inside, (log_depth - given.low) / given.spread, height // 2, width // 2)
+            height, width = (8 * side // self._network.config.input_patch_px for side in prepared.image.shape[2:])
+            drawn = prompt_map(inside, (log_depth - given.low) / given.spread, height, width)
             prompt = torch.from_numpy(drawn)[None].to(self._device)
         features = self._network.encode(prepared.image.to(self._device), prompt)
         estimates = self._network.globals(features)
         decoder = CompiledDecoder.of(self._network.decoder, features.levels)
         if decoder.has_two_surfaces:
             decoder.choice = _choice_by_colours(
-                decoder, framed_colours(image_srgb, prepared, LONGEST_SIDE_PX), prepared
+                decoder, framed_colours(image_srgb, prepared, LONGEST_SIDE_PX), features
             )
         return NetworkField(
             decoder,
@@ -213,9 +215,10 @@ class FieldModel:
         )
 
 
-def _choice_by_colours(decoder: CompiledDecoder, colours: NDArray[np.float32], prepared: PreparedImage) -> Tensor:
+def _choice_by_colours(decoder: CompiledDecoder, colours: NDArray[np.float32], features: Features) -> Tensor:
     """(h, w, 1) logits of the choice between two surfaces, as fine as the colours."""
-    height, width = (min(2 * own, fine) for own, fine in zip(prepared.image.shape[2:], colours.shape[:2], strict=True))
+    asked = _CHOICES_PER_PATCH * features.rows, _CHOICES_PER_PATCH * features.columns
+    height, width = (min(said, fine) for said, fine in zip(asked, colours.shape[:2], strict=True))
     plan = decoder.grid(height, width, 1.0, 1.0, 2 * _PIECE_CPU)
     said = torch.cat([plan.own_choice(strip) for strip in plan.strips]).cpu().numpy()
     return torch.from_numpy(follow_colours(said, colours))[..., None].to(decoder.device)

@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 NORM_EPS = 1e-5
+SHORT_SEQUENCE = 512
+"""Tokens up to which attention in half precision is computed in plain steps on a processor."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +140,16 @@ class Attention(nn.Module):
         batch, count, width = x.shape
         qkv = self.qkv(x).reshape(batch, count, 3, self.heads, width // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        out = F.scaled_dot_product_attention(rotate(q, sin, cos), rotate(k, sin, cos), v)
+        out = _attend(rotate(q, sin, cos), rotate(k, sin, cos), v)
         return self.proj(out.transpose(1, 2).reshape(batch, count, width))
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention of (B, heads, N, head_width) queries, keys and values."""
+    if q.dtype == torch.bfloat16 and q.device.type == "cpu" and q.shape[-2] <= SHORT_SEQUENCE:
+        # Torch's own kernel spends more time on packing few tokens than on multiplying them.
+        return (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(dim=-1).to(v.dtype) @ v
+    return F.scaled_dot_product_attention(q, k, v)
 
 
 class Mlp(nn.Module):

@@ -29,7 +29,7 @@ def run() -> dict[str, dict[str, Any]]:
     image = np.ascontiguousarray(chelsea())
     model = load_field_model("bundled", "cpu")
     network = load_weights(bundled_weights_path()).network.eval()
-    prepared = prepare_image(image, network.config.tokens, network.config.vit.patch_px)
+    prepared = prepare_image(image, network.config.tokens, network.config.input_patch_px)
     features = network.encode(prepared.image)
     chunks = pixel_centres_yx(HEIGHT, WIDTH).split(CHUNK)[::NAIVE_SHARE]
     share = sum(len(chunk) for chunk in chunks) / (WIDTH * HEIGHT)

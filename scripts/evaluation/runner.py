@@ -140,8 +140,9 @@ def _score_item(
 
 
 def _input_longer_px(model: DepthModel, height: int, width: int) -> int:
-    tokens = model.tokens if isinstance(model, OfficialModel) else int(model.info["tokens"])
-    return max(patch_grid(width, height, tokens)) * _PATCH_PX
+    if isinstance(model, OfficialModel):
+        return max(patch_grid(width, height, model.tokens)) * _PATCH_PX
+    return max(patch_grid(width, height, int(model.info["tokens"]))) * int(model.info["input_patch_px"])
 
 
 def _field(

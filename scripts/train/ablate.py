@@ -119,9 +119,8 @@ def train_variant(variant: Variant, run: Path, pools: Sequence[Path], preset: Pr
     torch.set_num_threads(preset.threads)
     trainer = Trainer(run, preset, kind=variant.network)
     trainer.resume()
-    stream = BatchStream(
-        pools, preset.seed + trainer.step, preset.batch, preset.queries, preset.loaders, preset.prompted_share
-    )
+    what = preset.batch, preset.queries, preset.loaders, preset.prompted_share, preset.network.input_patch_px
+    stream = BatchStream(pools, preset.seed + trainer.step, *what)
     while trainer.step < steps:
         progress = trainer.step / steps
         tokens = preset.early_tokens if progress < preset.early_share else preset.tokens
@@ -167,7 +166,7 @@ def _disparity(
 ) -> NDArray[np.float32]:
     """(h, w) answer at every pixel of the truth."""
     rows, columns = patch_grid(image.shape[1], image.shape[0], tokens)
-    patch_px = network.config.vit.patch_px
+    patch_px = network.config.input_patch_px
     small = cv2.resize(image, (columns * patch_px, rows * patch_px), interpolation=cv2.INTER_AREA)
     features = network.encode(torch.from_numpy(small.astype(np.float32) / 255).permute(2, 0, 1)[None])
     log_range = network.globals(features).log_depth_range

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, multiprocessing
 
 from infinidepth_blender.camera import Camera
-from infinidepth_blender.field.preprocess import patch_grid
+from infinidepth_blender.field.preprocess import patch_grid, resized
 from infinidepth_blender.field.prompt_map import CHANNELS, LogDepthRange, prompt_map
 
 from .measured import PROMPT_POINTS, draw_points
@@ -26,6 +26,8 @@ from .queries import both_surfaces, near_edges
 
 TURNED_SHARE = 0.3
 """Share of the images whose camera is rolled anew."""
+PROMPT_CELLS = 8
+"""Cells of the map of measurements along each side of a patch."""
 EDGE_SHARE = 0.2
 """Share of the queries that are drawn beside depth steps."""
 
@@ -42,7 +44,7 @@ class Batch:
             0 at the sky.
         sky: (B, N) float32, 1 where there is sky.
         log_focal, log_range, sin_pitch, roll_rad: (B,) labels as `Globals` defines them.
-        prompt: (B, 4, H / 2, W / 2) measured depth as `prompt_map` draws it, all 0 for images without. Where there is
+        prompt: (B, 4, 8 rows, 8 columns) for a grid of rows x columns patches: measured depth as `prompt_map` draws it, all 0 for images without. Where there is
             some, `t` is normalised by the quantiles of the measurements instead.
         log_spread: (B,) logarithm of what log depth was divided by.
     """
@@ -119,6 +121,7 @@ class BatchStream:
         count, queries: As `make_batch`.
         workers: Processes; 0 makes each batch when it is asked for.
         prompted_share: Share of the images that get measured points.
+        patch_px: Side of a patch.
     """
 
     def __init__(
@@ -129,8 +132,9 @@ class BatchStream:
         queries: int,
         workers: int = 0,
         prompted_share: float = 0.0,
+        patch_px: int = 16,
     ) -> None:
-        self.count, self.queries, self.prompted_share = count, queries, prompted_share
+        self.count, self.queries, self.patch_px, self.prompted_share = count, queries, patch_px, prompted_share
         self.reader = PoolReader(folders, seed)
         self.rng = np.random.default_rng(seed)
         self.workers: list = []
@@ -139,16 +143,16 @@ class BatchStream:
             self.queue = context.Queue(2 * workers)
             self.tokens = context.Value("i", 0)
             for k in range(workers):
-                arguments = (folders, seed + 7919 * (k + 1), count, queries, self.tokens, prompted_share, self.queue)
-                self.workers.append(context.Process(target=_serve, args=arguments, daemon=True))
+                arguments = folders, seed + 7919 * (k + 1), count, queries, self.tokens, patch_px, prompted_share
+                process = context.Process(target=_serve, args=(*arguments, self.queue), daemon=True)
+                self.workers.append(process)
             self.started = False
 
     def next(self, tokens: int) -> Batch:
         """A batch of about `tokens` patches per image; those made ahead may still have the number before."""
         if not self.workers:
-            return make_batch(
-                self.reader, self.rng, self.count, self.queries, tokens, prompted_share=self.prompted_share
-            )
+            what = self.count, self.queries, tokens, self.patch_px
+            return make_batch(self.reader, self.rng, *what, prompted_share=self.prompted_share)
         self.tokens.value = tokens
         if not self.started:
             self.started = True
@@ -169,7 +173,7 @@ class BatchStream:
                 worker.join()
 
 
-def _serve(folders, seed: int, count: int, queries: int, tokens, prompted_share: float, batches) -> None:
+def _serve(folders, seed: int, count: int, queries: int, tokens, patch_px: int, prompted_share: float, batches) -> None:
     """Makes batches for another process until it is ended."""
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
@@ -177,7 +181,7 @@ def _serve(folders, seed: int, count: int, queries: int, tokens, prompted_share:
     # Where the trainer was killed, nobody takes the batches any more.
     trainer = multiprocessing.parent_process()
     while trainer is None or trainer.is_alive():
-        batch = make_batch(reader, rng, count, queries, tokens.value, prompted_share=prompted_share)
+        batch = make_batch(reader, rng, count, queries, tokens.value, patch_px, prompted_share=prompted_share)
         with contextlib.suppress(queue.Full):
             batches.put(batch, timeout=60)
 
@@ -198,7 +202,7 @@ def make_batch(
     Args:
         reader: Where images come from. rng: Decides everything else.
         count: Images. queries: Coordinates per image. tokens: Patches per image.
-        patch_px: Side of a patch.
+        patch_px: Side of a patch in pixels of the network's input (`NetworkConfig.input_patch_px`).
         augment: Whether cameras, colours and queries are varied.
         prompted_share: Share of the images that get measured points.
         points: Fewest and most of them.
@@ -213,6 +217,7 @@ def make_batch(
             *item,
             rng,
             (rows * patch_px, columns * patch_px),
+            (rows * PROMPT_CELLS, columns * PROMPT_CELLS),
             queries,
             augment,
             points if rng.random() < prompted_share else None,
@@ -227,7 +232,7 @@ class _View:
     """A part of a rendered image as another camera sees it.
 
     Attributes:
-        image: (h, w, 3) uint8. codes: (2 h, 2 w) codes of log depth.
+        image: (h, w, 3) uint8. codes: (2 h, 2 w), or (h, w) of a fine image, codes of log depth.
         focal: Focal length over the diagonal of the view. sin_pitch, roll: Of the ray through its middle.
     """
 
@@ -241,6 +246,7 @@ class _View:
 def _cut(image, codes, labels, rng: np.random.Generator, size: tuple[int, int], augment: bool) -> _View:
     """The middle of an image in the aspect ratio of `size`; augmented, a random part, rolled and mirrored."""
     height, width = image.shape[:2]
+    finer = len(codes) // height  # the truth's resolution over the image's
     focal, pitch, roll, _ = (float(v) for v in labels)
     aspect = size[1] / size[0]
     crop_h, crop_w = min(height, width / aspect), min(width, height * aspect)
@@ -263,11 +269,12 @@ def _cut(image, codes, labels, rng: np.random.Generator, size: tuple[int, int], 
     if turn:
         centre_x, centre_y = left + (width - slack_x) / 2, top + (height - slack_y) / 2
         image = _turned(image, turn, centre_x, centre_y, crop_w, crop_h, cv2.INTER_LINEAR)
-        codes = _turned(codes, turn, 2 * centre_x, 2 * centre_y, 2 * crop_w, 2 * crop_h, cv2.INTER_NEAREST)
+        centre, part = (finer * centre_x, finer * centre_y), (finer * crop_w, finer * crop_h)
+        codes = _turned(codes, turn, *centre, *part, cv2.INTER_NEAREST)
     else:
         centre_x, centre_y = left + crop_w / 2, top + crop_h / 2
         image = image[top : top + crop_h, left : left + crop_w]
-        codes = codes[2 * top : 2 * (top + crop_h), 2 * left : 2 * (left + crop_w)]
+        codes = codes[finer * top : finer * (top + crop_h), finer * left : finer * (left + crop_w)]
     ray = np.array([(centre_x - width / 2) / focal, (centre_y - height / 2) / focal, 1.0])
     world = Camera(width, height, focal, focal, width / 2, height / 2, "given", pitch, roll).world_rotation()
     sin_pitch = float((world @ ray)[2] / np.linalg.norm(ray))
@@ -285,12 +292,13 @@ def _prepare(
     labels,
     rng: np.random.Generator,
     size: tuple[int, int],
+    prompt_size: tuple[int, int],
     queries: int,
     augment: bool,
     points: tuple[int, int] | None,
 ):
     view = _cut(image, codes, labels, rng, size, augment)
-    small = cv2.resize(np.ascontiguousarray(view.image), size[::-1], interpolation=cv2.INTER_AREA)
+    pixels = resized(np.ascontiguousarray(view.image), *size)
     truth = decode_log_depth(view.codes)
     rows, columns = truth.shape
     half = queries // 2
@@ -308,17 +316,16 @@ def _prepare(
     solid = truth[::3, ::3]
     solid = solid[np.isfinite(solid)]
     whole = given = LogDepthRange.of(solid) if solid.size > 8 else LogDepthRange(0.0, 1.0)
-    prompt = np.zeros((CHANNELS, size[0] // 2, size[1] // 2), np.float32)
+    prompt = np.zeros((CHANNELS, *prompt_size), np.float32)
     if points is not None and solid.size > 8:
         place, measured = draw_points(truth, rng, points, augment)
         given = LogDepthRange.of(measured)
-        prompt = prompt_map(place, (measured - given.low) / given.spread, *prompt.shape[1:])
+        prompt = prompt_map(place, (measured - given.low) / given.spread, *prompt_size)
     ts = [
         np.where(ground, (np.where(ground, value, 0.0) - given.low) / given.spread, 0.0)
         for value in (log_depth, *both_surfaces(truth, y, x))
     ]
     coords = np.stack([(y + 0.5) / rows * 2 - 1, (x + 0.5) / columns * 2 - 1], axis=-1)
-    pixels = small.astype(np.float32) / 255
     if augment:
         pixels = _recolour(pixels, rng)
     labels_out = (math.log(view.focal), math.log(whole.spread), view.sin_pitch, view.roll)

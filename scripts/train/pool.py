@@ -61,7 +61,7 @@ class Shard:
     """Images of one size with their truth.
 
     Attributes:
-        image: (n, H, W, 3) uint8.
+        image: (n, H, W, 3) uint8; (n, 2H, 2W, 3) of fine ones.
         log_depth: (n, 2H, 2W) uint16 codes.
         labels: (n, 4) float32: focal length in pixels, pitch, roll (radians), layout index.
     """
@@ -108,6 +108,7 @@ def make_shard(
     shape: tuple[int, int] | None = None,
     scale: float = 1.0,
     kind: str | None = None,
+    fine: bool = False,
 ) -> Shard:
     """Renders shard `number` of a pool; equal arguments give equal shards.
 
@@ -118,6 +119,7 @@ def make_shard(
         shape: Height and width; without it one of `SHAPES`, times `scale`.
         scale: As above.
         kind: The only kind of place; None: all, each with its share.
+        fine: Whether the images are as large as the truth, which is twice `shape`.
     """
     rng = np.random.default_rng([seed, number])
     if shape is None:
@@ -127,7 +129,7 @@ def make_shard(
         height, width = round(height * scale / 2) * 2, round(width * scale / 2) * 2
     else:
         height, width = shape
-    return pack([render(rng, bank, height, width, kind) for _ in range(count)])
+    return pack([render(rng, bank, height, width, kind, fine) for _ in range(count)])
 
 
 def shard_folders(folder: Path) -> list[Path]:
@@ -146,6 +148,7 @@ class Filling:
         count: Images per shard. scale: Their size in multiples of `SHAPES`.
         device: Where they are rendered. workers: Processes; each makes every `workers`-th shard.
         kind: The only kind of place; None: all.
+        fine: Whether the images are as large as the truth.
     """
 
     seed: int
@@ -157,6 +160,7 @@ class Filling:
     device: str = "cpu"
     workers: int = 1
     kind: str | None = None
+    fine: bool = False
 
 
 def fill(folder: Path, filling: Filling) -> None:
@@ -181,7 +185,8 @@ def fill_share(worker: int, folder: Path, filling: Filling) -> None:
             bank = make_bank(np.random.default_rng([filling.seed, number, 1]), 10, filling.device)
         start = time.perf_counter()
         path = folder / f"shard_{number:06d}"
-        make_shard(filling.seed, number, filling.count, bank, None, filling.scale, filling.kind).save(path)
+        shape = None, filling.scale, filling.kind, filling.fine
+        make_shard(filling.seed, number, filling.count, bank, *shape).save(path)
         print(f"shard {number}: {(time.perf_counter() - start) / filling.count:.3f} s per image", flush=True)
         mine.append(path)
         number += workers
@@ -215,13 +220,25 @@ def main() -> None:
     parser.add_argument("--limit-gb", type=float, default=2.7)
     parser.add_argument("--scale", type=float, default=1.0, help="size of the images; 1 is about 160 x 214")
     parser.add_argument("--kind", choices=sorted(LAYOUTS), help="only this kind of place")
+    parser.add_argument(
+        "--fine", action="store_true", help="keep all pixels of the image: it becomes as large as the truth"
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--workers", type=int, default=1, help="processes, also on one GPU")
     args = parser.parse_args()
     limit = args.limit_gb * 1e9
     stop_time = args.until if args.minutes is None else time.time() + 60 * args.minutes
     filling = Filling(
-        args.seed, stop_time, limit, args.count, args.shards, args.scale, args.device, args.workers, args.kind
+        args.seed,
+        stop_time,
+        limit,
+        args.count,
+        args.shards,
+        args.scale,
+        args.device,
+        args.workers,
+        args.kind,
+        args.fine,
     )
     fill(args.folder, filling)
 

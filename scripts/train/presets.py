@@ -17,7 +17,7 @@ class Preset:
         early_tokens, early_share: Patches per image in the first part of the schedule; small
             images teach the layout of places at half the cost, full ones the detail.
         peak_rate, weight_decay, warmup_steps, clip, ema: Of the optimisation.
-        mixed: Mixed precision on a CPU too; a GPU always has it.
+        mixed: Mixed precision also on a CPU that has units for bfloat16; a GPU always has it.
         processes: Trainers of one network, each with batches of its own (`together`).
         prompted_share: Share of the images that get measured points.
         save_s, validate_s: Seconds between states and between validations.
@@ -45,17 +45,27 @@ class Preset:
     network: NetworkConfig = NetworkConfig(prompt_channels=32, perspective=True, two_surfaces=True)  # noqa: RUF009 - frozen
 
 
+BUNDLED = NetworkConfig(
+    vit=VitConfig(width=384, blocks=6, heads=6, in_channels=5, ratio=3.0),
+    prompt_channels=32,
+    perspective=True,
+    two_surfaces=True,
+    detail_channels=16,
+)
+"""The network in the package: 10 million parameters."""
+
 PRESETS = {
     "cpu": Preset(
-        batch=8, queries=1024, tokens=108, peak_rate=5e-4, warmup_steps=250, ema=0.998, early_tokens=50, early_share=0.65,
+        batch=8, queries=1024, tokens=108, peak_rate=4e-4, warmup_steps=250, ema=0.999, early_tokens=60, early_share=0.3,
+        prompted_share=0.25, mixed=True, network=BUNDLED,
     ),
     # 16,384 queries of an image cover a sixth of its truth at each pass; a run sees every image many times.
     "gpu": Preset(
         batch=96, queries=16_384, tokens=192, peak_rate=1e-3, warmup_steps=500, ema=0.999, early_tokens=96, early_share=0.5,
-        threads=4, loaders=8, network=NetworkConfig(vit=VitConfig(width=256, blocks=8, heads=4, in_channels=5), blocks=(2, 4, 6, 7), tokens=192, prompt_channels=32, perspective=True, two_surfaces=True),
+        threads=4, loaders=8, network=NetworkConfig(vit=VitConfig(width=256, blocks=8, heads=4, in_channels=5), blocks=(2, 4, 6, 7), tokens=192, prompt_channels=32, perspective=True, two_surfaces=True, detail_channels=16),
     ),
     "tiny": Preset(
         batch=2, queries=256, tokens=12, peak_rate=2e-3, warmup_steps=3, ema=0.9, save_s=1e9, validate_s=1e9,
-        network=NetworkConfig(vit=VitConfig(width=32, blocks=4, heads=2, in_channels=5), blocks=(0, 1, 2, 3), channels=(8, 8, 16, 16), head_hidden=16, globals_hidden=16, prompt_channels=8, perspective=True, two_surfaces=True),
+        network=NetworkConfig(vit=VitConfig(width=32, blocks=4, heads=2, in_channels=5), blocks=(0, 1, 2, 3), channels=(8, 8, 16, 16), head_hidden=16, globals_hidden=16, prompt_channels=8, perspective=True, two_surfaces=True, detail_channels=8),
     ),
 }  # fmt: skip

@@ -30,6 +30,7 @@ if str(ROOT / "scripts") not in sys.path:
     sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from infinidepth_blender.field.network import InfiniDepthNetwork, NetworkConfig  # noqa: E402
+from infinidepth_blender.field.precision import has_bfloat16_units  # noqa: E402
 from infinidepth_blender.field.weights_files import load_weights, save_weights  # noqa: E402
 from train.data import BatchStream  # noqa: E402
 from train.losses import compute_losses, total  # noqa: E402
@@ -54,15 +55,16 @@ class Trainer:
         decayed = [p for p in self.network.parameters() if p.ndim > 1 and p.requires_grad]
         plain = [p for p in self.network.parameters() if p.ndim <= 1 and p.requires_grad]
         groups = [{"params": decayed, "weight_decay": preset.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(groups, lr=preset.peak_rate, betas=(0.9, 0.98), foreach=True)
+        self.optimiser = torch.optim.AdamW(groups, lr=preset.peak_rate, betas=(0.9, 0.98), fused=True)
         self.scaler = torch.amp.GradScaler("cuda", enabled=device.startswith("cuda") and not _bfloat16(device))
         self.step = self.images = 0
+        self.warm_since = 0
         self.trained_s = 0.0
 
     def learn(self, batch, progress: float) -> dict[str, float]:
         """One step of the optimiser; `progress` in [0, 1] places it on the cosine."""
         p = self.preset
-        warm = min(1.0, (self.step + 1) / p.warmup_steps)
+        warm = min(1.0, (self.step - self.warm_since + 1) / p.warmup_steps)
         rate = p.peak_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
         for group in self.optimiser.param_groups:
             group["lr"] = rate
@@ -70,7 +72,7 @@ class Trainer:
         self.network.train()
         on_gpu = self.device.startswith("cuda")
         half = torch.float16 if on_gpu and not _bfloat16(self.device) else torch.bfloat16
-        with torch.autocast(self.device.split(":")[0], half, enabled=on_gpu or p.mixed):
+        with torch.autocast(self.device.split(":")[0], half, enabled=on_gpu or (p.mixed and has_bfloat16_units())):
             features = self.network.encode(batch.image, batch.prompt if p.prompted_share else None)
             decoded = self.network.decode(features, batch.coords_yx)
             estimates = self.network.globals(features)
@@ -96,8 +98,8 @@ class Trainer:
     @torch.no_grad()
     def _average_in(self) -> None:
         keep = min(self.preset.ema, (1 + self.step) / (10 + self.step))
-        for mine, theirs in zip(self.average.parameters(), self.network.parameters(), strict=True):
-            mine.lerp_(theirs.detach(), 1 - keep)
+        mine, theirs = list(self.average.parameters()), [value.detach() for value in self.network.parameters()]
+        torch._foreach_lerp_(mine, theirs, 1 - keep)
 
     # -- on disk ---------------------------------------------------------------------
 
@@ -107,6 +109,7 @@ class Trainer:
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "warm_since": self.warm_since,
             **self._progress(),
         }
         partial = self.run / "state.pt.partial"
@@ -126,6 +129,7 @@ class Trainer:
             self.average.load_state_dict(state["average"])
             self.optimiser.load_state_dict(state["optimiser"])
             self._go_on_from(state)
+            self.warm_since = int(state.get("warm_since", 0))
             return True
         loaded = load_pieces(self.run)
         if loaded is None:
@@ -139,6 +143,8 @@ class Trainer:
     def _go_on_from(self, told: dict) -> None:
         self.step, self.trained_s = int(told["step"]), float(told["trained_s"])
         self.images = int(told.get("images", self.step * self.preset.batch))
+        # An optimiser that knows nothing of the weights yet begins gently, whatever they have learnt.
+        self.warm_since = self.step
 
     def begin_with(self, weights: Path) -> None:
         """Takes the weights of an exported file; layers that it lacks stay as they are.
@@ -157,6 +163,7 @@ class Trainer:
         self.step = int(known.training.get("steps", 0))
         self.images = int(known.training.get("images_seen", 0))
         self.trained_s = 3600 * float(known.training.get("hours", 0))
+        self.warm_since = self.step
 
 
 def _bfloat16(device: str) -> bool:
@@ -217,7 +224,8 @@ def train(
         trainer.begin_with(weights)
     # Another stream of batches after a restart than before it, and in every process.
     seed = preset.seed + trainer.step + 1_000_003 * rank()
-    stream = BatchStream(pool, seed, preset.batch, preset.queries, preset.loaders, preset.prompted_share)
+    what = preset.batch, preset.queries, preset.loaders, preset.prompted_share, preset.network.input_patch_px
+    stream = BatchStream(pool, seed, *what)
     leads = rank() == 0
     if leads:
         (run / "preset.json").write_text(json.dumps(asdict(preset), indent=1))

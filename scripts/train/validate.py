@@ -46,7 +46,9 @@ def validate(
         name: [] for name in ("delta_1", "abs_rel", "sky", "fov_deg", "pitch_deg", "roll_deg")
     }
     for _ in range(images // 8):
-        batch = make_batch(reader, rng, 8, queries, network.config.tokens, augment=False).to(device)
+        batch = make_batch(
+            reader, rng, 8, queries, network.config.tokens, network.config.input_patch_px, augment=False
+        ).to(device)
         features = network.encode(batch.image)
         decoded, found = network.decode(features, batch.coords_yx), network.globals(features)
         sky = decoded.sky_logit > 0
@@ -82,7 +84,15 @@ def _told(network: InfiniDepthNetwork, pool: Path, device: str, images: int, que
     right: dict[str, list[float]] = {"told": [], "told_nearest": []}
     for _ in range(images // 8):
         batch = make_batch(
-            reader, rng, 8, queries, network.config.tokens, augment=False, prompted_share=1.0, points=TOLD_POINTS
+            reader,
+            rng,
+            8,
+            queries,
+            network.config.tokens,
+            network.config.input_patch_px,
+            augment=False,
+            prompted_share=1.0,
+            points=TOLD_POINTS,
         ).to(device)
         decoded = network.decode(network.encode(batch.image, batch.prompt), batch.coords_yx)
         nearest = F.grid_sample(

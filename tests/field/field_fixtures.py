@@ -9,7 +9,7 @@ from infinidepth_blender.field.network import InfiniDepthNetwork, NetworkConfig
 from infinidepth_blender.field.vit import VitConfig
 
 
-def small_network(seed: int = 0, two_surfaces: bool = False) -> InfiniDepthNetwork:
+def small_network(seed: int = 0, two_surfaces: bool = False, detail_channels: int = 0) -> InfiniDepthNetwork:
     config = NetworkConfig(
         vit=VitConfig(width=32, blocks=4, heads=2, in_channels=5),
         blocks=(0, 1, 2, 3),
@@ -19,6 +19,7 @@ def small_network(seed: int = 0, two_surfaces: bool = False) -> InfiniDepthNetwo
         globals_hidden=16,
         tokens=24,
         two_surfaces=two_surfaces,
+        detail_channels=detail_channels,
     )
     torch.manual_seed(seed)
     network = InfiniDepthNetwork(config).eval()

@@ -33,6 +33,46 @@ def test_levels_answers_and_heads_have_the_documented_shapes(
     assert estimates.log_focal.shape == estimates.roll_rad.shape == (2,)
 
 
+def test_a_detail_level_is_as_fine_as_the_transformers_image_and_begins_as_no_change() -> None:
+    config = small_network().config
+    with_detail = InfiniDepthNetwork(replace(config, detail_channels=6)).eval()
+    without = InfiniDepthNetwork(config).eval()
+    without.load_state_dict({name: with_detail.state_dict()[name] for name in without.state_dict()})
+    image, coords = torch.rand(2, 3, 64, 96), torch.rand(2, 30, 2) * 2 - 1
+    features = with_detail.encode(image)
+    assert features.levels[0].shape == (2, 6, 32, 48)
+    assert with_detail.config.input_patch_px == 2 * without.config.input_patch_px == 32
+    plain = without.encode(torch.nn.functional.avg_pool2d(image, 2))
+    assert [level.shape for level in features.levels[1:]] == [level.shape for level in plain.levels]
+    torch.testing.assert_close(with_detail.decode(features, coords).t, without.decode(plain, coords).t)
+    with_detail.decode(features, coords).t.sum().backward()
+    for layer in (with_detail.decoder.detail, with_detail.detail.to_half):
+        assert layer is not None and layer.weight.grad is not None and layer.weight.grad.abs().sum() > 0
+
+
+def test_what_is_finer_than_the_transformers_pixels_reaches_the_answer() -> None:
+    network = small_network(2, detail_channels=6)
+    stripes = (torch.arange(64) % 2).float().expand(1, 3, 64, 64)  # their mean over 2 x 2 pixels is plain grey
+    coords = torch.rand(1, 50, 2) * 2 - 1
+    seen, plain = (
+        network.decode(network.encode(image), coords).t for image in (stripes, torch.full_like(stripes, 0.5))
+    )
+    assert (seen - plain).abs().max() > 1e-3
+
+
+def test_layers_over_windows_are_the_same_as_convolutions() -> None:
+    network = small_network(4, True, detail_channels=6)
+    image, coords = torch.rand(2, 3, 64, 96), torch.rand(2, 40, 2) * 2 - 1
+    features = network.encode(image)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = network.encode(image)
+    for own, other in zip(features.levels, mixed.levels, strict=True):
+        assert other.dtype == torch.bfloat16
+        assert (own - other).abs().max() < 0.05 * own.abs().max()
+    own, other = (network.decode(each, coords).t for each in (features, replace(mixed, levels=tuple(level.float() for level in mixed.levels))))  # fmt: skip
+    assert (own - other).abs().mean() < 0.02
+
+
 def test_a_photo_does_not_depend_on_its_batch(network: InfiniDepthNetwork) -> None:
     torch.manual_seed(1)
     images, coords = torch.rand(3, 3, 32, 48), torch.rand(3, 20, 2) * 2 - 1

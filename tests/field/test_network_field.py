@@ -24,9 +24,12 @@ def make_model(network: InfiniDepthNetwork) -> FieldModel:
     return FieldModel(network, torch.device("cpu"), {})
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["one surface", "two surfaces"])
+KINDS = {"one surface": (False, 0), "two surfaces": (True, 0), "two surfaces and detail": (True, 6)}
+
+
+@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS.keys())
 def field(request: pytest.FixtureRequest) -> NetworkField:
-    return make_model(small_network(0, request.param)).encode(make_photo(90, 120))
+    return make_model(small_network(0, *request.param)).encode(make_photo(90, 120))
 
 
 @pytest.mark.parametrize(("height", "width"), [(37, 53), (1, 1), (300, 411), (3, 1000)])
@@ -85,11 +88,11 @@ def test_long_answers_report_and_can_be_stopped(threads: int) -> None:
         torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("two_surfaces", [False, True])
-def test_the_compiled_decoder_equals_the_trained_one(two_surfaces: bool) -> None:
-    network = small_network(3, two_surfaces)
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+def test_the_compiled_decoder_equals_the_trained_one(kind: tuple[bool, int]) -> None:
+    network = small_network(3, *kind)
     with torch.inference_mode():
-        features = network.encode(torch.rand(1, 3, 48, 64))
+        features = network.encode(torch.rand(1, 3, 64, 96))
         coords = torch.rand(1, 500, 2) * 2.4 - 1.2
         decoded = network.decode(features, coords)
         compiled = CompiledDecoder.of(network.decoder, features.levels).points(coords[0])
@@ -97,16 +100,17 @@ def test_the_compiled_decoder_equals_the_trained_one(two_surfaces: bool) -> None
     torch.testing.assert_close(compiled[:, 1], decoded.sky_logit[0], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["one surface", "own choice", "choice by colours"])
+@pytest.mark.parametrize("kind", ["one surface", "own choice", "choice by colours", "detail"])
 def test_the_gradient_equals_finite_differences_in_float64(kind: str) -> None:
-    network = small_network(5, kind != "one surface").double()
+    shape = kind != "one surface", 6 if kind == "detail" else 0
+    network = small_network(5, *shape).double()
     photo = make_photo(64, 96)
-    field = make_model(small_network(5, kind != "one surface")).encode(photo)
+    field = make_model(small_network(5, *shape)).encode(photo)
     choice = field.evaluator.decoder.choice
     assert (choice is None) == (kind == "one surface")
     if kind == "own choice":
         choice = field.evaluator.decoder.choice = None
-    prepared = prepare_image(photo, network.config.tokens, 16)
+    prepared = prepare_image(photo, network.config.tokens, network.config.input_patch_px)
     features = network.encode(prepared.image.double())
     torch.manual_seed(0)
     coords = (torch.rand(2000, 2) * 1.9 - 0.95).double()
@@ -161,13 +165,13 @@ def test_the_gradient_of_a_continued_strip_is_that_of_the_strip(two_surfaces: bo
     assert float(integral) == pytest.approx(float(value[-1] - value[0]), rel=0.02)
 
 
-def test_sky_is_a_probability_and_belongs_to_the_grid(field: NetworkField) -> None:
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+def test_sky_is_a_probability_and_belongs_to_the_grid(kind: tuple[bool, int]) -> None:
+    field, again = (make_model(small_network(0, *kind)).encode(make_photo(90, 120)) for _ in range(2))
     sky = field.sky_grid(20, 30)
     assert sky.shape == (20, 30)
     assert float(sky.min()) >= 0
     assert float(sky.max()) <= 1
-    two_surfaces = field.evaluator.decoder.has_two_surfaces
-    again = make_model(small_network(0, two_surfaces)).encode(make_photo(90, 120))
     again.disparity_grid(20, 30)
     assert torch.equal(again.sky_grid(20, 30), sky)
     assert again.sky_grid(7, 9).shape == (7, 9)

@@ -51,6 +51,27 @@ def test_workers_make_the_shards_of_their_own_numbers(tmp_path, monkeypatch, ban
     assert Shard.open(tmp_path / "shard_000004").image.shape == (1, 24, 36, 3)
 
 
+def test_a_fine_pool_keeps_images_as_large_as_their_truth(tmp_path, monkeypatch, bank):
+    monkeypatch.setattr("train.pool.make_bank", lambda *_: bank)
+    monkeypatch.setattr("train.pool.SHAPES", {"small": (48, 64, 1.0)})
+    for name, fine in (("usual", False), ("fine", True)):
+        fill(tmp_path / name, Filling(4, math.inf, 1e9, count=1, shards=1, fine=fine))
+    usual, fine = (Shard.open(tmp_path / name / "shard_000000") for name in ("usual", "fine"))
+    assert fine.image.shape == (1, 96, 128, 3)
+    np.testing.assert_array_equal(fine.log_depth, usual.log_depth)
+    np.testing.assert_allclose(fine.labels[:, 0], 2 * usual.labels[:, 0], rtol=1e-6)
+    np.testing.assert_array_equal(fine.labels[:, 1:], usual.labels[:, 1:])
+    # The same questions of the same camera have the same answers, and see the same place.
+    one, other = (
+        make_batch(PoolReader(tmp_path / name, 0), np.random.default_rng(0), 3, 64, 12, augment=False)
+        for name in ("usual", "fine")
+    )
+    for name in ("t", "log_focal", "log_range", "sin_pitch", "roll_rad"):
+        torch.testing.assert_close(getattr(one, name), getattr(other, name))
+    augmented = make_batch(PoolReader(tmp_path / "fine", 0), np.random.default_rng(1), 8, 64, 6, 32)
+    assert augmented.image.shape[2] == 4 * augmented.prompt.shape[2]
+
+
 def test_a_pool_can_hold_one_kind_of_place(tmp_path, monkeypatch, bank):
     monkeypatch.setattr("train.pool.make_bank", lambda *_: bank)
     monkeypatch.setattr("train.pool.SHAPES", {"small": (16, 24, 1.0)})

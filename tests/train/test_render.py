@@ -95,7 +95,7 @@ def test_a_polished_floor_mirrors_and_keeps_its_depth(bank, monkeypatch):
     reds, depths = [], []
     for specular in (0.0, 1.0):
         monkeypatch.setattr("train.scenes.layouts.LAYOUTS", {"hall": (_hall(specular), 1.0)})
-        monkeypatch.setattr("train.scenes.render.expose", lambda _, linear: linear)
+        monkeypatch.setattr("train.scenes.render.expose", lambda _, linear, fine: linear)
         sample = render(np.random.default_rng(9), bank, 48, 64)
         floor = sample.thing == sample.thing[-1, 64]
         light = sample.image[floor].double()

@@ -32,10 +32,11 @@ from infinidepth_blender.field.perspective import perspective_field
 from infinidepth_blender.field.weights_files import load_weights, save_weights
 
 TINY = PRESETS["tiny"]
+PATCH_PX = TINY.network.input_patch_px
 
 
 def fixed_batch(pool):
-    return make_batch(PoolReader(pool, 0), np.random.default_rng(0), 4, 256, 12, augment=False)
+    return make_batch(PoolReader(pool, 0), np.random.default_rng(0), 4, 256, 12, PATCH_PX, augment=False)
 
 
 def test_the_loss_falls_on_a_fixed_batch(pool, tmp_path):
@@ -261,7 +262,9 @@ def test_the_truth_as_an_answer_is_right_everywhere(pool):
 
 def prompted_batch(pool, augment=False, points=(200, 200)):
     rng = np.random.default_rng(3)
-    return make_batch(PoolReader(pool, 0), rng, 4, 256, 12, augment=augment, prompted_share=1.0, points=points)
+    return make_batch(
+        PoolReader(pool, 0), rng, 4, 256, 12, PATCH_PX, augment=augment, prompted_share=1.0, points=points
+    )
 
 
 def test_targets_of_images_with_points_are_those_of_their_points(pool):

@@ -31,12 +31,12 @@ class Sample:
     """One training image.
 
     Attributes:
-        image: (H, W, 3) uint8 sRGB.
+        image: (H, W, 3) uint8 sRGB; (2H, 2W, 3) of a fine one.
         log_depth: (2H, 2W) float32 natural logarithm of the depth in metres along the optical
             axis, at the pixel centres of an image of twice the size; infinity where there is sky.
         normal: (2H, 2W, 3) unit normals in camera axes (OpenCV), towards the camera; zero where there is sky.
         thing: (2H, 2W) int64 number of the thing that is seen, 0 where there is sky.
-        camera: Intrinsics of the (H, W) image, pitch and roll.
+        camera: Intrinsics of the image, pitch and roll.
         kind: Name of the layout.
     """
 
@@ -139,8 +139,10 @@ def _aim(rng: np.random.Generator, bank: Bank, place: Place, kind: str, height: 
     return Shot(Solids.from_list(kept, bank.charts), place, camera, position, rotation, kind)
 
 
-def render(rng: np.random.Generator, bank: Bank, height: int, width: int, kind: str | None = None) -> Sample:
-    """Draws a place, photographs it at (height, width) and keeps the truth at twice the resolution."""
+def render(
+    rng: np.random.Generator, bank: Bank, height: int, width: int, kind: str | None = None, fine: bool = False
+) -> Sample:
+    """Draws a place, photographs it at (height, width) and keeps the truth, and if `fine` the photograph, at twice the resolution."""
     shot = take_shot(rng, bank, height, width, kind)
     device = bank.texels.device
     rays = shot.rays(2, device)
@@ -151,10 +153,11 @@ def render(rng: np.random.Generator, bank: Bank, height: int, width: int, kind: 
     lighting = draw_lighting(rng, bank, shot.solids, shot.place, shot.position, forward, middle_m)
     view = _shade(bank, shot.solids, lighting, rays, depth, index)
     linear = _reflect(rng, bank, shot.solids, lighting, rays, depth, index, view)
-    image = expose(rng, linear.permute(2, 0, 1)).permute(1, 2, 0).contiguous()
+    image = expose(rng, linear.permute(2, 0, 1), fine).permute(1, 2, 0).contiguous()
     things = torch.tensor(np.append(shot.solids.things, 0), device=device)[index]
     normal = view.normal @ view.normal.new_tensor(shot.rotation)
-    return Sample(image, depth.log(), normal, things, shot.camera, shot.kind)
+    camera = shot.camera.resized(2 * width, 2 * height) if fine else shot.camera
+    return Sample(image, depth.log(), normal, things, camera, shot.kind)
 
 
 @dataclass

@@ -45,20 +45,24 @@ def jpeg_like(image: Tensor, strength: float) -> Tensor:
     return rgb[:, :rows, :columns].clamp(0, 1)
 
 
-def expose(rng: np.random.Generator, linear: Tensor) -> Tensor:
+def expose(rng: np.random.Generator, linear: Tensor, fine: bool = False) -> Tensor:
     """A photograph from linear light at twice its resolution.
 
     Args:
         rng: Draws the camera's settings.
         linear: (3, 2H, 2W) linear RGB, any scale.
+        fine: Keeps all pixels, as soft as a lens makes them instead of averaged by fours.
 
     Returns:
-        (3, H, W) uint8 sRGB.
+        (3, H, W) uint8 sRGB, (3, 2H, 2W) if fine.
     """
     image = linear.clamp(0, 60)
     if rng.random() < 0.35:
         image = gaussian_blur(image, float(rng.uniform(0.5, 2.2)))
-    image = F.avg_pool2d(image[None], 2)[0]
+    elif fine:
+        image = gaussian_blur(image, float(rng.uniform(0.4, 0.7)))
+    if not fine:
+        image = F.avg_pool2d(image[None], 2)[0]
     rows, columns = image.shape[1:]
     if rng.random() < 0.5:
         y = torch.linspace(-1, 1, rows, device=image.device)[:, None]
