@@ -56,7 +56,7 @@ BUNDLED = NetworkConfig(
 
 PRESETS = {
     "cpu": Preset(
-        batch=8, queries=1024, tokens=108, peak_rate=4e-4, warmup_steps=250, ema=0.999, early_tokens=60, early_share=0.3,
+        batch=8, queries=1024, tokens=108, peak_rate=4e-4, warmup_steps=250, ema=0.999, early_tokens=60, early_share=0.25,
         prompted_share=0.25, mixed=True, network=BUNDLED,
     ),
     # 16,384 queries of an image cover a sixth of its truth at each pass; a run sees every image many times.

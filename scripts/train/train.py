@@ -98,8 +98,8 @@ class Trainer:
     @torch.no_grad()
     def _average_in(self) -> None:
         keep = min(self.preset.ema, (1 + self.step) / (10 + self.step))
-        mine, theirs = list(self.average.parameters()), [value.detach() for value in self.network.parameters()]
-        torch._foreach_lerp_(mine, theirs, 1 - keep)
+        for mine, theirs in zip(self.average.parameters(), self.network.parameters(), strict=True):
+            mine.lerp_(theirs.detach(), 1 - keep)
 
     # -- on disk ---------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ def make_model(network: InfiniDepthNetwork) -> FieldModel:
 KINDS = {"one surface": (False, 0), "two surfaces": (True, 0), "two surfaces and detail": (True, 6)}
 
 
-@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS.keys())
+@pytest.fixture(scope="module", params=KINDS.values(), ids=list(KINDS))
 def field(request: pytest.FixtureRequest) -> NetworkField:
     return make_model(small_network(0, *request.param)).encode(make_photo(90, 120))
 
@@ -88,7 +88,7 @@ def test_long_answers_report_and_can_be_stopped(threads: int) -> None:
         torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
 def test_the_compiled_decoder_equals_the_trained_one(kind: tuple[bool, int]) -> None:
     network = small_network(3, *kind)
     with torch.inference_mode():
@@ -165,7 +165,7 @@ def test_the_gradient_of_a_continued_strip_is_that_of_the_strip(two_surfaces: bo
     assert float(integral) == pytest.approx(float(value[-1] - value[0]), rel=0.02)
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
 def test_sky_is_a_probability_and_belongs_to_the_grid(kind: tuple[bool, int]) -> None:
     field, again = (make_model(small_network(0, *kind)).encode(make_photo(90, 120)) for _ in range(2))
     sky = field.sky_grid(20, 30)

@@ -53,7 +53,7 @@ def test_the_two_copies_of_a_channel_part_while_learning(network: InfiniDepthNet
     trainer = Trainer(tmp_path, replace(TINY, network=wide))
     trainer.begin_with(tmp_path / "wide.safetensors")
     assert (trainer.step, trainer.warm_since) == (7, 7)
-    weight = trainer.network.pretrained.blocks[0].attn.proj.weight
+    weight = trainer.network.get_parameter("pretrained.blocks.0.attn.proj.weight")
     assert torch.equal(weight[:32], weight[32:])
     batch = make_batch(PoolReader(pool, 0), np.random.default_rng(0), 2, 128, 12, wide.input_patch_px)
     trainer.learn(batch, 0.0)
