@@ -57,7 +57,8 @@ def main() -> int:
         "blender": _blender_version(),
     }
     record = options.output / "benchmark.json"
-    before = {"photo_size": list(options.size), **json.loads(record.read_text())} if record.is_file() else made_with
+    before = json.loads(record.read_text()) if record.is_file() else made_with
+    before = {"photo_size": before["size"], **before}
     if {key: before.get(key) for key in made_with} != made_with:
         parser.error(f"{options.output} holds pictures made with {before}; choose another folder")
     options.output.mkdir(parents=True, exist_ok=True)

@@ -37,7 +37,7 @@ class NetworkConfig:
 
     Attributes:
         vit: The encoder; it sees RGB and two position channels.
-        blocks: Blocks whose tokens make the levels at 1/4, 1/8 and, the rest, 1/16 of the size.
+        blocks: Blocks whose tokens make the levels at 1/4, 1/8 and, the rest, 1/16 of the size of the transformer's image.
         channels: Channels of the levels at 1/2, 1/4, 1/8 and 1/16.
         context_channels: Channels of the convolutions between the level at 1/4 and the patches.
         expansion: Hidden width of the fusion steps over their channels.
@@ -69,6 +69,11 @@ class NetworkConfig:
     def input_patch_px(self) -> int:
         """Side of a patch in pixels of the image that the network takes."""
         return self.vit.patch_px * (2 if self.detail_channels else 1)
+
+    @property
+    def prompt_cells(self) -> int:
+        """Cells of the map of measurements along each side of a patch."""
+        return self.vit.patch_px // 2
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` is the inverse."""
@@ -183,8 +188,8 @@ class InfiniDepthNetwork(nn.Module):
 
         Args:
             image: (B, 3, H, W) sRGB in [0, 1]; H and W multiples of `NetworkConfig.input_patch_px`.
-            prompt: (B, 4, 8 rows, 8 columns) for a grid of rows x columns patches: measured depth as `prompt_map` draws
-                it, all 0 for images without; only for a network with `prompt_channels`.
+            prompt: (B, 4, h, w) measured depth as `prompt_map` draws it, `NetworkConfig.prompt_cells` a side of every
+                patch, all 0 for images without; only for a network with `prompt_channels`.
         """
         image = (image - self.image_mean) / self.image_std
         finest: tuple[Tensor, ...] = ()

@@ -193,8 +193,9 @@ class FieldModel:
             log_depth = np.log(measured.depth_m)
             given = LogDepthRange.of(log_depth)
             inside = measured.coords_yx * (prepared.inside_y, prepared.inside_x)
-            height, width = (8 * side // self._network.config.input_patch_px for side in prepared.image.shape[2:])
-            drawn = prompt_map(inside, (log_depth - given.low) / given.spread, height, width)
+            config = self._network.config
+            cells = (side // config.input_patch_px * config.prompt_cells for side in prepared.image.shape[2:])
+            drawn = prompt_map(inside, (log_depth - given.low) / given.spread, *cells)
             prompt = torch.from_numpy(drawn)[None].to(self._device)
         features = self._network.encode(prepared.image.to(self._device), prompt)
         estimates = self._network.globals(features)

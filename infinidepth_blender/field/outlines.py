@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 LONGEST_SIDE_PX = 2048
 """Photos are followed no finer than this."""
 REACH = 0.03
-"""Half a window over the longer side: about six pixels of the network's input."""
+"""Half a window over the longer side: about six pixels of what the network's transformer sees."""
 SMOOTHNESS = 1e-3
 """Variance of colours in [0, 1] below which a window counts as plain, and says the mean of what was said there."""
 

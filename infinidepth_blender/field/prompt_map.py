@@ -57,7 +57,7 @@ def prompt_map(
     Args:
         coords_yx: (N, 2) places in [-1, 1], order (y, x).
         t: (N,) normalised log depth.
-        height, width: Of the grid, usually half of the network's input.
+        height, width: Of the grid, half of what the network's transformer sees.
 
     Returns:
         (4, height, width): t of the nearest measurement, t smoothed, closeness of the nearest

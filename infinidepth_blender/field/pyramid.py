@@ -63,7 +63,7 @@ class DetailStem(nn.Module):
 
 
 class PromptStem(nn.Module):
-    """Measured depth, drawn at half of the image's size, as corrections of the maps that `ImageStem` makes.
+    """Measured depth, drawn at half of the transformer's image's size, as corrections of the maps that `ImageStem` makes.
 
     It begins as no correction at all, so that a network trained without measurements can go on with them.
     """
@@ -84,7 +84,7 @@ class PromptStem(nn.Module):
         """(B, in_channels, h, w), h and w even -> channels-last maps of this size and of half of it."""
         features = F.relu(over_neighbours(prompt.permute(0, 2, 3, 1), self.window))
         features = F.relu(over_neighbours(features, self.mix))
-        given = prompt[:, -1:].amax(dim=(2, 3))[..., None, None]
+        given = prompt[:, -1:].amax(dim=(2, 3))[..., None, None].to(features.dtype)
         return self.to_half(features) * given, self.to_quarter(merge_2x2(features)) * given
 
 

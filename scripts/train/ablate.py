@@ -1,4 +1,4 @@
-"""What the parts of the network are worth: the same short training without each of them, scored at twice its input.
+"""What the parts of the network are worth: the same short training without each of them, scored at every pixel of the truth.
 
     python scripts/train/ablate.py OUT --pool POOL --validation HELD_OUT --steps 600
 
@@ -6,12 +6,11 @@ Every variant sees the same batches, from the same seed, for the same number of 
 
 full            the network as it is
 deepest level   no pyramid: queries read the map at 1/16 alone
-pixel centres   no sub-pixel supervision: every query is moved to the middle of its pixel in the network's input
-grid            no field: answers on a grid of half the input's size, interpolated bilinearly
+pixel centres   no sub-pixel supervision: every query is moved to the middle of its pixel in the transformer's image
+grid            no field: answers on a grid of half that image's size, interpolated bilinearly
 
 OUT/<variant> are runs as `train.py` writes them, and are not trained again; OUT/ablation.json has the scores.
-Held-out images are asked for at every pixel of their truth, about twice the input, and each answer gets one fit
-(disparity, affine, least absolute deviations).
+Held-out images are asked for at every pixel of their truth, and each answer gets one fit (disparity, affine, least absolute deviations).
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -40,7 +38,7 @@ from evaluation.sparse import near_edges  # noqa: E402
 
 from infinidepth_blender.field.decoder import sample_bilinear  # noqa: E402
 from infinidepth_blender.field.network import Decoded, Features, InfiniDepthNetwork  # noqa: E402
-from infinidepth_blender.field.preprocess import patch_grid  # noqa: E402
+from infinidepth_blender.field.preprocess import patch_grid, resized  # noqa: E402
 from infinidepth_blender.field.protocol import pixel_centres_yx  # noqa: E402
 from train.data import Batch, BatchStream, PoolReader  # noqa: E402
 from train.pool import decode_log_depth  # noqa: E402
@@ -63,11 +61,11 @@ class DeepestLevelNetwork(InfiniDepthNetwork):
 
 
 class GridNetwork(InfiniDepthNetwork):
-    """Without the field: one answer for each cell of the finest map, and straight lines between them."""
+    """Without the field: one answer for each cell of the map at half of the transformer's size, and straight lines between them."""
 
     def decode(self, features: Features, coords_yx: Tensor) -> Decoded:
         """As the whole network's, interpolated."""
-        height, width = features.levels[0].shape[2:]
+        height, width = features.levels[-4].shape[2:]
         centres = pixel_centres_yx(height, width, coords_yx.device).expand(len(coords_yx), -1, -1)
         answer = super().decode(features, centres)
         cells = torch.stack([answer.t, answer.sky_logit], dim=1).unflatten(2, (height, width))
@@ -76,8 +74,8 @@ class GridNetwork(InfiniDepthNetwork):
 
 
 def at_pixel_centres(batch: Batch) -> Batch:
-    """Queries as a truth of the input's own size allows them."""
-    size = torch.tensor(batch.image.shape[2:], dtype=torch.float32)
+    """Queries as a truth of the size of the transformer's image allows them."""
+    size = 2 * torch.tensor(batch.prompt.shape[2:], dtype=torch.float32)
     pixel = ((batch.coords_yx + 1) / 2 * size).floor().clamp(min=0).minimum(size - 1)
     return replace(batch, coords_yx=(pixel + 0.5) / size * 2 - 1)
 
@@ -119,7 +117,7 @@ def train_variant(variant: Variant, run: Path, pools: Sequence[Path], preset: Pr
     torch.set_num_threads(preset.threads)
     trainer = Trainer(run, preset, kind=variant.network)
     trainer.resume()
-    what = preset.batch, preset.queries, preset.loaders, preset.prompted_share, preset.network.input_patch_px
+    what = preset.batch, preset.queries, preset.network.input_patch_px, preset.loaders, preset.prompted_share
     stream = BatchStream(pools, preset.seed + trainer.step, *what)
     while trainer.step < steps:
         progress = trainer.step / steps
@@ -167,8 +165,8 @@ def _disparity(
     """(h, w) answer at every pixel of the truth."""
     rows, columns = patch_grid(image.shape[1], image.shape[0], tokens)
     patch_px = network.config.input_patch_px
-    small = cv2.resize(image, (columns * patch_px, rows * patch_px), interpolation=cv2.INTER_AREA)
-    features = network.encode(torch.from_numpy(small.astype(np.float32) / 255).permute(2, 0, 1)[None])
+    small = resized(image, rows * patch_px, columns * patch_px)
+    features = network.encode(torch.from_numpy(small).permute(2, 0, 1)[None])
     log_range = network.globals(features).log_depth_range
     parts = pixel_centres_yx(*size).split(1 << 14)
     t = torch.cat([network.decode(features, part[None]).t[0] for part in parts])

@@ -44,7 +44,7 @@ class Batch:
             0 at the sky.
         sky: (B, N) float32, 1 where there is sky.
         log_focal, log_range, sin_pitch, roll_rad: (B,) labels as `Globals` defines them.
-        prompt: (B, 4, 8 rows, 8 columns) for a grid of rows x columns patches: measured depth as `prompt_map` draws it, all 0 for images without. Where there is
+        prompt: (B, 4, 8 rows, 8 columns) for a grid of patches: measured depth as `prompt_map` draws it, all 0 for images without. Where there is
             some, `t` is normalised by the quantiles of the measurements instead.
         log_spread: (B,) logarithm of what log depth was divided by.
     """
@@ -119,9 +119,9 @@ class BatchStream:
         folders: Pools.
         seed: Decides what is drawn.
         count, queries: As `make_batch`.
+        input_patch_px: As `make_batch`.
         workers: Processes; 0 makes each batch when it is asked for.
         prompted_share: Share of the images that get measured points.
-        patch_px: Side of a patch.
     """
 
     def __init__(
@@ -130,11 +130,12 @@ class BatchStream:
         seed: int,
         count: int,
         queries: int,
+        input_patch_px: int,
         workers: int = 0,
         prompted_share: float = 0.0,
-        patch_px: int = 16,
     ) -> None:
-        self.count, self.queries, self.patch_px, self.prompted_share = count, queries, patch_px, prompted_share
+        self.count, self.queries, self.prompted_share = count, queries, prompted_share
+        self.input_patch_px = input_patch_px
         self.reader = PoolReader(folders, seed)
         self.rng = np.random.default_rng(seed)
         self.workers: list = []
@@ -143,7 +144,7 @@ class BatchStream:
             self.queue = context.Queue(2 * workers)
             self.tokens = context.Value("i", 0)
             for k in range(workers):
-                arguments = folders, seed + 7919 * (k + 1), count, queries, self.tokens, patch_px, prompted_share
+                arguments = folders, seed + 7919 * (k + 1), count, queries, self.tokens, input_patch_px, prompted_share
                 process = context.Process(target=_serve, args=(*arguments, self.queue), daemon=True)
                 self.workers.append(process)
             self.started = False
@@ -151,7 +152,7 @@ class BatchStream:
     def next(self, tokens: int) -> Batch:
         """A batch of about `tokens` patches per image; those made ahead may still have the number before."""
         if not self.workers:
-            what = self.count, self.queries, tokens, self.patch_px
+            what = self.count, self.queries, tokens, self.input_patch_px
             return make_batch(self.reader, self.rng, *what, prompted_share=self.prompted_share)
         self.tokens.value = tokens
         if not self.started:
@@ -173,7 +174,9 @@ class BatchStream:
                 worker.join()
 
 
-def _serve(folders, seed: int, count: int, queries: int, tokens, patch_px: int, prompted_share: float, batches) -> None:
+def _serve(
+    folders, seed: int, count: int, queries: int, tokens, input_patch_px: int, prompted_share: float, batches
+) -> None:
     """Makes batches for another process until it is ended."""
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
@@ -181,7 +184,7 @@ def _serve(folders, seed: int, count: int, queries: int, tokens, patch_px: int, 
     # Where the trainer was killed, nobody takes the batches any more.
     trainer = multiprocessing.parent_process()
     while trainer is None or trainer.is_alive():
-        batch = make_batch(reader, rng, count, queries, tokens.value, patch_px, prompted_share=prompted_share)
+        batch = make_batch(reader, rng, count, queries, tokens.value, input_patch_px, prompted_share=prompted_share)
         with contextlib.suppress(queue.Full):
             batches.put(batch, timeout=60)
 
@@ -192,7 +195,7 @@ def make_batch(
     count: int,
     queries: int,
     tokens: int,
-    patch_px: int = 16,
+    input_patch_px: int,
     augment: bool = True,
     prompted_share: float = 0.0,
     points: tuple[int, int] = PROMPT_POINTS,
@@ -202,7 +205,7 @@ def make_batch(
     Args:
         reader: Where images come from. rng: Decides everything else.
         count: Images. queries: Coordinates per image. tokens: Patches per image.
-        patch_px: Side of a patch in pixels of the network's input (`NetworkConfig.input_patch_px`).
+        input_patch_px: Side of a patch in pixels of the network's input (`NetworkConfig.input_patch_px`).
         augment: Whether cameras, colours and queries are varied.
         prompted_share: Share of the images that get measured points.
         points: Fewest and most of them.
@@ -216,7 +219,7 @@ def make_batch(
         _prepare(
             *item,
             rng,
-            (rows * patch_px, columns * patch_px),
+            (rows * input_patch_px, columns * input_patch_px),
             (rows * PROMPT_CELLS, columns * PROMPT_CELLS),
             queries,
             augment,
@@ -297,7 +300,8 @@ def _prepare(
     augment: bool,
     points: tuple[int, int] | None,
 ):
-    view = _cut(image, codes, labels, rng, size, augment)
+    # Parts are chosen by the pixels of the transformer, half of whose size is the map of measurements.
+    view = _cut(image, codes, labels, rng, (2 * prompt_size[0], 2 * prompt_size[1]), augment)
     pixels = resized(np.ascontiguousarray(view.image), *size)
     truth = decode_log_depth(view.codes)
     rows, columns = truth.shape

@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT / "scripts") not in sys.path:
     sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from infinidepth_blender.field.network import InfiniDepthNetwork, NetworkConfig  # noqa: E402
+from infinidepth_blender.field.network import Features, InfiniDepthNetwork, NetworkConfig  # noqa: E402
 from infinidepth_blender.field.precision import has_bfloat16_units  # noqa: E402
 from infinidepth_blender.field.weights_files import load_weights, save_weights  # noqa: E402
 from train.data import BatchStream  # noqa: E402
@@ -72,11 +72,12 @@ class Trainer:
         self.network.train()
         on_gpu = self.device.startswith("cuda")
         half = torch.float16 if on_gpu and not _bfloat16(self.device) else torch.bfloat16
-        with torch.autocast(self.device.split(":")[0], half, enabled=on_gpu or (p.mixed and has_bfloat16_units())):
+        with torch.autocast(self.device.split(":")[0], half, enabled=on_gpu or (p.mixed and _fast_bfloat16())):
             features = self.network.encode(batch.image, batch.prompt if p.prompted_share else None)
-            decoded = self.network.decode(features, batch.coords_yx)
-            estimates = self.network.globals(features)
-        losses = compute_losses(_float(decoded), _float(estimates), features, batch)
+        # Neighbouring queries differ by less than half precision tells apart.
+        features = _float(features)
+        decoded, estimates = self.network.decode(features, batch.coords_yx), self.network.globals(features)
+        losses = compute_losses(decoded, estimates, features, batch)
         loss = total(losses)
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
@@ -170,9 +171,19 @@ def _bfloat16(device: str) -> bool:
     return device.startswith("cuda") and torch.cuda.is_bf16_supported()
 
 
-def _float(answer):
-    tensors = {name: getattr(answer, name) for name in answer.__dataclass_fields__}
-    return replace(answer, **{name: value.float() for name, value in tensors.items() if value is not None})
+def _fast_bfloat16() -> bool:
+    """Whether this processor gains by half precision; without oneDNN its units lie idle."""
+    return torch.backends.mkldnn.enabled and has_bfloat16_units()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _float(features: Features) -> Features:
+    told = features.perspective
+    return replace(
+        features,
+        levels=tuple(level.float() for level in features.levels),
+        summary=features.summary.float(),
+        perspective=None if told is None else told.float(),
+    )
 
 
 class Log:
@@ -224,7 +235,7 @@ def train(
         trainer.begin_with(weights)
     # Another stream of batches after a restart than before it, and in every process.
     seed = preset.seed + trainer.step + 1_000_003 * rank()
-    what = preset.batch, preset.queries, preset.loaders, preset.prompted_share, preset.network.input_patch_px
+    what = preset.batch, preset.queries, preset.network.input_patch_px, preset.loaders, preset.prompted_share
     stream = BatchStream(pool, seed, *what)
     leads = rank() == 0
     if leads:
@@ -331,7 +342,11 @@ def main() -> None:
         "--processes", type=int, choices=range(1, 65), metavar="N", help="trainers of one network; cores of a processor"
     )
     parser.add_argument("--supervise", action="store_true")
-    parser.add_argument("--no-mkldnn", action="store_true", help="plain convolutions, where oneDNN's fail")
+    parser.add_argument(
+        "--no-mkldnn",
+        action="store_true",
+        help="without oneDNN and in float32: where it fails, or an old processor is faster so",
+    )
     parser.add_argument("--export", type=Path)
     args = parser.parse_args()
     if args.export:

@@ -26,7 +26,7 @@ from infinidepth_blender.field.network import InfiniDepthNetwork
 from infinidepth_blender.field.official import model as official_model
 from infinidepth_blender.field.official.config import OfficialConfig
 from infinidepth_blender.field.official.network import OfficialDepthNetwork
-from infinidepth_blender.field.weights_files import load_weights, save_weights
+from infinidepth_blender.field.weights_files import save_weights
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples"
 
@@ -101,14 +101,20 @@ def test_large_truth_is_compared_with_an_enlarged_answer(folder: Path, model: Pa
     assert set(run(folder, model, upsample_from_px=12)["mean"]) == {"model", "upsampled", "ramp"}
 
 
-def test_the_enlarged_answer_has_the_size_of_the_networks_input(folder: Path, model: Path, tmp_path: Path) -> None:
-    network = load_weights(model).network
-    small = InfiniDepthNetwork(dataclasses.replace(network.config, tokens=1))
-    small.load_state_dict(network.state_dict())
+@pytest.mark.parametrize(("detail_channels", "input_px"), [(0, 16), (8, 32)])
+def test_the_enlarged_answer_has_the_size_of_the_networks_input(
+    tmp_path: Path, detail_channels: int, input_px: int
+) -> None:
+    torch.manual_seed(0)
+    config = dataclasses.replace(PRESETS["tiny"].network, tokens=1, detail_channels=detail_channels)
+    save_weights(InfiniDepthNetwork(config), tmp_path / "small.safetensors", {})
+    rng, place = np.random.default_rng(0), tmp_path / "set"
+    place.mkdir()
+    Image.fromarray(rng.integers(0, 255, (60, 60, 3), dtype=np.uint8)).save(place / "photo.png")
+    np.savez(place / "photo.npz", depth=rng.uniform(1, 9, (60, 60)).astype(np.float32))
     path = tmp_path / "small.safetensors"
-    save_weights(small, path, {})
-    usual, sixteen = (run(folder, path, upsample_from_px=size)["images"][0] for size in (None, 16))
-    assert usual["upsampled"] == sixteen["upsampled"] != usual["model"]
+    usual, asked = (run(place, path, upsample_from_px=size)["images"][0] for size in (None, input_px))
+    assert usual["upsampled"] == asked["upsampled"] != usual["model"]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evaluation.datasets import open_dataset
+from PIL import Image
 
 from infinidepth_blender.camera import Camera
 from infinidepth_blender.engine.depth_files import read_depth_file
@@ -70,3 +71,15 @@ def test_the_command_renders_pairs_and_goes_on_where_it_stopped(tmp_path: Path) 
     assert again.stdout.count("is there") == 6
     other = subprocess.run([*script, "--size", "32x18", "--samples", "1"], capture_output=True, text=True, check=False)
     assert other.returncode == 2 and "another folder" in other.stderr
+
+
+def test_pictures_can_be_smaller_than_their_depth_but_not_of_another_ratio(tmp_path: Path) -> None:
+    script = [sys.executable, str(SCRIPTS / "render_benchmark.py"), str(tmp_path / "out"), "--scenes", "workshop"]
+    sizes = ["--size", "64x36", "--photo-size", "32x18", "--samples", "1"]
+    done = subprocess.run([*script, *sizes], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "out" / "workshop.png") as picture:
+        assert picture.size == (32, 18)
+    assert read_depth_file(tmp_path / "out" / "workshop.exr").depth_m.shape == (36, 64)
+    other = subprocess.run([*script, "--photo-size", "32x32"], capture_output=True, text=True, check=False)
+    assert other.returncode == 2 and "ratio" in other.stderr

@@ -9,6 +9,7 @@ import torch
 from field_fixtures import small_network
 
 from infinidepth_blender.field.network import InfiniDepthNetwork, NetworkConfig
+from infinidepth_blender.field.pyramid import _convolved, over_neighbours, over_windows
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,15 @@ def test_what_is_finer_than_the_transformers_pixels_reaches_the_answer() -> None
     assert (seen - plain).abs().max() > 1e-3
 
 
-def test_layers_over_windows_are_the_same_as_convolutions() -> None:
+@pytest.mark.parametrize(("side", "stride", "padding"), [(3, 1, 1), (7, 2, 0)])
+def test_a_layer_over_windows_is_a_convolution(side: int, stride: int, padding: int) -> None:
+    torch.manual_seed(3)
+    layer, features = torch.nn.Linear(side * side * 5, 4), torch.randn(2, 12, 17, 5)
+    plain = over_neighbours(features, layer) if padding else over_windows(features, layer, side, stride)
+    torch.testing.assert_close(_convolved(features, layer, side, stride, padding), plain, rtol=1e-5, atol=1e-5)
+
+
+def test_mixed_precision_gives_nearly_the_same_features() -> None:
     network = small_network(4, True, detail_channels=6)
     image, coords = torch.rand(2, 3, 64, 96), torch.rand(2, 40, 2) * 2 - 1
     features = network.encode(image)

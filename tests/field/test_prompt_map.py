@@ -18,9 +18,10 @@ from infinidepth_blender.field.protocol import pixel_centres_yx
 TWO = Measurements(np.array([[-0.5, -0.5], [0.5, 0.5]]), np.array([2.0, 8.0]))
 
 
-def reading_network(seed: int = 0) -> InfiniDepthNetwork:
+def reading_network(seed: int = 0, detail_channels: int = 0) -> InfiniDepthNetwork:
     torch.manual_seed(seed)
-    network = InfiniDepthNetwork(replace(small_network().config, prompt_channels=8))
+    config = replace(small_network().config, prompt_channels=8, detail_channels=detail_channels)
+    network = InfiniDepthNetwork(config)
     for layer in (network.prompt.to_half, network.prompt.to_quarter):
         torch.nn.init.normal_(layer.weight, std=0.5)
     return network.eval()
@@ -69,9 +70,10 @@ def test_ten_times_the_measured_depth_is_ten_times_the_depth() -> None:
     torch.testing.assert_close(far_grid * 10, near_grid, rtol=1e-4, atol=0)
 
 
-def test_measurements_change_the_answer_near_them_also_in_wide_photos() -> None:
+@pytest.mark.parametrize("detail_channels", [0, 6])
+def test_measurements_change_the_answer_near_them_also_in_wide_photos(detail_channels: int) -> None:
     """A strip is padded: its measurements must land where its picture does."""
-    model, photo = model_of(reading_network()), make_photo(20, 200)
+    model, photo = model_of(reading_network(0, detail_channels)), make_photo(20, 200)
     coords = np.stack([np.zeros(40), np.linspace(-0.9, 0.9, 40)], axis=1)
     depth = np.exp(np.linspace(0, 2, 40))
     changed = depth.copy()

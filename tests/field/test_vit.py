@@ -18,6 +18,7 @@ from infinidepth_blender.field.vit import (
     SwiGlu,
     VisionTransformer,
     VitConfig,
+    _attend,
     rotate,
 )
 
@@ -35,6 +36,14 @@ def test_rope_keeps_lengths_and_depends_on_position_differences_only() -> None:
     # The same step (one down, two to the right), from two places.
     torch.testing.assert_close(products[0, 0, 1, 2], products[3, 4, 4, 6], rtol=1e-4, atol=1e-4)
     assert (products[0, 0, 1, 2] - products[0, 0, 2, 1]).abs() > 1e-3
+
+
+def test_attention_in_plain_steps_is_torchs_own() -> None:
+    torch.manual_seed(0)
+    q, k, v = torch.randn(3, 2, 4, 30, 16).bfloat16().unbind()
+    expected = torch.nn.functional.scaled_dot_product_attention(q.float(), k.float(), v.float())
+    assert (_attend(q, k, v).float() - expected).abs().max() < 0.03
+    torch.testing.assert_close(_attend(q.float(), k.float(), v.float()), expected)
 
 
 def test_rope_is_normalised_per_axis_and_encodes_y_before_x() -> None:

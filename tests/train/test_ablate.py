@@ -23,7 +23,7 @@ def batch(pool):
 
 
 def test_queries_move_to_the_centres_of_their_pixels(batch):
-    height, width = batch.image.shape[2:]
+    height, width = (2 * side for side in batch.prompt.shape[2:])
     moved = at_pixel_centres(batch)
     size = torch.tensor([height, width])
     pixel = (moved.coords_yx + 1) / 2 * size - 0.5
@@ -45,7 +45,7 @@ def test_the_deepest_level_alone_is_blind_to_the_finer_ones(batch):
 def test_the_grid_is_straight_between_its_cells(batch):
     network = GridNetwork(TINY).eval()
     features = network.encode(batch.image)
-    width = features.levels[0].shape[3]
+    width = features.levels[-4].shape[3]
     y = torch.zeros(2, 3)
     x = ((torch.tensor([5.0, 5.25, 6.0]) + 0.5) / width * 2 - 1).expand(2, 3)
     left, between, right = network.decode(features, torch.stack([y, x], dim=-1)).t.unbind(dim=1)

@@ -47,7 +47,8 @@ def test_the_loss_falls_on_a_fixed_batch(pool, tmp_path):
     assert np.mean(losses[-3:]) < 0.75 * np.mean(losses[:3])
 
 
-def test_mixed_precision_learns_too(pool, tmp_path):
+def test_mixed_precision_learns_too(pool, tmp_path, monkeypatch):
+    monkeypatch.setattr("train.train.has_bfloat16_units", lambda: True)
     trainer = Trainer(tmp_path, replace(TINY, mixed=True))
     batch = fixed_batch(pool)
     losses = [trainer.learn(batch, 0.0)["loss"] for _ in range(30)]
@@ -94,8 +95,9 @@ def test_a_run_goes_on_where_it_stopped_and_exports_what_the_package_reads(pool,
     run = tmp_path / "run"
     train(run, pool, TINY, "cpu", steps=3, until=None, validation=None)
     first = Trainer(run, TINY)
+    first.warm_since = 2
     assert first.resume()
-    assert first.step == 3
+    assert (first.step, first.warm_since) == (3, 0)
     train(run, pool, TINY, "cpu", steps=5, until=None, validation=pool)
     assert (run / "log.csv").read_text().startswith("step,")
     assert "delta_1" in (run / "validation.csv").read_text()
@@ -193,7 +195,11 @@ def test_without_its_state_a_run_goes_on_from_the_averaged_pieces(pool, tmp_path
     (run / "state.pt").unlink()
     again = Trainer(run, TINY)
     assert again.resume()
-    assert again.step == 2
+    assert (again.step, again.warm_since) == (2, 2)
+    again.save()
+    later = Trainer(run, TINY)
+    assert later.resume()
+    assert later.warm_since == 2
     for mine, theirs in zip(again.network.parameters(), trained.average.parameters(), strict=True):
         assert torch.allclose(mine, theirs, atol=2e-3)
 

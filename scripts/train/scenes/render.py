@@ -151,8 +151,8 @@ def render(
     middle_m = float(ground.median()) if len(ground) else 20.0
     forward = shot.rotation[:, 2]
     lighting = draw_lighting(rng, bank, shot.solids, shot.place, shot.position, forward, middle_m)
-    view = _shade(bank, shot.solids, lighting, rays, depth, index)
-    linear = _reflect(rng, bank, shot.solids, lighting, rays, depth, index, view)
+    view = _shade(bank, shot.solids, lighting, rays, depth, index, fine)
+    linear = _reflect(rng, bank, shot.solids, lighting, rays, depth, index, view, fine)
     image = expose(rng, linear.permute(2, 0, 1), fine).permute(1, 2, 0).contiguous()
     things = torch.tensor(np.append(shot.solids.things, 0), device=device)[index]
     normal = view.normal @ view.normal.new_tensor(shot.rotation)
@@ -169,8 +169,10 @@ class _View:
     gloss: Tensor
 
 
-def _shade(bank: Bank, solids: Solids, lighting: Lighting, rays: RayGrid, depth: Tensor, index: Tensor) -> _View:
-    """Light along the rays of a grid with known hits."""
+def _shade(
+    bank: Bank, solids: Solids, lighting: Lighting, rays: RayGrid, depth: Tensor, index: Tensor, fine: bool
+) -> _View:
+    """Light along the rays of a grid with known hits; each a pixel if `fine`, else a quarter of one."""
     device = depth.device
     rows, columns = depth.shape
     basis = torch.tensor(np.stack([rays.axis_x, rays.axis_y, rays.forward]), dtype=torch.float32, device=device)
@@ -181,17 +183,21 @@ def _shade(bank: Bank, solids: Solids, lighting: Lighting, rays: RayGrid, depth:
     eye = torch.tensor(rays.origin, dtype=torch.float32, device=device)
     t = depth.flatten()[where]
     points = eye + directions[where] * t[:, None]
-    pixel_rad = float(rays.x[1] - rays.x[0]) * 2
+    pixel_rad = float(rays.x[1] - rays.x[0]) * (1 if fine else 2)
     hits = shading.surface(solids, bank, index.flatten()[where], points, eye, t, pixel_rad)
 
-    # Ambient occlusion on every second pixel, repeated.
     full = torch.zeros((rows * columns, 7), device=device)
     full[where] = torch.cat([points, hits.normals, hits.specular], dim=1)
     full = full.reshape(rows, columns, 7)
-    small = full[::2, ::2, :6].permute(2, 0, 1)
-    small_depth = torch.where(torch.isfinite(depth), depth, 1e4)[::2, ::2]
-    open_share = shading.occlusion(small_depth, small[:3], small[3:])
-    open_share = open_share.repeat_interleave(2, 0).repeat_interleave(2, 1)[:rows, :columns].flatten()[where][:, None]
+    solid_depth, there = torch.where(torch.isfinite(depth), depth, 1e4), full[..., :6].permute(2, 0, 1)
+    if fine:
+        open_share = shading.occlusion(solid_depth, there[:3], there[3:], reach=2)
+    else:
+        # On every second ray, repeated: rays are averaged by fours.
+        there = there[:, ::2, ::2]
+        open_share = shading.occlusion(solid_depth[::2, ::2], there[:3], there[3:])
+        open_share = open_share.repeat_interleave(2, 0).repeat_interleave(2, 1)[:rows, :columns]
+    open_share = open_share.flatten()[where][:, None]
 
     colour = hits.albedo * (lighting.at(hits, open_share) + hits.emission) + hits.specular * lighting.shine(hits)
     light = torch.zeros((rows * columns, 3), device=device)
@@ -211,6 +217,7 @@ def _reflect(
     depth: Tensor,
     index: Tensor,
     view: _View,
+    fine: bool,
 ) -> Tensor:
     """(rows, columns, 3) light of a view with what the largest glossy plane mirrors added to it.
 
@@ -244,7 +251,7 @@ def _reflect(
         return view.light
     near = torch.where(seen[rows, columns], depth[rows, columns] * 1.001 + 0.005, NO_HIT)
     behind, what = cast_grid(solids, mirrored, near)
-    image = _shade(bank, solids, lighting, mirrored, behind, what).light
+    image = _shade(bank, solids, lighting, mirrored, behind, what, fine).light
     gloss = view.gloss[rows, columns]
     cosine = (normal @ (point - rays.origin)) / np.linalg.norm(point - rays.origin)
     polish = gloss * (0.25 + 0.75 * (1 - abs(float(cosine))) ** 3) * float(rng.uniform(0.3, 1.0))

@@ -95,12 +95,17 @@ def _is_one_of(kinds: Tensor, wanted: tuple[int, ...]) -> Tensor:
     return torch.isin(kinds, torch.tensor(wanted, device=kinds.device))
 
 
-def occlusion(depth: Tensor, points: Tensor, normals: Tensor) -> Tensor:
-    """(h, w) share of ambient light, from the depth map itself (darker in corners and near contacts)."""
+def occlusion(depth: Tensor, points: Tensor, normals: Tensor, reach: int = 1) -> Tensor:
+    """(h, w) share of ambient light, from the depth map itself (darker in corners and near contacts).
+
+    Args:
+        depth: (h, w). points, normals: (3, h, w).
+        reach: Pixels between what is compared, in multiples of the usual.
+    """
     total = torch.zeros_like(depth)
     offsets = [(3, 0), (-3, 0), (0, 3), (0, -3), (8, 8), (-8, 8), (8, -8), (-8, -8)]
     for dy, dx in offsets:
-        shift = torch.roll(points, (dy, dx), dims=(1, 2)) - points
+        shift = torch.roll(points, (dy * reach, dx * reach), dims=(1, 2)) - points
         square = shift.square().sum(dim=0)
         facing = (shift * normals).sum(dim=0) / (square.sqrt() + 1e-4)
         near = 1 / (1 + square / (0.12 * depth).square())
