@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from infinidepth_blender.field.network import NetworkConfig
 from infinidepth_blender.field.vit import VitConfig
@@ -61,8 +61,8 @@ PRESETS = {
     ),
     # 16,384 queries of an image cover a sixth of its truth at each pass; a run sees every image many times.
     "gpu": Preset(
-        batch=96, queries=16_384, tokens=192, peak_rate=1e-3, warmup_steps=500, ema=0.999, early_tokens=96, early_share=0.5,
-        threads=4, loaders=8, network=NetworkConfig(vit=VitConfig(width=256, blocks=8, heads=4, in_channels=5), blocks=(2, 4, 6, 7), tokens=192, prompt_channels=32, perspective=True, two_surfaces=True, detail_channels=16),
+        batch=96, queries=16_384, tokens=192, peak_rate=6e-4, warmup_steps=300, ema=0.999, early_tokens=96, early_share=0.4,
+        threads=4, loaders=8, network=replace(WIDE, tokens=192),
     ),
     "tiny": Preset(
         batch=2, queries=256, tokens=12, peak_rate=2e-3, warmup_steps=3, ema=0.9, save_s=1e9, validate_s=1e9,
