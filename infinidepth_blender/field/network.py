@@ -43,7 +43,7 @@ class NetworkConfig:
         expansion: Hidden width of the fusion steps over their channels.
         head_hidden: Hidden width of the decoder's head.
         globals_hidden: Hidden width of the global heads.
-        tokens: Number of patches that the network was trained for.
+        tokens: Number of patches that a photo is cut into.
         prompt_channels: Hidden channels of the layers that read measured depth; 0: it reads none.
         perspective: Whether every patch tells its height above the horizon and where up is (`perspective`), and the
             global heads read how these change over the image.

@@ -309,14 +309,15 @@ def _begin_time(run: Path, resumed: bool) -> float:
     return time.time()
 
 
-def export(run: Path, path: Path, notes: dict) -> None:
-    """Writes the averaged weights as the package reads them."""
+def export(run: Path, path: Path, notes: dict, tokens: int | None = None) -> None:
+    """Writes the averaged weights as the package reads them, with the number of patches that photos get; None: the preset's."""
     loaded = load_pieces(run)
     if loaded is None:
         raise SystemExit(f"{run} has no averaged weights yet.")
     tensors, info = loaded
     preset = json.loads((run / "preset.json").read_text())
-    network = InfiniDepthNetwork(NetworkConfig.from_json(preset["network"]))
+    config = NetworkConfig.from_json(preset["network"])
+    network = InfiniDepthNetwork(config if tokens is None else replace(config, tokens=tokens))
     network.load_state_dict(tensors)
     images = int(info.get("images", int(info["step"]) * int(preset["batch"])))
     save_weights(
@@ -348,9 +349,17 @@ def main() -> None:
         help="without oneDNN and in float32: where it fails, or an old processor is faster so",
     )
     parser.add_argument("--export", type=Path)
+    parser.add_argument(
+        "--tokens", type=int, help="with --export: patches of a photo, where others than the preset's are better"
+    )
     args = parser.parse_args()
     if args.export:
-        export(args.run, args.export, {"data": "procedural scenes, scripts/train/scenes", "preset": args.preset})
+        export(
+            args.run,
+            args.export,
+            {"data": "procedural scenes, scripts/train/scenes", "preset": args.preset},
+            args.tokens,
+        )
         return
     if args.pool is None or sum(value is not None for value in (args.steps, args.until, args.minutes)) != 1:
         parser.error("--pool and one of --steps, --until and --minutes are needed")

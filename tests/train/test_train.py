@@ -106,6 +106,8 @@ def test_a_run_goes_on_where_it_stopped_and_exports_what_the_package_reads(pool,
     told = cast(dict, model.info["training"])
     assert told["steps"] == 5
     assert told["images_seen"] == 10
+    export(run, tmp_path / "finer.safetensors", {}, tokens=20)
+    assert load_weights(tmp_path / "finer.safetensors").network.config.tokens == 20
     disparity = model.encode(np.zeros((40, 60, 3), np.uint8)).disparity_grid(20, 30)
     assert disparity.shape == (20, 30)
     assert bool(torch.isfinite(disparity).all())
