@@ -95,13 +95,10 @@ class ImplicitDecoder(nn.Module):
             (B, N, 2): normalised log depth and the logit of sky; of a decoder with two surfaces (B, N, 4): the depth
             of the nearer one, sky, gap and choice as `seen_surface` takes them.
         """
-        added: Tensor | None = None
-        if self.detail is not None:
-            added = self.detail(sample_bilinear(levels[0], coords_yx))
-            levels = levels[1:]
         hidden = sample_bilinear(levels[0], coords_yx)
-        if added is not None:
-            hidden = hidden + added
+        if self.detail is not None:
+            levels = levels[1:]
+            hidden = sample_bilinear(levels[0], coords_yx) + self.detail(hidden)
         for step, level in zip(self.fusion_steps(), levels[1:], strict=True):
             hidden = step(hidden, sample_bilinear(level, coords_yx))
         hidden = F.relu(self.head_hidden(hidden))

@@ -3,8 +3,8 @@
 Structure after InfiniDepth (arXiv 2601.03252): a vision transformer, features of
 several of its blocks reassembled into a pyramid, a bilinear query at each level and a
 gated fusion from shallow to deep. On top of the paper: the image itself as the finest
-level, twice as fine as the transformer sees it, the position as input, two surfaces at every query, a sky logit, where up is for every patch, and global
-heads for the camera.
+level, twice as fine as the transformer sees it, the position as input, two surfaces at
+every query, a sky logit, where up is for every patch, and global heads for the camera.
 """
 
 from __future__ import annotations
@@ -69,11 +69,6 @@ class NetworkConfig:
     def input_patch_px(self) -> int:
         """Side of a patch in pixels of the image that the network takes."""
         return self.vit.patch_px * (2 if self.detail_channels else 1)
-
-    @property
-    def prompt_cells(self) -> int:
-        """Cells of the map of measurements along each side of a patch."""
-        return self.vit.patch_px // 2
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` is the inverse."""
@@ -188,8 +183,8 @@ class InfiniDepthNetwork(nn.Module):
 
         Args:
             image: (B, 3, H, W) sRGB in [0, 1]; H and W multiples of `NetworkConfig.input_patch_px`.
-            prompt: (B, 4, h, w) measured depth as `prompt_map` draws it, `NetworkConfig.prompt_cells` a side of every
-                patch, all 0 for images without; only for a network with `prompt_channels`.
+            prompt: (B, 4, h, w) measured depth as `prompt_map` draws it, `CELLS_PER_PATCH` a side of every patch, all 0
+                for images without; only for a network with `prompt_channels`.
         """
         image = (image - self.image_mean) / self.image_std
         finest: tuple[Tensor, ...] = ()

@@ -16,7 +16,7 @@ from .evaluation import Evaluator, Notify, log_notice, or_on_processor
 from .network import Features, InfiniDepthNetwork
 from .outlines import LONGEST_SIDE_PX, follow_colours
 from .preprocess import PreparedImage, framed_colours, prepare_image
-from .prompt_map import LogDepthRange, Measurements, prompt_map
+from .prompt_map import CELLS_PER_PATCH, LogDepthRange, Measurements, prompt_map
 from .protocol import FieldScale, Rows
 
 _PIECE_CPU, _PIECE_CARD, _SMALLEST_PIECE = 4096, 65_536, 256
@@ -193,8 +193,8 @@ class FieldModel:
             log_depth = np.log(measured.depth_m)
             given = LogDepthRange.of(log_depth)
             inside = measured.coords_yx * (prepared.inside_y, prepared.inside_x)
-            config = self._network.config
-            cells = (side // config.input_patch_px * config.prompt_cells for side in prepared.image.shape[2:])
+            patch_px = self._network.config.input_patch_px
+            cells = (side // patch_px * CELLS_PER_PATCH for side in prepared.image.shape[2:])
             drawn = prompt_map(inside, (log_depth - given.low) / given.spread, *cells)
             prompt = torch.from_numpy(drawn)[None].to(self._device)
         features = self._network.encode(prepared.image.to(self._device), prompt)

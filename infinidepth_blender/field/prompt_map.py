@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
+CELLS_PER_PATCH = 8
+"""Cells of the map of measurements along each side of a patch: half as many as the transformer has pixels."""
 CHANNELS = 4
 MIN_LOG_RANGE = 0.05
 """Smallest spread of log depth that depths are divided by."""

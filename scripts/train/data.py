@@ -18,7 +18,7 @@ from torch import Tensor, multiprocessing
 
 from infinidepth_blender.camera import Camera
 from infinidepth_blender.field.preprocess import patch_grid, resized
-from infinidepth_blender.field.prompt_map import CHANNELS, LogDepthRange, prompt_map
+from infinidepth_blender.field.prompt_map import CELLS_PER_PATCH, CHANNELS, LogDepthRange, prompt_map
 
 from .measured import PROMPT_POINTS, draw_points
 from .pool import Shard, decode_log_depth, shard_folders
@@ -26,8 +26,6 @@ from .queries import both_surfaces, near_edges
 
 TURNED_SHARE = 0.3
 """Share of the images whose camera is rolled anew."""
-PROMPT_CELLS = 8
-"""Cells of the map of measurements along each side of a patch."""
 EDGE_SHARE = 0.2
 """Share of the queries that are drawn beside depth steps."""
 
@@ -44,8 +42,8 @@ class Batch:
             0 at the sky.
         sky: (B, N) float32, 1 where there is sky.
         log_focal, log_range, sin_pitch, roll_rad: (B,) labels as `Globals` defines them.
-        prompt: (B, 4, 8 rows, 8 columns) for a grid of patches: measured depth as `prompt_map` draws it, all 0 for images without. Where there is
-            some, `t` is normalised by the quantiles of the measurements instead.
+        prompt: (B, 4, h, w) measured depth as `prompt_map` draws it, `CELLS_PER_PATCH` a side of every patch, all 0 for
+            images without. Where there is some, `t` is normalised by the quantiles of the measurements instead.
         log_spread: (B,) logarithm of what log depth was divided by.
     """
 
@@ -220,7 +218,7 @@ def make_batch(
             *item,
             rng,
             (rows * input_patch_px, columns * input_patch_px),
-            (rows * PROMPT_CELLS, columns * PROMPT_CELLS),
+            (rows * CELLS_PER_PATCH, columns * CELLS_PER_PATCH),
             queries,
             augment,
             points if rng.random() < prompted_share else None,

@@ -185,8 +185,10 @@ def fill_share(worker: int, folder: Path, filling: Filling) -> None:
             bank = make_bank(np.random.default_rng([filling.seed, number, 1]), 10, filling.device)
         start = time.perf_counter()
         path = folder / f"shard_{number:06d}"
-        shape = None, filling.scale, filling.kind, filling.fine
-        make_shard(filling.seed, number, filling.count, bank, *shape).save(path)
+        shard = make_shard(
+            filling.seed, number, filling.count, bank, scale=filling.scale, kind=filling.kind, fine=filling.fine
+        )
+        shard.save(path)
         print(f"shard {number}: {(time.perf_counter() - start) / filling.count:.3f} s per image", flush=True)
         mine.append(path)
         number += workers
