@@ -48,6 +48,8 @@ class Settings:
         upsample_from_px: Longer side of the coarse answer that is enlarged for comparison, where
             the truth is at least half as large again; None: that of the network's input.
         seed: Of points, masks and fits; each image has its own numbers.
+        pixels: Fit and score on so many drawn pixels of each image (and as many near depth steps, and those of the
+            detail mask) instead of all; `boundary_f1`, which needs all, is then left out. None: all.
     """
 
     fit: Fit = "lad"
@@ -55,6 +57,7 @@ class Settings:
     paper_sizes: bool = False
     upsample_from_px: int | None = None
     seed: int = 0
+    pixels: int | None = None
 
 
 def ramp_disparity(height: int, width: int) -> NDArray[np.float64]:
@@ -168,7 +171,7 @@ class _Judge:
 
     Attributes:
         prompt_m: (h, w) the points that the model is given; None: none.
-        scored: (h, w) where scores are taken: known, and not given to the model.
+        scored: (h, w) where scores are taken: known, not given to the model, and drawn.
     """
 
     def __init__(
@@ -179,20 +182,27 @@ class _Judge:
         self._seed = seed
         known = true_m > 0
         self.prompt_m = random_points(true_m, settings.prompt_points, seed) if settings.prompt_points else None
-        self.scored = known if self.prompt_m is None else known & (self.prompt_m == 0)
+        free = known if self.prompt_m is None else known & (self.prompt_m == 0)
         self._dense = bool(known.mean() >= DENSE)
+        self._few = settings.pixels is not None
+
+        def drawn(part: NDArray[np.bool_]) -> NDArray[np.bool_]:
+            return part if settings.pixels is None else _drawn(part, settings.pixels, seed)
+
+        self.scored = drawn(free)
+        self._fitted_m = np.where(self.scored, true_m, 0) if self._few else true_m
         self._parts: dict[str, NDArray[np.bool_]] = {}
         if self._dense:
             detail = read_detail_mask(item, true_m.shape)
             if detail is None:
                 detail = _own_detail_mask(true_m, seed, sky=dataset.name in ("synth4k", "benchmark"))
-            self._parts["detail"] = detail & self.scored
-        if self.prompt_m is not None:
-            self._parts["edges"] = near_edges(true_m) & self.scored
+            self._parts["detail"] = detail & free
+        if self._dense or self.prompt_m is not None:
+            self._parts["edges"] = drawn(near_edges(true_m) & free)
 
     def scores(self, disparity: NDArray[Any]) -> Scores:
         """All scores of a disparity map after its fit."""
-        return self.depth_scores(fitted_depth(disparity, self._true_m, self._fit, self._seed))
+        return self.depth_scores(fitted_depth(disparity, self._fitted_m, self._fit, self._seed))
 
     def depth_scores(self, depth_m: NDArray[np.floating]) -> Scores:
         """All scores of a depth map; those of a part of the image begin with its name."""
@@ -200,10 +210,20 @@ class _Judge:
         for name, part in self._parts.items():
             if part.any():
                 scores |= {f"{name}_{key}": value for key, value in depth_scores(depth_m, self._true_m, part).items()}
-        if self._dense:
+        if self._dense and not self._few:
             filled = np.where(depth_m > 0, depth_m, self._true_m)
             scores["boundary_f1"] = boundary_f1(np.where(filled > 0, filled, 1), self._true_m)
         return scores
+
+
+def _drawn(part: NDArray[np.bool_], count: int, seed: int) -> NDArray[np.bool_]:
+    """(h, w) `count` pixels of a part, or all of a smaller one."""
+    there = np.flatnonzero(part)
+    if len(there) <= count:
+        return part
+    result = np.zeros(part.size, bool)
+    result[np.random.default_rng(seed).choice(there, count, replace=False)] = True
+    return result.reshape(part.shape)
 
 
 def _own_detail_mask(true_m: NDArray[np.float32], seed: int, *, sky: bool) -> NDArray[np.bool_]:

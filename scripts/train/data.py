@@ -36,7 +36,8 @@ class Batch:
 
     Attributes:
         image: (B, 3, H, W) float32 in [0, 1].
-        coords_yx: (B, N, 2) queries; the second half lies near the first half, point by point.
+        coords_yx: (B, N, 2) queries in three parts, point by point: one anywhere, one near it, and the one opposite,
+            as far on the other side (at the border moved inwards).
         t: (B, N) log depth, 0 and 1 at the image's 2 % and 98 % quantiles; 0 at the sky.
         t_near, t_far: (B, N) the same of the nearer and the farther surface around a query, one of which is its own.
             0 at the sky.
@@ -202,7 +203,7 @@ def make_batch(
 
     Args:
         reader: Where images come from. rng: Decides everything else.
-        count: Images. queries: Coordinates per image. tokens: Patches per image.
+        count: Images. queries: Coordinates per image, a multiple of three. tokens: Patches per image.
         input_patch_px: Side of a patch in pixels of the network's input (`NetworkConfig.input_patch_px`).
         augment: Whether cameras, colours and queries are varied.
         prompted_share: Share of the images that get measured points.
@@ -303,16 +304,18 @@ def _prepare(
     pixels = resized(np.ascontiguousarray(view.image), *size)
     truth = decode_log_depth(view.codes)
     rows, columns = truth.shape
-    half = queries // 2
-    y, x = rng.integers(0, rows, half), rng.integers(0, columns, half)
+    third = queries // 3
+    y, x = rng.integers(0, rows, third), rng.integers(0, columns, third)
     if augment:
-        chosen = int(EDGE_SHARE * half)
+        chosen = int(EDGE_SHARE * third)
         y[:chosen], x[:chosen] = near_edges(truth, rng, chosen)
-    reach = np.exp(rng.uniform(0, math.log(24), half))
-    heading = rng.uniform(0, 2 * math.pi, half)
-    y2 = np.clip(y + np.round(reach * np.sin(heading)).astype(int), 0, rows - 1)
-    x2 = np.clip(x + np.round(reach * np.cos(heading)).astype(int), 0, columns - 1)
-    y, x = np.concatenate([y, y2]), np.concatenate([x, x2])
+    reach = np.exp(rng.uniform(0, math.log(24), third))
+    heading = rng.uniform(0, 2 * math.pi, third)
+    dy, dx = np.round(reach * np.sin(heading)).astype(int), np.round(reach * np.cos(heading)).astype(int)
+    y, x = (
+        np.concatenate([y, y + dy, y - dy]).clip(0, rows - 1),
+        np.concatenate([x, x + dx, x - dx]).clip(0, columns - 1),
+    )
     log_depth = truth[y, x]
     ground = np.isfinite(log_depth)
     solid = truth[::3, ::3]

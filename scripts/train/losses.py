@@ -10,6 +10,7 @@ from infinidepth_blender.field.network import Decoded, Features, Globals
 from infinidepth_blender.field.perspective import perspective_field
 
 from .data import Batch
+from .queries import BEND
 
 WEIGHTS = {
     "depth": 1.0,
@@ -17,6 +18,7 @@ WEIGHTS = {
     "choice": 0.15,
     "aligned": 0.5,
     "pairs": 0.5,
+    "bends": 0.4,
     "sky": 0.25,
     "focal": 0.4,
     "range": 0.25,
@@ -30,6 +32,8 @@ FULLY_APART = 0.2
 """Distance of two surfaces from which the choice between them counts fully."""
 WITHOUT_STEP = 0.2
 """Weight of the two surfaces where they are one."""
+STRAIGHT = 1e-4
+"""Deviation from the middle up to which a query lies between its two neighbours."""
 PROMPTED_DEPTH = 3.0
 """Weight of the depth of images with measured points: their errors are several times smaller."""
 
@@ -40,8 +44,10 @@ def compute_losses(decoded: Decoded, estimates: Globals, features: Features, bat
     `depth` is the paper's L1 on normalised log depth. `aligned` is the same after both were
     freed from shift and scale (median and mean deviation), `pairs` compares the differences
     of these between neighbouring queries at all distances up to 24 samples of the truth: a
-    gradient loss over several scales, free from scale and shift, so that edges count. `perspective`
-    is the error of every patch's height above the horizon and direction of up.
+    gradient loss over several scales, free from scale and shift, so that edges count. `bends` compares
+    second differences of disparity over its value, which are 0 on planes, where the truth has no step:
+    what a wall is painted with must not make it uneven. `perspective` is the error of every patch's
+    height above the horizon and direction of up.
 
     Of a network with two surfaces `depth` is the expectation over the choice, `aligned` and `pairs` read the mean over it,
     `sides` is the L1 of each surface and `choice` the cross entropy of which of them is the query's own.
@@ -68,14 +74,17 @@ def compute_losses(decoded: Decoded, estimates: Globals, features: Features, bat
         apart = ((true_far - true_near) / FULLY_APART).clamp(0, 1)
         losses["choice"] = _mean(F.binary_cross_entropy_with_logits(choice, is_far, reduction="none") * apart, ground)
     predicted, wanted = _standard(t, ground), _standard(target, ground)
-    half = target.shape[1] // 2
-    both = ground[:, :half] * ground[:, half:]
-    step = predicted[:, :half] - predicted[:, half:]
-    true_step = wanted[:, :half] - wanted[:, half:]
+    (here, beside, _), (true_here, true_beside, _) = predicted.chunk(3, dim=1), wanted.chunk(3, dim=1)
+    solid = ground.chunk(3, dim=1)
+    both = solid[0] * solid[1]
+    step, true_step = here - beside, true_here - true_beside
+    bend, true_bend = _bends(t, batch.log_spread), _bends(batch.t, batch.log_spread)
+    smooth = both * solid[2] * (true_bend.abs() < BEND) * _between(batch.coords_yx)
     losses |= {
         "depth": _mean(error * (1 + (PROMPTED_DEPTH - 1) * prompted), ground),
         "aligned": 0.3 * _mean((predicted - wanted).abs().clamp(max=6), ground),
         "pairs": 0.3 * _mean((step - true_step).abs().clamp(max=6), both),
+        "bends": _mean((bend - true_bend).abs(), smooth),
         "sky": F.binary_cross_entropy_with_logits(decoded.sky_logit, batch.sky),
         "focal": (estimates.log_focal - batch.log_focal).abs().mean(),
         "range": (estimates.log_depth_range.log() - batch.log_range).abs().mean(),
@@ -92,6 +101,18 @@ def compute_losses(decoded: Decoded, estimates: Globals, features: Features, bat
 def total(losses: dict[str, Tensor]) -> Tensor:
     """The weighted sum."""
     return torch.stack([WEIGHTS[name] * value for name, value in losses.items()]).sum()
+
+
+def _bends(t: Tensor, log_spread: Tensor) -> Tensor:
+    """(B, n) second differences of disparity over the disparity between, of n queries with two opposite neighbours each."""
+    here, beside, opposite = (t * log_spread.exp()[:, None]).chunk(3, dim=1)
+    return (here - beside).clamp(-1, 1).exp() + (here - opposite).clamp(-1, 1).exp() - 2
+
+
+def _between(coords_yx: Tensor) -> Tensor:
+    """(B, n) bool: queries in the middle of their neighbours, none of which was moved at the border."""
+    here, beside, opposite = coords_yx.chunk(3, dim=1)
+    return ((beside + opposite) / 2 - here).abs().amax(dim=2) < STRAIGHT
 
 
 def _mean(values: Tensor, weight: Tensor) -> Tensor:

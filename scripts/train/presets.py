@@ -13,7 +13,7 @@ class Preset:
     """Settings of a run.
 
     Attributes:
-        batch: Images per step. queries: Coordinates per image. tokens: Patches per image.
+        batch: Images per step. queries: Coordinates per image, a multiple of three. tokens: Patches per image.
         early_tokens, early_share: Patches per image in the first part of the schedule; small
             images teach the layout of places at half the cost, full ones the detail.
         peak_rate, weight_decay, warmup_steps, clip, ema: Of the optimisation.
@@ -56,16 +56,16 @@ WIDE = NetworkConfig(
 
 PRESETS = {
     "cpu": Preset(
-        batch=8, queries=1024, tokens=108, peak_rate=4e-4, warmup_steps=250, ema=0.999, early_tokens=60, early_share=0.25,
+        batch=8, queries=1536, tokens=108, peak_rate=4e-4, warmup_steps=250, ema=0.999, early_tokens=60, early_share=0.25,
         prompted_share=0.25, mixed=True, network=WIDE,
     ),
-    # 16,384 queries of an image cover a sixth of its truth at each pass; a run sees every image many times.
+    # 18,432 queries of an image cover a sixth of its truth at each pass; a run sees every image many times.
     "gpu": Preset(
-        batch=96, queries=16_384, tokens=192, peak_rate=6e-4, warmup_steps=300, ema=0.999, early_tokens=96, early_share=0.4,
+        batch=96, queries=18_432, tokens=192, peak_rate=6e-4, warmup_steps=300, ema=0.999, early_tokens=96, early_share=0.4,
         threads=4, loaders=8, network=replace(WIDE, tokens=192),
     ),
     "tiny": Preset(
-        batch=2, queries=256, tokens=12, peak_rate=2e-3, warmup_steps=3, ema=0.9, save_s=1e9, validate_s=1e9,
+        batch=2, queries=258, tokens=12, peak_rate=2e-3, warmup_steps=3, ema=0.9, save_s=1e9, validate_s=1e9,
         network=NetworkConfig(vit=VitConfig(width=32, blocks=4, heads=2, in_channels=5), blocks=(0, 1, 2, 3), channels=(8, 8, 16, 16), head_hidden=16, globals_hidden=16, prompt_channels=8, perspective=True, two_surfaces=True, detail_channels=8),
     ),
 }  # fmt: skip

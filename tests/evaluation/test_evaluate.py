@@ -75,7 +75,15 @@ def test_a_folder_is_scored_and_written_as_json(folder: Path, model: Path, tmp_p
     for who in ("model", "ramp"):
         mean = result["mean"][who]
         assert 0 <= mean["delta_0.5"] <= mean["delta_1"] <= mean["delta_2"] <= 1
-        assert {"delta_0.01", "delta_0.02", "delta_0.04", "abs_rel", "detail_delta_1", "boundary_f1"} <= set(mean)
+        assert {
+            "delta_0.01",
+            "delta_0.02",
+            "delta_0.04",
+            "abs_rel",
+            "detail_delta_1",
+            "edges_delta_1",
+            "boundary_f1",
+        } <= set(mean)
     # Sparse truth has no neighbours to tell details and boundaries by.
     assert "boundary_f1" not in result["images"][1]["model"]
     assert "photo1.png" in done.stdout
@@ -95,6 +103,16 @@ def test_points_make_it_metric_and_are_not_scored(folder: Path, model: Path) -> 
 def test_the_paper_sizes_resize_photo_and_truth(folder: Path, model: Path) -> None:
     (image,) = run(folder, model, fit="paper", paper_sizes=True)["images"]
     assert (image["width"], image["height"]) == (672, 512)
+
+
+def test_drawn_pixels_are_fitted_and_scored_alone(folder: Path, model: Path) -> None:
+    (some,), (other,) = (run(folder, model, pixels=50, seed=seed)["images"] for seed in (0, 1))
+    (whole,) = run(folder, model)["images"]
+    assert some["ramp"]["delta_1"] * 50 == pytest.approx(round(some["ramp"]["delta_1"] * 50))
+    assert some["ramp"] != other["ramp"]
+    assert abs(some["ramp"]["delta_1"] - whole["ramp"]["delta_1"]) < 0.25
+    assert "boundary_f1" not in some["model"]
+    assert run(folder, model, pixels=600)["images"][0]["ramp"]["delta_1"] == whole["ramp"]["delta_1"]
 
 
 def test_large_truth_is_compared_with_an_enlarged_answer(folder: Path, model: Path) -> None:
@@ -124,6 +142,7 @@ def test_the_enlarged_answer_has_the_size_of_the_networks_input(
         (["gone"], 1, "does not exist"),
         ([".", "--model", "nobody"], 1, "no image with a depth file"),
         ([".", "--limit", "0"], 2, "limit"),
+        ([".", "--pixels", "0"], 2, "below 1"),
     ],
 )
 def test_bad_input_is_one_sentence(

@@ -19,7 +19,7 @@ TINY = replace(PRESETS["tiny"].network, prompt_channels=0)
 
 @pytest.fixture
 def batch(pool):
-    return make_batch(PoolReader(pool, 0), np.random.default_rng(0), 2, 256, 12, TINY.input_patch_px, augment=False)
+    return make_batch(PoolReader(pool, 0), np.random.default_rng(0), 2, 258, 12, TINY.input_patch_px, augment=False)
 
 
 def test_queries_move_to_the_centres_of_their_pixels(batch):

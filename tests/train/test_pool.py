@@ -63,12 +63,12 @@ def test_a_fine_pool_keeps_images_as_large_as_their_truth(tmp_path, monkeypatch,
     np.testing.assert_array_equal(fine.labels[:, 1:], usual.labels[:, 1:])
     # The same questions of the same camera have the same answers, and see the same place.
     one, other = (
-        make_batch(PoolReader(tmp_path / name, 0), np.random.default_rng(0), 3, 64, 12, 16, augment=False)
+        make_batch(PoolReader(tmp_path / name, 0), np.random.default_rng(0), 3, 66, 12, 16, augment=False)
         for name in ("usual", "fine")
     )
     for name in ("t", "log_focal", "log_range", "sin_pitch", "roll_rad"):
         torch.testing.assert_close(getattr(one, name), getattr(other, name))
-    augmented = make_batch(PoolReader(tmp_path / "fine", 0), np.random.default_rng(1), 8, 64, 6, 32)
+    augmented = make_batch(PoolReader(tmp_path / "fine", 0), np.random.default_rng(1), 8, 66, 6, 32)
     assert augmented.image.shape[2] == 4 * augmented.prompt.shape[2]
 
 
@@ -80,11 +80,11 @@ def test_a_pool_can_hold_one_kind_of_place(tmp_path, monkeypatch, bank):
 
 
 def test_batches_made_ahead_by_processes_arrive(pool):
-    stream = BatchStream(pool, 3, 2, 64, 16, workers=1)
+    stream = BatchStream(pool, 3, 2, 66, 16, workers=1)
     try:
         for _ in range(2):
             batch = stream.next(12)
-            assert batch.coords_yx.shape == (2, 64, 2)
+            assert batch.coords_yx.shape == (2, 66, 2)
             assert bool(torch.isfinite(batch.image).all())
     finally:
         stream.close()
@@ -93,7 +93,7 @@ def test_batches_made_ahead_by_processes_arrive(pool):
 
 def test_an_empty_pool_is_said_plainly(tmp_path):
     with pytest.raises(FileNotFoundError, match="No shards yet"):
-        make_batch(PoolReader(tmp_path, 0), np.random.default_rng(0), 2, 64, 12, 16)
+        make_batch(PoolReader(tmp_path, 0), np.random.default_rng(0), 2, 66, 12, 16)
 
 
 def test_queries_without_augmentation_read_the_exact_truth(pool):
@@ -118,7 +118,7 @@ def test_queries_without_augmentation_read_the_exact_truth(pool):
 
 def test_pitch_of_a_batch_is_that_of_its_centre(pool):
     labels = PoolReader(pool, seed=4).draw(1)[0][2]
-    batch = make_batch(PoolReader(pool, seed=4), np.random.default_rng(0), 1, 64, 12, 16, augment=False)
+    batch = make_batch(PoolReader(pool, seed=4), np.random.default_rng(0), 1, 66, 12, 16, augment=False)
     camera = Camera(84, 60, labels[0], labels[0], 42, 30, "given", float(labels[1]), float(labels[2]))
     assert float(batch.sin_pitch[0]) == pytest.approx(camera.world_rotation()[2, 2], abs=0.02)
     assert float(batch.roll_rad[0]) == pytest.approx(float(labels[2]), abs=1e-6)
@@ -131,7 +131,7 @@ def test_augmented_batches_stay_in_range_and_mirror_the_roll(pool, monkeypatch):
     labels = [float(v) for name in ("shard_000000", "shard_000001") for v in Shard.open(pool / name).labels[:, 2]]
     mirrored = [-value for value in labels]
     for _ in range(6):
-        batch = make_batch(PoolReader(pool, seed=int(rng.integers(99))), rng, 2, 64, 12, 16)
+        batch = make_batch(PoolReader(pool, seed=int(rng.integers(99))), rng, 2, 66, 12, 16)
         assert float(batch.image.min()) >= 0
         assert float(batch.image.max()) <= 1
         assert bool(torch.isfinite(batch.t).all())
@@ -177,7 +177,7 @@ def test_one_reader_draws_from_several_pools(pool, tmp_path, bank):
 
 def test_augmented_cameras_are_rolled_by_more_than_the_pool_is(pool, monkeypatch):
     monkeypatch.setattr("train.data.TURNED_SHARE", 1.0)
-    batch = make_batch(PoolReader(pool, 3), np.random.default_rng(3), 16, 64, 12, 16)
+    batch = make_batch(PoolReader(pool, 3), np.random.default_rng(3), 16, 66, 12, 16)
     known = {round(abs(float(v)), 4) for k in range(2) for v in Shard.open(pool / f"shard_{k:06d}").labels[:, 2]}
     assert sum(round(abs(float(v)), 4) in known for v in batch.roll_rad) <= 2
     assert float(batch.roll_rad.abs().max()) < 0.8

@@ -7,11 +7,15 @@ import pytest
 import torch
 from train.scenes.casting import cast_grid
 from train.scenes.layouts import LAYOUTS
+from train.scenes.lighting import ShadowMap
+from train.scenes.looks import Looks
 from train.scenes.places import Place
 from train.scenes.render import render, take_shot
 from train.scenes.sensor import expose, jpeg_like
+from train.scenes.shading import Hits
 from train.scenes.shapes import BOX
-from train.scenes.solids import SolidList
+from train.scenes.solids import SolidList, Solids
+from train.scenes.weather import SNOW_COLOUR, Weather
 
 
 @pytest.mark.parametrize("kind", sorted(LAYOUTS))
@@ -89,6 +93,58 @@ def _hall(specular: float):
         return Place(items, True, (0, 0, 1.5), (0, 0, 0), yaw_spread=0.0, pitch_spread=0.0, fov=(60, 61))
 
     return place
+
+
+def test_snow_covers_what_faces_up_and_rain_makes_it_glossy(bank):
+    def hits() -> Hits:
+        normals = torch.tensor([[0.0, 0, 1], [1, 0, 0]])
+        dark = torch.full((2, 3), 0.1)
+        return Hits(
+            torch.rand(2, 3), normals, dark, dark[:, :1] * 0, dark[:, :1], normals, torch.zeros(2, dtype=torch.bool)
+        )
+
+    snowed, wet, fair = hits(), hits(), hits()
+    Weather(snow=1.0).lies_on(snowed, bank)
+    Weather(wet=0.5).lies_on(wet, bank)
+    Weather().lies_on(fair, bank)
+    assert snowed.albedo[0].tolist() == pytest.approx(SNOW_COLOUR)
+    assert snowed.albedo[1].tolist() == pytest.approx([0.1] * 3)
+    assert wet.specular.flatten().tolist() == pytest.approx([0.6, 0.1])
+    assert fair.albedo.unique().tolist() == pytest.approx([0.1])
+
+
+def test_flakes_fall_before_the_picture():
+    light = torch.zeros(200, 300, 3)
+    assert torch.equal(Weather().falls_over(light, np.ones(3), np.random.default_rng(0)), light)
+    flakes = Weather(falling=2000, size_px=6.0).falls_over(light, np.ones(3), np.random.default_rng(0))
+    assert 0.001 < float((flakes > 0.1).float().mean()) < 0.3
+    assert float(flakes.max()) <= 0.95
+
+
+def test_every_weather_is_drawn(bank):
+    rng = np.random.default_rng(0)
+    drawn = [Weather.draw(rng, bank) for _ in range(200)]
+    assert {(w.snow > 0, w.wet > 0, w.visibility < 90, w.falling > 0) for w in drawn} >= {
+        (False, False, False, False),
+        (False, False, True, False),
+        (True, False, False, False),
+        (False, True, False, False),
+    }
+
+
+def test_the_rim_of_a_shadow_has_no_blocks(bank):
+    items = SolidList()
+    items.add(BOX, (0, 0, 5), (2, 2, 0.1), Looks(np.random.default_rng(0), bank).make("plain"))
+    solids = Solids.from_list(items, bank.charts)
+    up, centre = np.array([0.0, 0.0, 1.0]), np.zeros(3)
+    shadow = ShadowMap.sun(solids, up, centre, 8.0, 64, 0.5, 0.0, torch.device("cpu"))
+    line = torch.zeros(400, 3)
+    line[:, 0] = torch.linspace(-4, 4, 400)
+    light = shadow.light(line)
+    assert float(light[200]) == 0
+    assert float(light[0]) == 1
+    # A texel is 0.25 m wide, the points are 0.02 m apart: nowhere does the light jump by the share of a tap.
+    assert float(light.diff().abs().max()) < 0.2
 
 
 def test_a_polished_floor_mirrors_and_keeps_its_depth(bank, monkeypatch):

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from train import failures
 from train.data import PoolReader, _cut, make_batch
-from train.losses import compute_losses
+from train.losses import _bends, _between, compute_losses
 from train.measured import draw_points
 from train.pieces import PIECE_BYTES, load_pieces, save_pieces
 from train.pool import Shard, decode_log_depth
@@ -36,7 +36,7 @@ PATCH_PX = TINY.network.input_patch_px
 
 
 def fixed_batch(pool):
-    return make_batch(PoolReader(pool, 0), np.random.default_rng(0), 4, 256, 12, PATCH_PX, augment=False)
+    return make_batch(PoolReader(pool, 0), np.random.default_rng(0), 4, 258, 12, PATCH_PX, augment=False)
 
 
 def test_the_loss_falls_on_a_fixed_batch(pool, tmp_path):
@@ -89,6 +89,27 @@ def test_the_truth_itself_has_no_loss(pool):
     losses = compute_losses(stretched, estimates, features, batch)
     assert float(losses["aligned"]) == pytest.approx(0, abs=1e-4)
     assert float(losses["depth"]) > 0.05
+
+
+def test_bends_are_none_on_planes_and_those_of_waves_elsewhere():
+    rng = np.random.default_rng(0)
+    here, step = rng.uniform(-0.5, 0.5, (1, 40, 2)), rng.uniform(-0.1, 0.1, (1, 40, 2))
+    coords = torch.from_numpy(np.concatenate([here, here + step, here - step], axis=1)).float()
+    y, x = coords.unbind(-1)
+    plane = 1 + 0.3 * x - 0.4 * y
+    spread = torch.tensor([math.log(1.7)])
+
+    def bends(disparity):
+        return _bends(-disparity.log() / 1.7, spread)
+
+    assert float(bends(plane).abs().max()) < 1e-5
+    wavy = plane * (1 + 0.02 * torch.sin(40 * x))
+    first, beside, opposite = wavy.chunk(3, dim=1)
+    torch.testing.assert_close(bends(wavy), (beside + opposite) / first - 2, atol=1e-4, rtol=1e-3)
+    assert bool(_between(coords).all())
+    moved = coords.clone()
+    moved[0, -1] += 0.01
+    assert _between(moved).flatten().tolist() == [True] * 39 + [False]
 
 
 def test_a_run_goes_on_where_it_stopped_and_exports_what_the_package_reads(pool, tmp_path):
@@ -230,7 +251,7 @@ def test_pieces_are_small_and_complete(tmp_path):
 
 
 def test_validation_scores_are_shares_and_degrees(pool, tmp_path):
-    scores = validate(Trainer(tmp_path, TINY).average, pool, images=8, queries=128)
+    scores = validate(Trainer(tmp_path, TINY).average, pool, images=8, queries=129)
     assert 0 <= scores["delta_1"] <= 1
     assert 0 <= scores["sky"] <= 1
     assert all(0 <= scores[name] < 180 for name in ("fov_deg", "pitch_deg", "roll_deg"))
@@ -271,7 +292,7 @@ def test_the_truth_as_an_answer_is_right_everywhere(pool):
 def prompted_batch(pool, augment=False, points=(200, 200)):
     rng = np.random.default_rng(3)
     return make_batch(
-        PoolReader(pool, 0), rng, 4, 256, 12, PATCH_PX, augment=augment, prompted_share=1.0, points=points
+        PoolReader(pool, 0), rng, 4, 258, 12, PATCH_PX, augment=augment, prompted_share=1.0, points=points
     )
 
 

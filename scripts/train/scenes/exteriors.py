@@ -208,8 +208,8 @@ def frontage(looks: Looks) -> Place:
     items = SolidList()
     ground = looks.make("tiles", "stones", "bricks", "asphalt", "plaster", "grass", tile_m=float(rng.uniform(1, 4)))
     items.add(BOX, (0, 0, -0.5), (2000, 2000, 0.5), ground)
-    distance, slant = math.exp(rng.uniform(math.log(2.2), math.log(16))), float(rng.normal(0, 0.45))
-    height = float(rng.choice([rng.uniform(1.2, 3.5), rng.uniform(3, 9), rng.uniform(8, 30)], p=[0.25, 0.45, 0.3]))
+    distance, slant = math.exp(rng.uniform(math.log(1.8), math.log(16))), float(rng.normal(0, 0.45))
+    height = float(rng.choice([rng.uniform(1.2, 3.5), rng.uniform(3, 9), rng.uniform(8, 30)], p=[0.15, 0.4, 0.45]))
 
     def on_wall(along: float, before: float) -> tuple[float, float]:
         """Ground position of a point at the wall, `before` metres in front of it."""
@@ -241,4 +241,6 @@ def frontage(looks: Looks) -> Place:
     for _ in range(rng.integers(0, 4)):
         nature.tree(Placer(items, *on_wall(rng.uniform(-15, 15), rng.uniform(-14, -3) - 2 * deep)), looks)
     eye = (0.0, 0.0, float(rng.choice([1.6, rng.uniform(0.4, 3)])))
-    return Place(items, False, eye, (0.3, 0.2, 0.1), 0.0, 0.35, -0.05, 0.14, (), (), (35.0, 95.0))
+    return Place(
+        items, False, eye, (0.3, 0.2, 0.1), 0.0, 0.35, float(rng.choice([-0.05, -0.2])), 0.14, (), (), (35.0, 95.0)
+    )

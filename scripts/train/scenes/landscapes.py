@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from . import furniture, nature, outdoor, structures
 from .exteriors import building
 from .looks import Looks, Placer
@@ -39,6 +41,13 @@ def landscape(looks: Looks) -> Place:
             param=2,
             chart=looks.chart("ridges"),
         )
+    if rng.random() < 0.22:
+        # A lake or a river; what is lower lies in it.
+        shore = [height_at(*place) for place in rng.uniform((-15, 2), (15, 40), (24, 2))]
+        level = min(float(np.quantile(shore, rng.uniform(0.1, 0.7))), height_at(0, 0) + 0.1)
+        water = looks.make("plain", "noise", "gradient", tile_m=30, specular=float(rng.uniform(0.3, 0.9)))
+        water.tint = tuple(float(v) for v in rng.uniform(0.08, 0.4) * np.array([0.8, 1.0, rng.uniform(0.8, 1.4)]))
+        items.add(BOX, (0, 0, level - 0.25), (3000, 3000, 0.25), water)
     if rng.random() < 0.45:
         x, path = rng.normal(0, 2), looks.make("asphalt", "noise", "stones", tile_m=3)
         for k in range(16):

@@ -17,6 +17,7 @@ from .casting import RayGrid, cast_grid
 from .places import Place
 from .shading import Hits
 from .solids import Solids
+from .weather import Weather
 
 
 @dataclass
@@ -84,16 +85,25 @@ class ShadowMap:
         inside = (cx >= 0) & (cx <= size - 1) & (cy >= 0) & (cy <= size - 1)
         bias = self.bias if self.rays.parallel else self.bias + depth * 0.03
         share = torch.zeros_like(px)
-        taps = 5
+        taps = 3
         for k in range(taps):
             radius, a = self.softness * ((k + 0.5) / taps) ** 0.5, self.turn + 2.4 * k
-            ix = (cx + radius * np.cos(a)).round().clamp(0, size - 1).long()
-            iy = (cy + radius * np.sin(a)).round().clamp(0, size - 1).long()
-            share += (self.t[iy, ix] > depth - bias).float()
+            share += self._compared(cx + radius * np.cos(a), cy + radius * np.sin(a), depth - bias)
         share = share / taps
         if not self.rays.parallel:
             inside &= depth > 0.05
         return torch.where(inside, share, 1.0)
+
+    def _compared(self, x: Tensor, y: Tensor, depth: Tensor) -> Tensor:
+        """(n,) share of the four texels around places that are farther than a depth, by their distance: no blocks."""
+        size = len(self.rays.x)
+        x, y = x.clamp(0, size - 1.001), y.clamp(0, size - 1.001)
+        x0, y0 = x.floor(), y.floor()
+        wx, wy = x - x0, y - y0
+        first = y0.long() * size + x0.long()
+        t = self.t.flatten()
+        lit = [(t[first + step] > depth).float() for step in (0, 1, size, size + 1)]
+        return lit[0].lerp(lit[1], wx).lerp(lit[2].lerp(lit[3], wx), wy)
 
 
 @dataclass
@@ -166,7 +176,7 @@ class Lighting:
         sun: (3,) unit direction to the sun. sun_light: (3,) its light, zero where it does not shine.
         ambient: (3,) light from everywhere, of which surfaces that face down get `1 - lean` less.
         side: (3,) direction of a weak gradient, its length the strength.
-        visibility: Distance in metres over which haze takes 63 % of the contrast, infinite if there is none.
+        weather: Fog, snow, rain.
     """
 
     sun: np.ndarray
@@ -176,7 +186,7 @@ class Lighting:
     lean: float
     side: np.ndarray
     sky: Sky
-    visibility: float
+    weather: Weather
     indoor: bool
     lamps: list[Lamp] = field(default_factory=list)
 
@@ -204,12 +214,18 @@ class Lighting:
             shine = shine + 2 * (mirrored @ hits.normals.new_tensor(self.sun)).clamp_min(0)[:, None] ** 40
         return shine
 
+    @property
+    def veil(self) -> np.ndarray:
+        """(3,) light that the air itself sends."""
+        return self.sky.horizon * 0.8
+
     def haze(self, colour: Tensor, distance: Tensor) -> Tensor:
         """(n, 3) colours as they look over (n,) distances."""
-        if math.isinf(self.visibility):
+        visibility = self.weather.visibility
+        if math.isinf(visibility):
             return colour
-        veil = colour.new_tensor(self.sky.horizon) * 0.8
-        return colour + (veil - colour) * (1 - torch.exp(-distance / self.visibility))[:, None]
+        veil = colour.new_tensor(self.veil)
+        return colour + (veil - colour) * (1 - torch.exp(-distance / visibility))[:, None]
 
 
 def draw_lighting(
@@ -235,9 +251,7 @@ def draw_lighting(
     sun_colour = np.array([1.0 + 0.25 * warm, 1.0, 1.0 - 0.6 * warm])
     bright = float(rng.uniform(0.8, 1.6)) * (float(rng.uniform(1, 4)) if place.indoor else 1.0)
     sky = Sky.draw(rng, bank, bright, sun_colour if warm > 0.3 else None)
-    visibility = math.inf
-    if not place.indoor and rng.random() < 0.7:
-        visibility = float(np.exp(rng.uniform(math.log(90), math.log(5000))))
+    weather = Weather() if place.indoor else Weather.draw(rng, bank)
     device = bank.texels.device
     lamps: list[Lamp] = []
     if place.indoor:
@@ -249,7 +263,7 @@ def draw_lighting(
         side = np.array([math.cos(a), math.sin(a), 0.3]) / math.hypot(1, 0.3) * rng.uniform(0, 0.5)
     else:
         ambient, lean = np.array([0.36, 0.4, 0.46]) * rng.uniform(0.7, 1.4), 0.35
-        strength = float(rng.choice([0.0, rng.uniform(0.5, 3.5)], p=[0.22, 0.78]))
+        strength = float(rng.choice([0.0, rng.uniform(0.5, 3.5)], p=[0.22, 0.78])) * (not weather.overcast)
         extent, side = float(np.clip(middle_m * 2.5, 8, 90)), np.zeros(3)
     shadow = None
     if strength > 0:
@@ -257,7 +271,7 @@ def draw_lighting(
         softness, turn = float(rng.uniform(0.3, 1.3)), float(rng.uniform(0, 6.3))
         shadow = ShadowMap.sun(solids, sun, centre, extent, 256, softness, turn, device)
     sun_light = strength * sun_colour
-    return Lighting(sun, sun_light, shadow, ambient, lean, side, sky, visibility, place.indoor, lamps)
+    return Lighting(sun, sun_light, shadow, ambient, lean, side, sky, weather, place.indoor, lamps)
 
 
 def _lamps(rng: np.random.Generator, solids: Solids, place: Place, device: torch.device) -> list[Lamp]:

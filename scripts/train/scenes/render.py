@@ -25,6 +25,9 @@ from .solids import Solids
 MIRROR_GLOSS = 0.25
 """Gloss from which planes mirror what is before them."""
 
+AIR_M = 100.0
+"""Height of the haze before the sky."""
+
 
 @dataclass
 class Sample:
@@ -153,6 +156,7 @@ def render(
     lighting = draw_lighting(rng, bank, shot.solids, shot.place, shot.position, forward, middle_m)
     view = _shade(bank, shot.solids, lighting, rays, depth, index, fine)
     linear = _reflect(rng, bank, shot.solids, lighting, rays, depth, index, view, fine)
+    linear = lighting.weather.falls_over(linear, lighting.veil, rng)
     image = expose(rng, linear.permute(2, 0, 1), fine).permute(1, 2, 0).contiguous()
     things = torch.tensor(np.append(shot.solids.things, 0), device=device)[index]
     normal = view.normal @ view.normal.new_tensor(shot.rotation)
@@ -185,6 +189,7 @@ def _shade(
     points = eye + directions[where] * t[:, None]
     pixel_rad = float(rays.x[1] - rays.x[0]) * (1 if fine else 2)
     hits = shading.surface(solids, bank, index.flatten()[where], points, eye, t, pixel_rad)
+    lighting.weather.lies_on(hits, bank)
 
     full = torch.zeros((rows * columns, 7), device=device)
     full[where] = torch.cat([points, hits.normals, hits.specular], dim=1)
@@ -204,7 +209,9 @@ def _shade(
     light[where] = lighting.haze(colour, t)
     if len(where) < len(hit):
         sky = (~hit).nonzero()[:, 0]
-        light[sky] = lighting.sky.colour(bank, F.normalize(directions[sky], dim=1), lighting.sun)
+        upward = F.normalize(directions[sky], dim=1)
+        colour = lighting.sky.colour(bank, upward, lighting.sun)
+        light[sky] = lighting.haze(colour, AIR_M / (upward[:, 2].clamp_min(0) + 0.05))
     return _View(light.reshape(rows, columns, 3), full[..., 3:6], full[..., 6])
 
 
