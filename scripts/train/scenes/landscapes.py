@@ -46,7 +46,8 @@ def landscape(looks: Looks) -> Place:
         shore = [height_at(*place) for place in rng.uniform((-15, 2), (15, 40), (24, 2))]
         level = min(float(np.quantile(shore, rng.uniform(0.1, 0.7))), height_at(0, 0) + 0.1)
         water = looks.make("plain", "noise", "gradient", tile_m=30, specular=float(rng.uniform(0.3, 0.9)))
-        water.tint = tuple(float(v) for v in rng.uniform(0.08, 0.4) * np.array([0.8, 1.0, rng.uniform(0.8, 1.4)]))
+        dark = float(rng.uniform(0.08, 0.4))
+        water.tint = (0.8 * dark, dark, float(rng.uniform(0.8, 1.4)) * dark)
         items.add(BOX, (0, 0, level - 0.25), (3000, 3000, 0.25), water)
     if rng.random() < 0.45:
         x, path = rng.normal(0, 2), looks.make("asphalt", "noise", "stones", tile_m=3)
