@@ -80,6 +80,7 @@ def evaluate(
         "paper_sizes": settings.paper_sizes,
         "seed": settings.seed,
         "pixels": settings.pixels,
+        "draws": settings.draws,
         **result,
     }
 
@@ -114,6 +115,7 @@ def main() -> int:
     parser.add_argument("--upsample-from", type=int, metavar="PX", help="longer side of the coarse answer; default: that of the network's input")  # fmt: skip
     parser.add_argument("--limit", type=int, metavar="N", help="only N images, evenly spread over the set")
     parser.add_argument("--pixels", type=int, metavar="N", help="fit and score on N drawn pixels of each image: seconds instead of minutes at 4K")  # fmt: skip
+    parser.add_argument("--draws", type=int, default=1, metavar="N", help="mean over N draws of points and pixels")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of points, masks and fits")
     args = parser.parse_args()
     if (
@@ -121,9 +123,10 @@ def main() -> int:
         or (args.limit is not None and args.limit < 1)
         or (args.upsample_from is not None and args.upsample_from < 1)
         or (args.pixels is not None and args.pixels < 1)
+        or args.draws < 1
         or args.seed < 0
     ):
-        parser.error("counts and sizes must not be negative, a limit or a number of pixels not below 1")
+        parser.error("counts and sizes must not be negative, a limit, a number of pixels or of draws not below 1")
     paper = args.protocol == "paper"
     settings = Settings(
         "paper" if paper else "lad", args.prompt_points, paper, args.upsample_from, args.seed, args.pixels

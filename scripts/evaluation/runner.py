@@ -50,6 +50,7 @@ class Settings:
         seed: Of points, masks and fits; each image has its own numbers.
         pixels: Fit and score on so many drawn pixels of each image (and as many near depth steps, and those of the
             detail mask) instead of all; `boundary_f1`, which needs all, is then left out. None: all.
+        draws: Every image is scored so often, with points and pixels drawn anew, and the mean of the scores is told.
     """
 
     fit: Fit = "lad"
@@ -58,6 +59,7 @@ class Settings:
     upsample_from_px: int | None = None
     seed: int = 0
     pixels: int | None = None
+    draws: int = 1
 
 
 def ramp_disparity(height: int, width: int) -> NDArray[np.float64]:
@@ -94,11 +96,26 @@ def evaluate_dataset(
         model.tokens = height // _PATCH_PX * (width // _PATCH_PX)
     images = []
     for index, item in enumerate(_spread(dataset.items, limit)):
-        images.append(_score_item(dataset, item, model, settings, [settings.seed, index]))
+        images.append(
+            _mean_of_draws(
+                [
+                    _score_item(dataset, item, model, settings, [settings.seed + draw, index])
+                    for draw in range(settings.draws)
+                ]
+            )
+        )
         if report is not None:
             report(images[-1])
     who = [name for name, value in images[0].items() if isinstance(value, dict)]
     return {"mean": {name: mean_scores([image[name] for image in images if name in image]) for name in who}, "images": images}  # fmt: skip
+
+
+def _mean_of_draws(images: list[dict[str, Any]]) -> dict[str, Any]:
+    """One image's results from several, which differ in what was drawn."""
+    return {
+        key: mean_scores([image[key] for image in images]) if isinstance(value, dict) else value
+        for key, value in images[0].items()
+    }
 
 
 def _spread(items: tuple[Item, ...], limit: int | None) -> Iterable[Item]:

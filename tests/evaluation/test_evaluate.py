@@ -105,6 +105,15 @@ def test_the_paper_sizes_resize_photo_and_truth(folder: Path, model: Path) -> No
     assert (image["width"], image["height"]) == (672, 512)
 
 
+def test_several_draws_are_averaged(folder: Path, model: Path) -> None:
+    both = run(folder, model, prompt_points=30, draws=2)["images"][0]
+    one, other = (run(folder, model, prompt_points=30, seed=seed)["images"][0] for seed in (0, 1))
+    for who in ("model", "nearest"):
+        expected = (one[who]["abs_rel"] + other[who]["abs_rel"]) / 2
+        assert both[who]["abs_rel"] == pytest.approx(expected)
+    assert one["nearest"] != other["nearest"]
+
+
 def test_drawn_pixels_are_fitted_and_scored_alone(folder: Path, model: Path) -> None:
     (some,), (other,) = (run(folder, model, pixels=50, seed=seed)["images"] for seed in (0, 1))
     (whole,) = run(folder, model)["images"]
@@ -143,6 +152,7 @@ def test_the_enlarged_answer_has_the_size_of_the_networks_input(
         ([".", "--model", "nobody"], 1, "no image with a depth file"),
         ([".", "--limit", "0"], 2, "limit"),
         ([".", "--pixels", "0"], 2, "below 1"),
+        ([".", "--draws", "0"], 2, "below 1"),
     ],
 )
 def test_bad_input_is_one_sentence(
