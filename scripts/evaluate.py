@@ -8,12 +8,12 @@ Without --dataset a folder is a set of pairs: a depth file has the stem of its i
 .exr, .h5, .tif or, beside a .jpg or .webp, .png (16 bit, millimetres). scripts/evaluation/datasets.py tells
 how each known data set is laid out; a text file with lines `photo depth` names any other.
 
-Without points every prediction gets one fit: disparity, affine, least absolute deviations, over all valid pixels.
-With --protocol paper it is the released code's own (RANSAC in disparity, then in depth), with its input sizes.
+Without points every prediction gets one fit: disparity, affine, least absolute deviations, over all valid pixels, or with
+--pixels over so many drawn ones. With --protocol paper it is the released code's own (RANSAC in disparity, then in depth), with its input sizes.
 With points nothing is fitted, and only the other pixels are scored.
 
 delta_0.5, delta_1, delta_2: share of pixels whose depth is within a factor 1.25^0.5, 1.25, 1.25^2; delta_0.01,
-delta_0.02, delta_0.04: within 1, 2, 4 %; abs_rel: mean of |depth - true| / true; boundary_f1: as Depth Pro defines it.
+delta_0.02, delta_0.04: within 1, 2, 4 %; abs_rel: mean of |depth - true| / true; boundary_f1: as Depth Pro defines it, over all pixels.
 detail_...: on the high-frequency mask; edges_...: within five pixels of depth steps.
 
 Beside the model stand: `ramp`, a baseline that sees nothing (disparity that grows linearly from 45 % of the
@@ -122,14 +122,20 @@ def main() -> int:
         args.prompt_points < 0
         or (args.limit is not None and args.limit < 1)
         or (args.upsample_from is not None and args.upsample_from < 1)
-        or (args.pixels is not None and args.pixels < 1)
+        or (args.pixels is not None and args.pixels < 2)
         or args.draws < 1
         or args.seed < 0
     ):
-        parser.error("counts and sizes must not be negative, a limit, a number of pixels or of draws not below 1")
+        parser.error("counts and sizes must not be negative, limit and draws not below 1, pixels not below 2")
     paper = args.protocol == "paper"
     settings = Settings(
-        "paper" if paper else "lad", args.prompt_points, paper, args.upsample_from, args.seed, args.pixels
+        fit="paper" if paper else "lad",
+        prompt_points=args.prompt_points,
+        paper_sizes=paper,
+        upsample_from_px=args.upsample_from,
+        seed=args.seed,
+        pixels=args.pixels,
+        draws=args.draws,
     )
     try:
         result = evaluate(args.folder, args.model, args.device, args.dataset, settings, args.limit)

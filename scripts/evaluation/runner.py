@@ -99,7 +99,7 @@ def evaluate_dataset(
         images.append(
             _mean_of_draws(
                 [
-                    _score_item(dataset, item, model, settings, [settings.seed + draw, index])
+                    _score_item(dataset, item, model, settings, [settings.seed, index, draw])
                     for draw in range(settings.draws)
                 ]
             )
@@ -155,7 +155,7 @@ def _score_item(
         result["ramp"] = judge.scores(ramp_disparity(height, width))
     else:
         for name, method in INTERPOLATIONS.items():
-            result[name] = judge.depth_scores(interpolated(judge.prompt_m, judge.scored, method))
+            result[name] = judge.depth_scores(interpolated(judge.prompt_m, judge.wanted, method))
     return result
 
 
@@ -189,6 +189,7 @@ class _Judge:
     Attributes:
         prompt_m: (h, w) the points that the model is given; None: none.
         scored: (h, w) where scores are taken: known, not given to the model, and drawn.
+        wanted: (h, w) the same and the parts that have scores of their own.
     """
 
     def __init__(
@@ -207,6 +208,8 @@ class _Judge:
             return part if settings.pixels is None else _drawn(part, settings.pixels, seed)
 
         self.scored = drawn(free)
+        if not self.scored.any():
+            raise ValueError(f"{item.name}: every pixel with known depth is given to the model, none is left to score.")
         self._fitted_m = np.where(self.scored, true_m, 0) if self._few else true_m
         self._parts: dict[str, NDArray[np.bool_]] = {}
         if self._dense:
@@ -216,6 +219,7 @@ class _Judge:
             self._parts["detail"] = detail & free
         if self._dense or self.prompt_m is not None:
             self._parts["edges"] = drawn(near_edges(true_m) & free)
+        self.wanted = np.logical_or.reduce([self.scored, *self._parts.values()])
 
     def scores(self, disparity: NDArray[Any]) -> Scores:
         """All scores of a disparity map after its fit."""

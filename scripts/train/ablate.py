@@ -74,7 +74,7 @@ class GridNetwork(InfiniDepthNetwork):
 
 
 def at_pixel_centres(batch: Batch) -> Batch:
-    """Queries as a truth of the size of the transformer's image allows them."""
+    """Queries as a truth of the size of the transformer's image allows them; few stay opposite one another, so `bends` hardly counts."""
     size = 2 * torch.tensor(batch.prompt.shape[2:], dtype=torch.float32)
     pixel = ((batch.coords_yx + 1) / 2 * size).floor().clamp(min=0).minimum(size - 1)
     return replace(batch, coords_yx=(pixel + 0.5) / size * 2 - 1)

@@ -49,7 +49,7 @@ def compute_losses(decoded: Decoded, estimates: Globals, features: Features, bat
     what a wall is painted with must not make it uneven. `perspective` is the error of every patch's
     height above the horizon and direction of up.
 
-    Of a network with two surfaces `depth` is the expectation over the choice, `aligned` and `pairs` read the mean over it,
+    Of a network with two surfaces `depth` is the expectation over the choice, `aligned`, `pairs` and `bends` read the mean over it,
     `sides` is the L1 of each surface and `choice` the cross entropy of which of them is the query's own.
     """
     ground = 1 - batch.sky
@@ -106,7 +106,8 @@ def total(losses: dict[str, Tensor]) -> Tensor:
 def _bends(t: Tensor, log_spread: Tensor) -> Tensor:
     """(B, n) second differences of disparity over the disparity between, of n queries with two opposite neighbours each."""
     here, beside, opposite = (t * log_spread.exp()[:, None]).chunk(3, dim=1)
-    return (here - beside).clamp(-1, 1).exp() + (here - opposite).clamp(-1, 1).exp() - 2
+    # Nothing is more than e^2 times as near as a sample beside it on the same surface.
+    return (here - beside).clamp(max=2).exp() + (here - opposite).clamp(max=2).exp() - 2
 
 
 def _between(coords_yx: Tensor) -> Tensor:

@@ -104,9 +104,10 @@ def test_snow_covers_what_faces_up_and_rain_makes_it_glossy(bank):
         )
 
     snowed, wet, fair = hits(), hits(), hits()
-    Weather(snow=1.0).lies_on(snowed, bank)
-    Weather(wet=0.5).lies_on(wet, bank)
-    Weather().lies_on(fair, bank)
+    near = torch.full((2,), 0.01)
+    Weather(snow=1.0).lies_on(snowed, bank, near)
+    Weather(wet=0.5).lies_on(wet, bank, near)
+    Weather().lies_on(fair, bank, near)
     assert snowed.albedo[0].tolist() == pytest.approx(SNOW_COLOUR)
     assert snowed.albedo[1].tolist() == pytest.approx([0.1] * 3)
     assert wet.specular.flatten().tolist() == pytest.approx([0.6, 0.1])
@@ -118,18 +119,50 @@ def test_flakes_fall_before_the_picture():
     assert torch.equal(Weather().falls_over(light, np.ones(3), np.random.default_rng(0)), light)
     flakes = Weather(falling=2000, size_px=6.0).falls_over(light, np.ones(3), np.random.default_rng(0))
     assert 0.001 < float((flakes > 0.1).float().mean()) < 0.3
-    assert float(flakes.max()) <= 0.95
+    assert 0.3 < float(flakes.max()) <= 0.95
+    larger = Weather(falling=2000, size_px=6.0).falls_over(
+        torch.zeros(800, 1200, 3), np.ones(3), np.random.default_rng(0)
+    )
+    shares = [float((picture > 0.1).float().mean()) for picture in (flakes, larger)]
+    assert shares[1] == pytest.approx(shares[0], rel=0.5)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7])
+def test_half_melted_snow_covers_its_share(bank, share):
+    points = torch.rand(20000, 3, generator=torch.Generator().manual_seed(0)) * 200
+    normals = torch.tensor([[0.0, 0, 1]]).expand(20000, 3)
+    dark, none = torch.zeros(20000, 3), torch.zeros(20000, 1)
+    covers = []
+    for texture in bank.kinds["noise"]:
+        ground = Hits(points, normals, dark, none, none, normals, none[:, 0] > 1)
+        Weather(snow=share, texture=texture).lies_on(ground, bank, torch.full((20000,), 0.01))
+        covers.append(float((ground.albedo[:, 0] > 0.4).float().mean()))
+    assert np.mean(covers) == pytest.approx(share, abs=0.15)
 
 
 def test_every_weather_is_drawn(bank):
     rng = np.random.default_rng(0)
-    drawn = [Weather.draw(rng, bank) for _ in range(200)]
+    drawn = [Weather.draw(rng, bank, 20.0) for _ in range(200)]
+    assert all(w.overcast for w in drawn if w.visibility < 90 or w.falling)
+    assert min(w.visibility for w in drawn) >= 14
     assert {(w.snow > 0, w.wet > 0, w.visibility < 90, w.falling > 0) for w in drawn} >= {
         (False, False, False, False),
         (False, False, True, False),
         (True, False, False, False),
         (False, True, False, False),
     }
+
+
+def test_level_ground_in_low_sun_does_not_shade_itself(bank):
+    items = SolidList()
+    items.add(BOX, (0, 0, -0.5), (50, 50, 0.5), Looks(np.random.default_rng(0), bank).make("plain"))
+    solids = Solids.from_list(items, bank.charts)
+    height = np.radians(22)
+    sun = np.array([np.cos(height), 0.0, np.sin(height)])
+    shadow = ShadowMap.sun(solids, sun, np.zeros(3), 8.0, 64, 1.2, 0.0, torch.device("cpu"))
+    ground = torch.rand(2000, 3) * 10 - 5
+    ground[:, 2] = 0.02
+    assert float(shadow.light(ground, torch.full((2000,), float(np.sin(height)))).min()) == 1
 
 
 def test_the_rim_of_a_shadow_has_no_blocks(bank):
@@ -140,7 +173,7 @@ def test_the_rim_of_a_shadow_has_no_blocks(bank):
     shadow = ShadowMap.sun(solids, up, centre, 8.0, 64, 0.5, 0.0, torch.device("cpu"))
     line = torch.zeros(400, 3)
     line[:, 0] = torch.linspace(-4, 4, 400)
-    light = shadow.light(line)
+    light = shadow.light(line, torch.ones(400))
     assert float(light[200]) == 0
     assert float(light[0]) == 1
     # A texel is 0.25 m wide, the points are 0.02 m apart: nowhere does the light jump by the share of a tap.

@@ -25,7 +25,7 @@ def _ground(items: SolidList, looks: Looks, *patterns: str):
 
 
 def landscape(looks: Looks) -> Place:
-    """Hills, trees, rocks, grass, a path, at times a house or a power line."""
+    """Hills, trees, rocks, grass, a path, at times water, a house or a power line."""
     rng = looks.rng
     items = SolidList()
     height_at = _ground(items, looks, "grass", "grass", "grass", "noise", "asphalt", "stones")
@@ -42,9 +42,10 @@ def landscape(looks: Looks) -> Place:
             chart=looks.chart("ridges"),
         )
     if rng.random() < 0.22:
-        # A lake or a river; what is lower lies in it.
+        # A lake to the horizon or pools between the hills; what is lower lies in it.
         shore = [height_at(*place) for place in rng.uniform((-15, 2), (15, 40), (24, 2))]
-        level = min(float(np.quantile(shore, rng.uniform(0.1, 0.7))), height_at(0, 0) + 0.1)
+        # The level ground beyond the hills is 5 cm lower than 0.
+        level = max(min(float(np.quantile(shore, rng.uniform(0.1, 0.7))), height_at(0, 0) + 0.1), -0.03)
         water = looks.make("plain", "noise", "gradient", tile_m=30, specular=float(rng.uniform(0.3, 0.9)))
         dark = float(rng.uniform(0.08, 0.4))
         water.tint = (0.8 * dark, dark, float(rng.uniform(0.8, 1.4)) * dark)
@@ -69,7 +70,7 @@ def landscape(looks: Looks) -> Place:
         )
     nature.meadow(items, looks, int(rng.choice([0, rng.integers(5, 60)])), 0.0, rng.uniform(6, 25), height_at)
     eye = (0.0, 0.0, height_at(0, 0) + float(rng.choice([1.6, rng.uniform(0.4, 8)])))
-    return Place(items, False, eye, (2, 0.5, 0.1), 0.0, 0.4, -0.03, 0.13, (), (), (30.0, 95.0))
+    return Place(items, False, eye, (2, 0.5, 0.1), 0.0, 0.4, -0.03, 0.13, (), (), (30.0, 95.0), height_at)
 
 
 def woods(looks: Looks) -> Place:
@@ -90,7 +91,7 @@ def woods(looks: Looks) -> Place:
     for _ in range(rng.integers(0, 3)):
         nature.hill(items, looks, rng.uniform(-200, 200), rng.uniform(60, 300), 80)
     eye = (0.0, 0.0, height_at(0, 0) + float(rng.choice([1.6, rng.uniform(0.4, 3)])))
-    return Place(items, False, eye, (1, 0.5, 0.1), 0.0, 0.4, -0.02, 0.15, (), (), (35.0, 95.0))
+    return Place(items, False, eye, (1, 0.5, 0.1), 0.0, 0.4, -0.02, 0.15, (), (), (35.0, 95.0), height_at)
 
 
 def passage(looks: Looks) -> Place:

@@ -72,8 +72,12 @@ class ShadowMap:
         t, _ = cast_grid(solids, rays, near=0.25)
         return cls(rays, t, 0.06, softness, turn)
 
-    def light(self, points: Tensor) -> Tensor:
-        """(n,) share of the light that arrives; full outside of the map."""
+    def light(self, points: Tensor, facing: Tensor) -> Tensor:
+        """(n,) share of the light that arrives; full outside of the map.
+
+        Args:
+            points: (n, 3). facing: (n,) cosine between their normals and the direction to the light.
+        """
         relative = points - points.new_tensor(self.rays.origin)
         px, py, depth = (
             relative @ points.new_tensor(np.stack([self.rays.axis_x, self.rays.axis_y, self.rays.forward], axis=1))
@@ -83,7 +87,13 @@ class ShadowMap:
         size, reach = len(self.rays.x), float(self.rays.x[-1])
         cx, cy = (px / reach + 1) / 2 * (size - 1), (py / reach + 1) / 2 * (size - 1)
         inside = (cx >= 0) & (cx <= size - 1) & (cy >= 0) & (cy <= size - 1)
-        bias = self.bias if self.rays.parallel else self.bias + depth * 0.03
+        # Over the texels that are compared, a slanted surface is at other distances itself.
+        slope = (1 - facing.square()).clamp_min(0).sqrt() / facing.clamp_min(0.15)
+        texels = 1 + self.softness
+        if self.rays.parallel:
+            bias = self.bias + texels * (2 * reach / size) * slope
+        else:
+            bias = self.bias + depth * (0.03 + texels * (2 * reach / size) * slope.clamp(max=2))
         share = torch.zeros_like(px)
         taps = 3
         for k in range(taps):
@@ -126,9 +136,10 @@ class Lamp:
             share = scale / (square + 0.15 * scale)
         else:
             share = 6 * (-towards @ away.new_tensor(self.inward)).clamp_min(0) / (square + 1)
-        share = share * hits.facing(towards)
+        facing = hits.facing(towards)
+        share = share * facing
         if self.shadow is not None:
-            share = share * self.shadow.light(lifted)
+            share = share * self.shadow.light(lifted, facing)
         return self.strength * share[:, None] * away.new_tensor(self.tone)
 
 
@@ -198,7 +209,8 @@ class Lighting:
         for lamp in self.lamps:
             light = light + lamp.at(hits, lifted)
         if self.sun_shadow is not None:
-            light = light + (hits.facing(new(self.sun)) * self.sun_shadow.light(lifted))[:, None] * new(self.sun_light)
+            facing = hits.facing(new(self.sun))
+            light = light + (facing * self.sun_shadow.light(lifted, facing))[:, None] * new(self.sun_light)
         strength = float(np.linalg.norm(self.side))
         if strength > 0:
             turned = 0.5 * strength + 0.5 * (hits.normals @ new(self.side))
@@ -209,7 +221,7 @@ class Lighting:
         """(n, 1) mirror-like light: the sun's highlight and a brightening at grazing angles."""
         cosine = (hits.normals * hits.to_eye).sum(dim=1, keepdim=True).clamp(0, 1)
         shine = 0.5 * (1 - cosine) ** 4
-        if not self.indoor:
+        if not self.indoor and self.sun_shadow is not None:
             mirrored = 2 * cosine * hits.normals - hits.to_eye
             shine = shine + 2 * (mirrored @ hits.normals.new_tensor(self.sun)).clamp_min(0)[:, None] ** 40
         return shine
@@ -250,8 +262,10 @@ def draw_lighting(
     warm = float(np.clip(1.2 - height, 0, 0.5))
     sun_colour = np.array([1.0 + 0.25 * warm, 1.0, 1.0 - 0.6 * warm])
     bright = float(rng.uniform(0.8, 1.6)) * (float(rng.uniform(1, 4)) if place.indoor else 1.0)
-    sky = Sky.draw(rng, bank, bright, sun_colour if warm > 0.3 else None)
-    weather = Weather() if place.indoor else Weather.draw(rng, bank)
+    weather = Weather() if place.indoor else Weather.draw(rng, bank, middle_m)
+    sky = Sky.draw(rng, bank, bright, sun_colour if warm > 0.3 and not weather.overcast else None)
+    if weather.overcast:
+        sky.cover, sky.glow = 1.5, 0.0
     device = bank.texels.device
     lamps: list[Lamp] = []
     if place.indoor:

@@ -80,6 +80,7 @@ class Place:
         lamps: Positions of lamps.
         windows: Middle (3,) and inward normal (3,) of openings that day light comes through.
         fov: Range of the longer side's field of view in degrees.
+        height_at: Height of an uneven ground at (x, y); None: it is level.
     """
 
     items: SolidList
@@ -93,6 +94,7 @@ class Place:
     lamps: tuple[tuple[float, float, float], ...] = ()
     windows: tuple[tuple[tuple[float, float, float], tuple[float, float, float]], ...] = ()
     fov: tuple[float, float] = (30.0, 100.0)
+    height_at: Callable[[float, float], float] | None = None
 
 
 def scatter(

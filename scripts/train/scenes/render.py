@@ -19,12 +19,14 @@ from .layouts import Place
 from .lighting import Lighting, draw_lighting
 from .looks import Looks
 from .sensor import expose
-from .shapes import BOX, NO_HIT
+from .shapes import BOX, NO_HIT, RELIEF
 from .solids import Solids
 
 MIRROR_GLOSS = 0.25
 """Gloss from which planes mirror what is before them."""
 
+LARGE_RELIEF_M = 20.0
+"""Half the side of displaced ground, in whose box the camera may stand."""
 AIR_M = 100.0
 """Height of the haze before the sky."""
 
@@ -135,9 +137,12 @@ def _aim(rng: np.random.Generator, bank: Bank, place: Place, kind: str, height: 
     items = place.items
     distance = items.distance_to(position)
     # The ground and walls are large and stay; what the camera would stand in goes.
-    large = np.asarray([max(half) > 100 for half in items.halves])
+    large = np.asarray([max(half) > (LARGE_RELIEF_M if kind == RELIEF else 100) for kind, half in zip(items.kinds, items.halves, strict=True)])  # fmt: skip
+    if place.height_at is not None:
+        position[2] = max(position[2], place.height_at(position[0], position[1]) + margin)
     kept = items.keep((distance > margin) | large)
-    if large.any() and distance[large].min() < 0.05:
+    level = large & (np.asarray(items.kinds) != RELIEF)
+    if level.any() and distance[level].min() < 0.05:
         position = position + np.array([0, 0, 0.3])
     return Shot(Solids.from_list(kept, bank.charts), place, camera, position, rotation, kind)
 
@@ -189,7 +194,7 @@ def _shade(
     points = eye + directions[where] * t[:, None]
     pixel_rad = float(rays.x[1] - rays.x[0]) * (1 if fine else 2)
     hits = shading.surface(solids, bank, index.flatten()[where], points, eye, t, pixel_rad)
-    lighting.weather.lies_on(hits, bank)
+    lighting.weather.lies_on(hits, bank, t * pixel_rad)
 
     full = torch.zeros((rows * columns, 7), device=device)
     full[where] = torch.cat([points, hits.normals, hits.specular], dim=1)
@@ -206,7 +211,7 @@ def _shade(
 
     colour = hits.albedo * (lighting.at(hits, open_share) + hits.emission) + hits.specular * lighting.shine(hits)
     light = torch.zeros((rows * columns, 3), device=device)
-    light[where] = lighting.haze(colour, t)
+    light[where] = lighting.haze(colour, t * directions[where].norm(dim=1))
     if len(where) < len(hit):
         sky = (~hit).nonzero()[:, 0]
         upward = F.normalize(directions[sky], dim=1)
@@ -231,11 +236,10 @@ def _reflect(
     The depth of a mirror stays that of its surface.
     """
     shares = torch.bincount(index[view.gloss >= MIRROR_GLOSS].flatten(), minlength=len(solids)) / depth.numel()
+    shares = shares * torch.as_tensor(np.equal(solids.kinds, BOX), device=shares.device)
     if not len(shares) or float(shares.max()) < 0.02:
         return view.light
     chosen = int(shares.argmax())
-    if solids.kinds[chosen] != BOX:
-        return view.light
     seen = index == chosen
     pixels = seen.flatten().nonzero()[:, 0]
     corner = int(pixels[len(pixels) // 2])

@@ -12,10 +12,13 @@ from torch import Tensor
 
 from .bank import Bank
 from .shading import Hits
+from .textures import SIZE
 
 SNOW_COLOUR = (0.86, 0.88, 0.93)
-_PATCH_M = 5.0
-"""Size of the pattern by which snow has melted."""
+_PATCHES_M = 5.0, 23.0
+"""Sizes of the two patterns by which snow has melted."""
+_GLOSSIEST = 0.85
+"""Wet things are no mirrors."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +26,10 @@ class Weather:
     """What the weather does to a place.
 
     Attributes:
-        snow: How far surfaces that face up are covered, 0 none, 1 all.
+        snow: Share of what faces up that is covered, 0 none, 1 all.
         texture: Of the bank, where snow has melted. wet: Gloss that level surfaces gain.
-        falling: Flakes or drops per megapixel, of `size_px` and `streak_px` length at an image of 1000 pixels, in
-            direction `slant` (radians from straight down). visibility: Metres over which haze takes 63 % of the contrast.
+        falling: Flakes or drops in a square image, of `size_px` and `streak_px` length if it has 1000 pixels a side, in
+            direction `slant` (radians from the picture's down). visibility: Metres over which haze takes 63 % of the contrast.
         overcast: Whether the sun is hidden.
     """
 
@@ -41,18 +44,19 @@ class Weather:
     overcast: bool = False
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, bank: Bank) -> Weather:
-        """Mostly fair, at times fog, snow or rain."""
+    def draw(cls, rng: np.random.Generator, bank: Bank, middle_m: float) -> Weather:
+        """Mostly fair, at times fog, snow or rain; half of a view of median depth `middle_m` stays visible."""
         visibility = math.inf
         if rng.random() < 0.7:
             visibility = float(np.exp(rng.uniform(math.log(90), math.log(5000))))
         kind = rng.choice(["fair", "fog", "snow", "rain"], p=[0.72, 0.08, 0.12, 0.08])
-        thick = float(np.exp(rng.uniform(math.log(12), math.log(150))))
+        thick = max(float(np.exp(rng.uniform(math.log(12), math.log(150)))), 0.7 * middle_m)
         texture, slant = int(rng.choice(bank.kinds["noise"])), float(rng.normal(0, 0.3))
         if kind == "fog":
-            return cls(visibility=thick, overcast=rng.random() < 0.8)
+            return cls(visibility=thick, overcast=True)
         if kind == "snow":
             falls = rng.random() < 0.4
+            hazy = falls or rng.random() < 0.3
             return cls(
                 snow=float(rng.choice([1.0, rng.uniform(0.3, 1.0)])),
                 texture=texture,
@@ -60,8 +64,8 @@ class Weather:
                 size_px=float(rng.uniform(1, 5)),
                 streak_px=float(rng.uniform(0, 6)),
                 slant=slant,
-                visibility=thick * 2 if falls or rng.random() < 0.3 else visibility,
-                overcast=falls or rng.random() < 0.5,
+                visibility=thick * 2 if hazy else visibility,
+                overcast=hazy or rng.random() < 0.4,
             )
         if kind == "rain":
             falls = rng.random() < 0.5
@@ -76,20 +80,24 @@ class Weather:
             )
         return cls(visibility=visibility)
 
-    def lies_on(self, hits: Hits, bank: Bank) -> None:
-        """Covers surfaces with snow or water."""
+    def lies_on(self, hits: Hits, bank: Bank, footprint_m: Tensor) -> None:
+        """Covers surfaces with snow or water.
+
+        Args:
+            hits: Surface points, changed in place.
+            bank: Of the pattern.
+            footprint_m: (n,) size of a pixel there.
+        """
         up = hits.normals[:, 2:3]
         if self.snow > 0:
-            where = hits.points[:, :2] / _PATCH_M
-            texture = torch.full((len(where),), self.texture, device=where.device)
-            pattern = bank.sample(texture, where[:, 0], where[:, 1], torch.full_like(where[:, 0], 0.01)).mean(1)[
-                :, None
-            ]
-            covered = ((up - 0.4) * 4).clamp(0, 1) * ((self.snow - pattern) * 8 + 4 * self.snow).clamp(0, 1)
+            pattern = sum(_standard(bank, self.texture, hits.points, size_m, footprint_m) for size_m in _PATCHES_M)
+            limit = torch.special.ndtri(torch.tensor(self.snow)).clamp(-4, 4) * math.sqrt(len(_PATCHES_M))
+            covered = ((up - 0.4) * 4).clamp(0, 1) * ((limit - pattern) * 3 + 0.5).clamp(0, 1)
             hits.albedo = torch.lerp(hits.albedo, hits.albedo.new_tensor(SNOW_COLOUR), covered)
             hits.specular = hits.specular * (1 - covered)
         if self.wet > 0:
-            hits.specular = hits.specular + self.wet * ((up - 0.9) * 10).clamp(0, 1)
+            wetter = (hits.specular + self.wet * ((up - 0.9) * 10).clamp(0, 1)).clamp(max=_GLOSSIEST)
+            hits.specular = torch.maximum(hits.specular, wetter)
             hits.albedo = hits.albedo * (1 - 0.4 * self.wet)
 
     def falls_over(self, light: Tensor, colour: np.ndarray, rng: np.random.Generator) -> Tensor:
@@ -98,14 +106,25 @@ class Weather:
             return light
         rows, columns = light.shape[:2]
         scale = max(rows, columns) / 1000
-        veil = np.zeros((rows, columns), np.float32)
-        for _ in range(int(self.falling * rows * columns / 1e6)):
-            near = float(rng.uniform(0.2, 1.0)) ** 2  # most are far, and small
-            x, y = int(rng.integers(columns)), int(rng.integers(rows))
+        veil = np.zeros((rows, columns), np.uint8)
+        count = round(self.falling * rows * columns / max(rows, columns) ** 2)
+        # The densest last, and most are far, and small.
+        for density in np.sort(rng.uniform(50, 230, count)):
+            near = float(rng.uniform(0.2, 1.0)) ** 2
             long = self.streak_px * scale * near
+            x, y = int(rng.integers(columns)), int(rng.integers(-math.ceil(long), rows))
             end = round(x + long * math.sin(self.slant)), round(y + long * math.cos(self.slant))
             width = max(1, round(self.size_px * scale * near))
-            cv2.line(veil, (x, y), end, (float(rng.uniform(0.2, 0.9)),), width, cv2.LINE_AA)
-        veil = cv2.GaussianBlur(veil, (0, 0), 0.6)
-        share = torch.from_numpy(np.asarray(veil)).to(light)[..., None].clamp(0, 0.95)
+            cv2.line(veil, (x, y), end, (float(density),), width, cv2.LINE_AA)
+        soft = cv2.GaussianBlur(veil, (0, 0), 0.6)
+        share = torch.from_numpy(np.asarray(soft)).to(light)[..., None] / 255
         return torch.lerp(light, light.new_tensor(colour), share)
+
+
+def _standard(bank: Bank, texture: int, points: Tensor, size_m: float, footprint_m: Tensor) -> Tensor:
+    """(n, 1) a texture on the ground, with mean 0 and deviation 1 over the texture."""
+    index = torch.full((len(points),), texture, device=points.device)
+    u, v = (points[:, 0] / size_m, points[:, 1] / size_m)
+    whole = bank.texels[texture * bank.per_texture : texture * bank.per_texture + SIZE * SIZE].mean(dim=1)
+    value = bank.sample(index, u, v, footprint_m / size_m).mean(dim=1)
+    return ((value - whole.mean()) / (whole.std() + 1e-4))[:, None]
