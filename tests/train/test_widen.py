@@ -10,6 +10,7 @@ import pytest
 import torch
 from train import widen
 from train.data import PoolReader, make_batch
+from train.mix import mix
 from train.presets import PRESETS
 from train.train import Trainer
 from train.widen import widened
@@ -74,3 +75,25 @@ def test_the_command(network: InfiniDepthNetwork, tmp_path, monkeypatch, capsys)
     assert load_weights(new).training == {"steps": 5}
     assert load_weights(new).network.config.vit.width == 64
     assert "million parameters" in capsys.readouterr().out
+
+
+def test_mixed_weights_lie_between_two_files(tmp_path):
+    networks = {}
+    for name, seed in (("old", 0), ("new", 1)):
+        torch.manual_seed(seed)
+        networks[name] = InfiniDepthNetwork(PRESETS["tiny"].network)
+        save_weights(networks[name], tmp_path / name, {"steps": seed})
+    mix(tmp_path / "old", tmp_path / "new", tmp_path / "out", 0.75)
+    mixed = load_weights(tmp_path / "out")
+    assert mixed.training == {"steps": 1, "mixed_with_older": 0.25}
+    for old, new, value in zip(*(n.parameters() for n in (*networks.values(), mixed.network)), strict=True):
+        torch.testing.assert_close(value, 0.25 * old + 0.75 * new, atol=2e-3, rtol=2e-3)
+
+
+def test_weights_of_different_networks_are_not_mixed(tmp_path):
+    small = PRESETS["tiny"].network
+    save_weights(InfiniDepthNetwork(small), tmp_path / "old", {})
+    save_weights(InfiniDepthNetwork(replace(small, head_hidden=24)), tmp_path / "new", {})
+    with pytest.raises(ValueError, match="is of another network than"):
+        mix(tmp_path / "old", tmp_path / "new", tmp_path / "out", 0.5)
+    assert not (tmp_path / "out").exists()
