@@ -114,7 +114,7 @@ def main() -> int:
     parser.add_argument("--prompt-points", type=int, default=0, metavar="N", help="true depths given to the model")
     parser.add_argument("--upsample-from", type=int, metavar="PX", help="longer side of the coarse answer; default: that of the network's input")  # fmt: skip
     parser.add_argument("--limit", type=int, metavar="N", help="only N images, evenly spread over the set")
-    parser.add_argument("--pixels", type=int, metavar="N", help="fit and score on N drawn pixels of each image: seconds instead of minutes at 4K")  # fmt: skip
+    parser.add_argument("--pixels", type=int, metavar="N", help="fit and score on N drawn pixels of each image: quicker at 4K")  # fmt: skip
     parser.add_argument("--draws", type=int, default=1, metavar="N", help="mean over N draws of points and pixels")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of points, masks and fits")
     args = parser.parse_args()

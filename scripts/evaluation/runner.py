@@ -199,6 +199,8 @@ class _Judge:
         self._fit: Fit = "none" if settings.prompt_points else settings.fit
         self._seed = seed
         known = true_m > 0
+        if not known.any():
+            raise ValueError(f"{item.name}: the depth file has no valid pixel.")
         self.prompt_m = random_points(true_m, settings.prompt_points, seed) if settings.prompt_points else None
         free = known if self.prompt_m is None else known & (self.prompt_m == 0)
         self._dense = bool(known.mean() >= DENSE)

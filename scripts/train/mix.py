@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT / "scripts") not in sys.path:
     sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
+from infinidepth_blender.errors import InfiniDepthError  # noqa: E402
 from infinidepth_blender.field.weights_files import load_weights, save_weights  # noqa: E402
 
 
@@ -52,7 +53,7 @@ def main() -> int:
         parser.error("a share lies between 0 and 1")
     try:
         mix(args.old, args.new, args.out, args.share)
-    except ValueError as error:
+    except (InfiniDepthError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -143,9 +143,9 @@ def test_half_melted_snow_covers_its_share(bank, share):
 def test_every_weather_is_drawn(bank):
     rng = np.random.default_rng(0)
     drawn = [Weather.draw(rng, bank, 20.0) for _ in range(200)]
-    assert all(w.overcast for w in drawn if w.visibility < 90 or w.falling)
-    assert min(w.visibility for w in drawn) >= 14
-    assert {(w.snow > 0, w.wet > 0, w.visibility < 90, w.falling > 0) for w in drawn} >= {
+    assert all(w.overcast for w in drawn if w.visibility_m < 90 or w.falling)
+    assert min(w.visibility_m for w in drawn) >= 14
+    assert {(w.snow > 0, w.wet > 0, w.visibility_m < 90, w.falling > 0) for w in drawn} >= {
         (False, False, False, False),
         (False, False, True, False),
         (True, False, False, False),

@@ -233,11 +233,11 @@ class Lighting:
 
     def haze(self, colour: Tensor, distance: Tensor) -> Tensor:
         """(n, 3) colours as they look over (n,) distances."""
-        visibility = self.weather.visibility
-        if math.isinf(visibility):
+        visibility_m = self.weather.visibility_m
+        if math.isinf(visibility_m):
             return colour
         veil = colour.new_tensor(self.veil)
-        return colour + (veil - colour) * (1 - torch.exp(-distance / visibility))[:, None]
+        return colour + (veil - colour) * (1 - torch.exp(-distance / visibility_m))[:, None]
 
 
 def draw_lighting(

@@ -134,14 +134,16 @@ def _aim(rng: np.random.Generator, bank: Bank, place: Place, kind: str, height: 
     rotation = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]) @ camera.world_rotation()
     position = np.asarray(place.eye) + rng.uniform(-1, 1, 3) * np.asarray(place.spread)
     margin = 0.12 if kind == "tabletop" else 0.3
+    if place.height_at is not None:
+        position[2] = max(position[2], place.height_at(position[0], position[1]) + margin)
     items = place.items
     distance = items.distance_to(position)
     # The ground and walls are large and stay; what the camera would stand in goes.
-    large = np.asarray([max(half) > (LARGE_RELIEF_M if kind == RELIEF else 100) for kind, half in zip(items.kinds, items.halves, strict=True)])  # fmt: skip
-    if place.height_at is not None:
-        position[2] = max(position[2], place.height_at(position[0], position[1]) + margin)
+    is_relief = np.asarray(items.kinds) == RELIEF
+    largest_half_m = np.asarray(items.halves).max(axis=1)
+    large = largest_half_m > np.where(is_relief, LARGE_RELIEF_M, 100)
     kept = items.keep((distance > margin) | large)
-    level = large & (np.asarray(items.kinds) != RELIEF)
+    level = large & ~is_relief
     if level.any() and distance[level].min() < 0.05:
         position = position + np.array([0, 0, 0.3])
     return Shot(Solids.from_list(kept, bank.charts), place, camera, position, rotation, kind)

@@ -27,9 +27,11 @@ class Weather:
 
     Attributes:
         snow: Share of what faces up that is covered, 0 none, 1 all.
-        texture: Of the bank, where snow has melted. wet: Gloss that level surfaces gain.
+        texture: Of the bank, where snow has melted.
+        wet: Gloss that level surfaces gain.
         falling: Flakes or drops in a square image, of `size_px` and `streak_px` length if it has 1000 pixels a side, in
-            direction `slant` (radians from the picture's down). visibility: Metres over which haze takes 63 % of the contrast.
+            direction `slant_rad` from the picture's down.
+        visibility_m: Distance over which haze takes 63 % of the contrast.
         overcast: Whether the sun is hidden.
     """
 
@@ -39,21 +41,21 @@ class Weather:
     falling: int = 0
     size_px: float = 2.0
     streak_px: float = 0.0
-    slant: float = 0.0
-    visibility: float = math.inf
+    slant_rad: float = 0.0
+    visibility_m: float = math.inf
     overcast: bool = False
 
     @classmethod
     def draw(cls, rng: np.random.Generator, bank: Bank, middle_m: float) -> Weather:
         """Mostly fair, at times fog, snow or rain; half of a view of median depth `middle_m` stays visible."""
-        visibility = math.inf
+        visibility_m = math.inf
         if rng.random() < 0.7:
-            visibility = float(np.exp(rng.uniform(math.log(90), math.log(5000))))
+            visibility_m = float(np.exp(rng.uniform(math.log(90), math.log(5000))))
         kind = rng.choice(["fair", "fog", "snow", "rain"], p=[0.72, 0.08, 0.12, 0.08])
         thick = max(float(np.exp(rng.uniform(math.log(12), math.log(150)))), 0.7 * middle_m)
-        texture, slant = int(rng.choice(bank.kinds["noise"])), float(rng.normal(0, 0.3))
+        texture, slant_rad = int(rng.choice(bank.kinds["noise"])), float(rng.normal(0, 0.3))
         if kind == "fog":
-            return cls(visibility=thick, overcast=True)
+            return cls(visibility_m=thick, overcast=True)
         if kind == "snow":
             falls = rng.random() < 0.4
             hazy = falls or rng.random() < 0.3
@@ -63,8 +65,8 @@ class Weather:
                 falling=int(np.exp(rng.uniform(5, 8.3))) if falls else 0,
                 size_px=float(rng.uniform(1, 5)),
                 streak_px=float(rng.uniform(0, 6)),
-                slant=slant,
-                visibility=thick * 2 if hazy else visibility,
+                slant_rad=slant_rad,
+                visibility_m=thick * 2 if hazy else visibility_m,
                 overcast=hazy or rng.random() < 0.4,
             )
         if kind == "rain":
@@ -74,11 +76,11 @@ class Weather:
                 falling=int(np.exp(rng.uniform(5, 7.5))) if falls else 0,
                 size_px=1.0,
                 streak_px=float(rng.uniform(10, 60)),
-                slant=slant,
-                visibility=thick * 3 if falls else visibility,
+                slant_rad=slant_rad,
+                visibility_m=thick * 3 if falls else visibility_m,
                 overcast=falls or rng.random() < 0.5,
             )
-        return cls(visibility=visibility)
+        return cls(visibility_m=visibility_m)
 
     def lies_on(self, hits: Hits, bank: Bank, footprint_m: Tensor) -> None:
         """Covers surfaces with snow or water.
@@ -113,7 +115,7 @@ class Weather:
             near = float(rng.uniform(0.2, 1.0)) ** 2
             long = self.streak_px * scale * near
             x, y = int(rng.integers(columns)), int(rng.integers(-math.ceil(long), rows))
-            end = round(x + long * math.sin(self.slant)), round(y + long * math.cos(self.slant))
+            end = round(x + long * math.sin(self.slant_rad)), round(y + long * math.cos(self.slant_rad))
             width = max(1, round(self.size_px * scale * near))
             cv2.line(veil, (x, y), end, (float(density),), width, cv2.LINE_AA)
         soft = cv2.GaussianBlur(veil, (0, 0), 0.6)
