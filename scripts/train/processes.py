@@ -55,6 +55,10 @@ def _work(number: int, work: Callable[..., object], arguments: tuple) -> None:
     assert parent is not None
     threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
     work(number, *arguments)
+    # An interpreter that winds down beside that thread and those of torch aborts now and then, with all work done.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _end_after(sentinel: int) -> None:
