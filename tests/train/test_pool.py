@@ -130,7 +130,7 @@ def test_augmented_batches_stay_in_range_and_mirror_the_roll(pool, monkeypatch):
     rolls: list[float] = []
     labels = [float(v) for name in ("shard_000000", "shard_000001") for v in Shard.open(pool / name).labels[:, 2]]
     mirrored = [-value for value in labels]
-    for _ in range(6):
+    for _ in range(24):
         batch = make_batch(PoolReader(pool, seed=int(rng.integers(99))), rng, 2, 66, 12, 16)
         assert float(batch.image.min()) >= 0
         assert float(batch.image.max()) <= 1

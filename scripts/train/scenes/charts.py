@@ -136,17 +136,39 @@ def grass(rng):
 
 
 def bare(rng):
-    """A leafless tree."""
-    mask = _blank()
+    """A leafless tree, upright or spreading."""
+    mask, spread, least = _blank(), rng.uniform(0.3, 0.65), rng.uniform(5, 9)
 
     def grow(x, y, a, length, width):
         nx, ny = x + length * math.cos(a), y + length * math.sin(a)
         _stroke(mask, (x, y), (nx, ny), width)
-        if length > 7:
+        if length > least:
             for _ in range(rng.integers(2, 4)):
-                grow(nx, ny, a + rng.normal(0, 0.5), length * rng.uniform(0.62, 0.85), width * 0.62)
+                grow(nx, ny, a + rng.normal(0, spread), length * rng.uniform(0.62, 0.85), width * 0.62)
 
-    grow(SIZE / 2, SIZE - 1, -math.pi / 2, rng.uniform(42, 62), rng.uniform(7, 12))
+    grow(SIZE / 2, SIZE - 1, -math.pi / 2, rng.uniform(42, 62), rng.uniform(5, 11))
+    return mask
+
+
+def bough(rng):
+    """A leafless branch from the lower edge: a bent stem, side branches and their twigs, two texels thin."""
+    mask, bend = _blank(), rng.normal(0, 0.06)
+    turns, gap = rng.uniform(0.4, 0.9), rng.uniform(13, 22)
+
+    def grow(x, y, a, length, width, order):
+        done, side = 0.0, int(rng.choice([-1, 1]))
+        while done < length:
+            nx, ny = x + gap * math.cos(a), y + gap * math.sin(a)
+            # Of one texel they would fall apart into dots a few metres away.
+            _stroke(mask, (x, y), (nx, ny), max(2.0, width * (1 - 0.7 * done / length)))
+            x, y, a, done = nx, ny, a + bend * order + rng.normal(0, 0.12), done + gap
+            if order < 4 and rng.random() < 0.85:
+                reach = (length - done) * rng.uniform(0.35, 0.75)
+                if reach > 8:
+                    grow(x, y, a + side * rng.normal(turns, 0.15), reach, width * 0.5, order + 1)
+                side = -side
+
+    grow(SIZE / 2, SIZE - 1.0, -math.pi / 2, SIZE * rng.uniform(0.75, 0.95), rng.uniform(3, 6), 1)
     return mask
 
 
@@ -194,6 +216,34 @@ def bars(rng):
     return mask
 
 
+def rails(rng):
+    """A railing of thin bars, one to three texels, between an upper and a lower rail."""
+    mask, count, thick = _blank(), int(rng.integers(9, 26)), int(rng.integers(1, 4))
+    top = int(rng.integers(2, 36))
+    for k in range(count):
+        x = int((k + 0.5) * SIZE / count)
+        _stroke(mask, (x, int(rng.choice([top, max(2, top - 25)])) if thick == 1 else 2), (x, SIZE), thick)
+    for y in (top, int(rng.integers(205, 250))):
+        _stroke(mask, (0, y), (SIZE, y), thick + int(rng.integers(1, 5)))
+    return mask
+
+
+def pickets(rng):
+    """A paling: flat or pointed pickets with gaps, held by two or three rails."""
+    mask, count, share = _blank(), int(rng.integers(7, 20)), rng.uniform(0.25, 0.75)
+    step, point = SIZE / count, rng.uniform(0, 1.2) if rng.random() < 0.6 else 0.0
+    for k in range(count):
+        x, half = (k + 0.5) * step, max(1.0, share * step / 2)
+        top = rng.uniform(1, 14)
+        corners = [(x - half, SIZE), (x - half, top + point * step), (x, top), (x + half, top + point * step)]
+        if point == 0.0:
+            corners = [(x - half, SIZE), (x - half, top), (x + half, top)]
+        cv2.fillPoly(mask, [np.array([*corners, (x + half, SIZE)]).astype(np.int32)], INK)
+    for y in (50, 200) if rng.random() < 0.8 else (40, 125, 210):
+        _stroke(mask, (0, y), (SIZE, y), int(rng.integers(5, 14)))
+    return mask
+
+
 def cycle(rng):
     """Two wheels with spokes and a frame between them."""
     mask, r = _blank(), int(rng.integers(50, 62))
@@ -233,7 +283,10 @@ MASKS: dict[str, tuple[Callable[[np.random.Generator], np.ndarray], int]] = {
     "foliage": (foliage, 6),
     "twig": (twig, 4),
     "grass": (grass, 5),
-    "bare": (bare, 2),
+    "bare": (bare, 5),
+    "bough": (bough, 6),
+    "rails": (rails, 4),
+    "pickets": (pickets, 4),
     "wire": (wire, 2),
     "lattice": (lattice, 2),
     "bars": (bars, 3),

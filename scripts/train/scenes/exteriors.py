@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from . import nature, outdoor, structures
+from . import boughs, fences, nature, outdoor, structures, vehicles
 from .looks import Looks, Placer, choose
 from .places import OUTDOOR_FREE, Place, floating, scatter
 from .shapes import BOX, CARD
@@ -99,13 +99,19 @@ def street(looks: Looks) -> Place:
         nature.hill(items, looks, rng.uniform(-400, 400), rng.uniform(200, 700), 150)
     for s in (-1, 1):  # parked and moving cars, pavement furniture
         y = rng.uniform(-2, 6)
-        busy = rng.random()
+        busy, athwart = rng.random(), rng.random() < 0.12
         while y < 70:
             if rng.random() < busy:
-                outdoor.car(
-                    Placer(items, s * (lanes - 1.15), y, 0, (math.pi if s > 0 else 0) + rng.normal(0, 0.04)), looks
-                )
-            y += rng.uniform(5, 9)
+                turn = math.pi / 2 * s if athwart else (math.pi if s > 0 else 0)
+                p = Placer(items, s * (lanes - (2.2 if athwart else 1.15)), y, 0, turn + rng.normal(0, 0.04))
+                vehicles.car(p, looks, far=y > 16)
+            y += rng.uniform(2.6, 4) if athwart else rng.uniform(5, 9)
+        if rng.random() < 0.35:  # front gardens: a fence, often a hedge behind it
+            reach, y = lanes + pavement + rng.uniform(-0.1, 0.6), rng.uniform(2, 12)
+            half = rng.uniform(4, 10)
+            fences.see_through(Placer(items, s * reach, y + half, 0.1, s * math.pi / 2), looks, half)
+            for k in range(int(rng.choice([0, 3]))):
+                nature.hedge(Placer(items, s * (reach + 1), y + 4 * k, 0, math.pi / 2), looks)
         for _ in range(rng.integers(3, 12)):
             thing = choose(rng, OUTDOOR_FREE)
             yaw = (math.pi if s > 0 else 0.0) if thing is outdoor.street_pole else rng.uniform(0, 6.3)
@@ -113,9 +119,12 @@ def street(looks: Looks) -> Place:
         if rng.random() < 0.5:
             for k in range(rng.integers(2, 9)):
                 nature.tree(Placer(items, s * (lanes + pavement * 0.5), 3 + k * rng.uniform(6, 9), 0.12), looks)
+        if rng.random() < 0.15:
+            for k in range(rng.integers(1, 4)):
+                boughs.bare_tree(Placer(items, s * (lanes + pavement * 0.5), 4 + k * rng.uniform(6, 9), 0.12), looks)
     for _ in range(rng.integers(0, 5)):
         s = int(rng.choice([-1, 1]))
-        outdoor.car(
+        vehicles.car(
             Placer(items, s * lanes * rng.uniform(0.15, 0.55), rng.uniform(5, 60), 0, math.pi if s > 0 else 0.0), looks
         )
     if rng.random() < 0.35:
@@ -182,7 +191,7 @@ def courtyard(looks: Looks) -> Place:
     if rng.random() < 0.4:
         floating(items, looks, rng.integers(2, 12), (-size * 0.6, size * 0.6, 2, size * 1.5), 0.3, 5, 1.0)
     if rng.random() < 0.4:
-        outdoor.car(
+        vehicles.car(
             Placer(items, rng.uniform(-size, size) * 0.5, rng.uniform(4, size + 4), 0, rng.uniform(0, 6.3)), looks
         )
     for _ in range(rng.integers(0, 4)):
@@ -227,7 +236,11 @@ def frontage(looks: Looks) -> Place:
         half_w, half_d, out = rng.uniform(1, 4), rng.uniform(2, 8), rng.uniform(-2, 0.5 * distance)
         corner = on_wall(float(rng.choice([-1, 1])) * rng.uniform(half_w + 1, 9), out - half_d)
         building(items, looks, *corner, half_w, half_d, height * rng.uniform(0.6, 1.5), slant)
-    rows = (outdoor.fence, structures.mesh_fence, nature.hedge, structures.arcade, structures.scaffold)
+    if rng.random() < 0.3:
+        fences.see_through(
+            Placer(items, *on_wall(rng.normal(0, 1), rng.uniform(0.1, 0.5) * distance), 0, slant), looks, 6
+        )
+    rows = (outdoor.fence, fences.piece, structures.mesh_fence, nature.hedge, structures.arcade, structures.scaffold)
     for _ in range(rng.integers(0, 3)):
         draw, before = rows[rng.integers(len(rows))], rng.uniform(0.2, 0.5) * distance
         for k in range(rng.integers(1, 6)):

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from . import furniture, nature, structures
+from . import furniture, nature, panels, structures
 from .looks import Looks, Placer
 from .places import INDOOR_FREE, INDOOR_WALL, Place, floating, scatter
 from .shapes import BOX, CYLINDER, ELLIPSOID, RELIEF
@@ -69,23 +69,26 @@ def _wall(items: SolidList, looks: Looks, start, end, height: float, m: Material
         p.box(0, length, -t, 0, 0, height, m)
     if rng.random() < 0.6:
         p.box(0, length, 0, 0.015, 0, rng.uniform(0.06, 0.15), trim)
+    hung = style >= 0.5 and rng.random() < 0.65
+    if hung:
+        panels.along_wall(p, looks, length, height)
     if style >= 0.5:
-        if rng.random() < 0.4 and length > 1.5:
+        if not hung and rng.random() < 0.4 and length > 1.5:
             x = rng.uniform(0.05, 0.95) * (length - 1.0)
             p.box(x, x + 0.9, 0, 0.04, 0, 2.05, looks.make("panels", "wood", "plain", tile_m=0))
-        for _ in range(rng.integers(0, 4)):
+        for _ in range(0 if hung else rng.integers(0, 4)):
             w, h = rng.uniform(0.15, 0.7), rng.uniform(0.15, 0.6)
             x, z = rng.uniform(0, length), rng.uniform(1.0, max(1.1, height - 0.7))
             p.put(BOX, (x, 0.015, z), (w, 0.015, h), looks.make("poster", "text", "screen", "gradient", tile_m=0))
-        if rng.random() < 0.25:
+        if not hung and rng.random() < 0.25:
             x = rng.uniform(0.1, 0.7) * length
             window = looks.make("gradient", "poster", "plaster", tile_m=0, emission=1.3)
             p.box(x, x + min(1.3, length * 0.3), 0, 0.02, 0.9, min(2.2, height - 0.1), window)
-        if rng.random() < 0.08:
+        if not hung and rng.random() < 0.08:
             mirror = looks.make("metal", specular=1.0)
             w, h, x = rng.uniform(0.25, 0.9), rng.uniform(0.4, 1.0), rng.uniform(0.2, 0.8) * length
             p.put(BOX, (x, 0.02, 1.35), (w, 0.02, min(h, height / 2 - 0.3)), mirror)
-        if rng.random() < 0.3:
+        if not hung and rng.random() < 0.3:
             x = rng.uniform(0.1, 0.8) * length
             p.put(
                 RELIEF,

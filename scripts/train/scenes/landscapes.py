@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from . import furniture, nature, outdoor, structures
+from . import boughs, fences, furniture, nature, structures, vehicles
 from .exteriors import building
 from .looks import Looks, Placer
 from .places import INDOOR_FREE, NATURE_FREE, OUTDOOR_FREE, Place, scatter
@@ -64,8 +64,21 @@ def landscape(looks: Looks) -> Place:
         building(items, looks, x, y, w, d, height_at(x, y) + rng.uniform(3, 6), rng.uniform(0, 6.3))
     if rng.random() < 0.3:
         structures.power_line(items, looks, rng.uniform(-12, 12), 4, rng.uniform(15, 30), 4, height_at)
+    if rng.random() < 0.35:  # a fence across, with the field or a hedge behind it
+        y, turn = math.exp(rng.uniform(math.log(2.5), math.log(25))), rng.normal(0, 0.3)
+        p = Placer(items, rng.normal(0, 1), y, height_at(0, y) - 0.05, turn)
+        fences.see_through(p, looks, min(0.8 * y + 2, 12))
+        if rng.random() < 0.4:
+            for k in range(-2, 3):
+                x = 4 * k
+                nature.hedge(Placer(items, x, y + rng.uniform(0.6, 1.5), height_at(x, y) - 0.1, turn), looks)
+    for _ in range(int(rng.choice([0, rng.integers(1, 4)], p=[0.65, 0.35]))):  # bare, near
+        x, y = rng.uniform(-5, 5), rng.uniform(3, 14)
+        boughs.bare_tree(Placer(items, x, y, height_at(x, y) - 0.05), looks)
+    if rng.random() < 0.12:
+        boughs.overhang(Placer(items, 0, rng.uniform(1.2, 4), height_at(0, 0) + 1.5), looks)
     if rng.random() < 0.2:
-        outdoor.car(
+        vehicles.car(
             Placer(items, x := rng.uniform(-5, 5), y := rng.uniform(5, 15), height_at(x, y), rng.uniform(0, 6.3)), looks
         )
     nature.meadow(items, looks, int(rng.choice([0, rng.integers(5, 60)])), 0.0, rng.uniform(6, 25), height_at)
@@ -80,6 +93,10 @@ def woods(looks: Looks) -> Place:
     height_at = _ground(items, looks, "grass", "leaves", "noise", "stones")
     taken: list[tuple[float, float]] = [(0.0, 0.0)]
     scatter(items, looks, [(nature.tree, 1.0)], rng.integers(8, 26), (-14, 14, 1.5, 34), taken, 1.6, height_at)
+    if rng.random() < 0.45:  # in winter
+        scatter(items, looks, [(boughs.bare_tree, 1.0)], rng.integers(2, 7), (-8, 8, 2.5, 20), taken, 1.6, height_at)
+    if rng.random() < 0.2:
+        boughs.overhang(Placer(items, 0, rng.uniform(1.2, 4), height_at(0, 0) + 1.5), looks)
     bark = looks.make("wood", "noise", "plain", tile_m=1)
     bark.tint = (0.5, 0.43, 0.37)
     for _ in range(rng.integers(0, 24)):  # tall trunks whose crowns are out of the picture

@@ -12,6 +12,7 @@ from .looks import Looks, Placer
 from .places import Place, floating
 from .shapes import BOX
 from .solids import SolidList
+from .walls import wall
 
 
 def medley(looks: Looks) -> Place:
@@ -56,14 +57,15 @@ def medley(looks: Looks) -> Place:
 
 
 LAYOUTS: dict[str, tuple[Callable[[Looks], Place], float]] = {
-    "room": (room, 0.29),
-    "street": (street, 0.21),
-    "courtyard": (courtyard, 0.09),
+    "room": (room, 0.26),
+    "street": (street, 0.2),
+    "courtyard": (courtyard, 0.07),
     "landscape": (landscape, 0.08),
-    "medley": (medley, 0.09),
+    "medley": (medley, 0.07),
     "tabletop": (tabletop, 0.06),
-    "woods": (woods, 0.05),
+    "woods": (woods, 0.06),
     "passage": (passage, 0.05),
-    "frontage": (frontage, 0.08),
+    "frontage": (frontage, 0.07),
+    "wall": (wall, 0.08),
 }
 """Every kind of place and its share of the images."""

@@ -1,53 +1,9 @@
-"""Things that stand along streets: vehicles, poles, benches, fences, bins."""
+"""Things that stand along streets: poles, benches, fences, bins."""
 
 from __future__ import annotations
 
-import numpy as np
-
 from .looks import Looks, Placer, along
 from .shapes import BOX, CYLINDER, ELLIPSOID
-
-
-def car(p: Placer, looks: Looks) -> None:
-    rng = looks.rng
-    paint = looks.make("plain", "gradient", "metal", tile_m=6, specular=0.7)
-    glass = looks.make("plain", "gradient", tile_m=4, specular=0.9)
-    glass.tint = (0.12, 0.13, 0.15)
-    dark = looks.make("plain")
-    dark.tint = (0.1, 0.1, 0.1)
-    style = rng.random()
-    length, w = rng.uniform(1.8, 2.5), rng.uniform(0.8, 0.98)
-    if style < 0.75:
-        bonnet = rng.uniform(0.7, 0.95)
-        p.box(-w, w, -length, length, 0.25, bonnet, paint)
-        roof = bonnet + rng.uniform(0.45, 0.75)
-        front, back = rng.uniform(-0.7, 0.1) * length, length * rng.uniform(0.5, 0.97)
-        p.box(-w * 0.9, w * 0.9, front, back, bonnet, roof, glass)
-        p.box(-w * 0.85, w * 0.85, front + 0.25, back - 0.15, roof, roof + 0.05, paint)
-        for sx in (-1, 1):
-            lean = np.array([[1, 0, 0], [0, 0.8, 0.6], [0, -0.6, 0.8]])
-            p.put(
-                BOX,
-                (sx * w * 0.88, front + 0.02, (bonnet + roof) / 2),
-                (0.04, 0.05, (roof - bonnet) * 0.6),
-                paint,
-                tilt=lean,
-            )
-    else:
-        length, w, top = rng.uniform(2.2, 5.5), rng.uniform(0.95, 1.25), rng.uniform(1.9, 3.6)
-        p.box(-w, w, -length + 1.4, length, 0.5, top, looks.any(5) if rng.random() < 0.6 else paint)
-        p.box(-w, w, -length, -length + 1.3, 0.4, min(top, 2.4), paint)
-        p.box(-w * 0.9, w * 0.9, -length - 0.02, -length + 0.6, 1.2, min(top, 2.4) * 0.9, glass)
-    r = rng.uniform(0.28, 0.4)
-    for sx in (-1, 1):
-        for sy in (-0.62, 0.62):
-            p.put(CYLINDER, (sx * (w - 0.08), sy * length, r), (r, r, 0.12), dark, tilt=along([1, 0, 0]))
-    for end in (-1, 1):
-        light = looks.make("plain", emission=float(rng.choice([0, 0.7])))
-        light.tint = (1.2, 0.15, 0.1) if end > 0 else (1.3, 1.3, 1.1)
-        for sx in (-1, 1):
-            p.put(BOX, (sx * w * 0.8, end * length, 0.65), (0.12, 0.02, 0.07), light)
-        p.put(BOX, (0, end * length, 0.45), (0.25, 0.02, 0.06), looks.make("text", tile_m=0))
 
 
 def street_pole(p: Placer, looks: Looks) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import furniture, nature, outdoor, structures
+from . import boughs, fences, furniture, nature, outdoor, structures
 from .looks import Looks, Placer, Thing, choose, random_rotation
 from .solids import SolidList
 
@@ -50,7 +50,9 @@ OUTDOOR_FREE: list[tuple[Thing, float]] = [
     (structures.monument, 0.6),
     (structures.stairs, 0.4),
     (furniture.solid, 2),
-    (outdoor.fence, 1),
+    (outdoor.fence, 0.6),
+    (fences.piece, 1.5),
+    (boughs.bare_tree, 0.7),
     (furniture.carton, 0.7),
 ]
 NATURE_FREE: list[tuple[Thing, float]] = [
@@ -61,7 +63,9 @@ NATURE_FREE: list[tuple[Thing, float]] = [
     (nature.log, 0.8),
     (structures.mesh_fence, 0.4),
     (furniture.person, 0.6),
-    (outdoor.fence, 0.8),
+    (outdoor.fence, 0.4),
+    (fences.piece, 0.8),
+    (boughs.bare_tree, 1.8),
     (outdoor.bench, 0.3),
     (furniture.solid, 0.7),
 ]
@@ -81,6 +85,7 @@ class Place:
         windows: Middle (3,) and inward normal (3,) of openings that day light comes through.
         fov: Range of the longer side's field of view in degrees.
         height_at: Height of an uneven ground at (x, y); None: it is level.
+        filled: Whether a single surface may fill the picture.
     """
 
     items: SolidList
@@ -95,6 +100,7 @@ class Place:
     windows: tuple[tuple[tuple[float, float, float], tuple[float, float, float]], ...] = ()
     fov: tuple[float, float] = (30.0, 100.0)
     height_at: Callable[[float, float], float] | None = None
+    filled: bool = False
 
 
 def scatter(

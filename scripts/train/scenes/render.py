@@ -111,7 +111,8 @@ def take_shot(rng: np.random.Generator, bank: Bank, height: int, width: int, kin
             continue
         low, high = ground.log().quantile(ground.new_tensor([0.02, 0.98])).tolist()
         largest = torch.bincount(index.flatten() + 1)[1:].max().item() / depth.numel()
-        if high - low > 0.35 and (largest < 0.75 or rng.random() < 0.1) and low > math.log(0.12):
+        least, most = (0.15, 0.97) if place.filled else (0.35, 0.75)
+        if high - low > least and (largest < most or rng.random() < 0.1) and low > math.log(0.12):
             break
     assert best is not None
     return best

@@ -183,6 +183,41 @@ def draw_screen(rng):
     return image
 
 
+def draw_notes(rng):
+    """A white board that is written on: lines of writing, strokes, boxes and curves in a few inks, much of it bare."""
+    image = np.full((SIZE, SIZE, 3), rng.uniform(0.8, 0.97)) * (1 - 0.1 * noise(rng, 2.0)[..., None])
+    y, x = grid()
+    inks = [np.array(ink) for ink in ((0.1, 0.1, 0.12), (0.1, 0.15, 0.6), (0.7, 0.1, 0.1), (0.05, 0.4, 0.15))]
+    for _ in range(rng.integers(0, 8)):
+        ink = inks[rng.integers(len(inks))]
+        cy, cx, h, w = rng.uniform(0.1, 0.9), rng.uniform(0.1, 0.9), rng.uniform(0.03, 0.2), rng.uniform(0.03, 0.3)
+        style = rng.random()
+        if style < 0.5:
+            top, left = int(cy * 200), int(cx * 180)
+            _write_text(rng, image, top, left, min(int(h * 400), 250 - top), min(int(w * 500), 250 - left), ink)
+            continue
+        if style < 0.75:
+            away = np.maximum(np.abs(y - cy) - h, np.abs(x - cx) - w)
+        else:
+            away = y - cy - h * np.sin(x * rng.uniform(5, 25)) + 0 * x
+            away = np.where(np.abs(x - cx) < w, away, 1.0)
+        image = np.where((np.abs(away) < 0.006)[..., None], ink, image)
+    return image
+
+
+def draw_pins(rng):
+    """A board of cork or felt with papers pinned to it."""
+    image = grime(rng, ramp(noise(rng, 0.4), [np.array([0.5, 0.36, 0.22]), np.array([0.72, 0.55, 0.36])]))
+    if rng.random() < 0.5:
+        image = grime(rng, np.broadcast_to(colour(rng), (SIZE, SIZE, 3)), 0.1)
+    for _ in range(rng.integers(2, 18)):
+        h, w = rng.integers(20, 90, 2)
+        top, left = rng.integers(0, SIZE - h), rng.integers(0, SIZE - w)
+        image[top : top + h, left : left + w] = np.full(3, 0.9) if rng.random() < 0.6 else colour(rng)
+        _write_text(rng, image[: top + h, : left + w], top + 4, left + 4, h - 8, w - 8, colour(rng) * 0.5)
+    return image
+
+
 def draw_facade(rng):
     rows, columns = rng.integers(3, 9), rng.integers(3, 9)
     y, x = grid()
@@ -321,6 +356,8 @@ PATTERNS: dict[str, tuple[Callable[[np.random.Generator], np.ndarray], float]] =
     "text": (draw_text, 0.6),
     "poster": (draw_poster, 1.6),
     "screen": (draw_screen, 0.6),
+    "notes": (draw_notes, 0.6),
+    "pins": (draw_pins, 0.4),
     "facade": (draw_facade, 2.5),
     "books": (draw_books, 0.7),
     "leaves": (draw_leaves, 1.0),
