@@ -121,8 +121,7 @@ def train_variant(variant: Variant, run: Path, pools: Sequence[Path], preset: Pr
     stream = BatchStream(pools, preset.seed + trainer.step, *what)
     while trainer.step < steps:
         progress = trainer.step / steps
-        tokens = preset.early_tokens if progress < preset.early_share else preset.tokens
-        trainer.learn(variant.batch(stream.next(tokens)), progress)
+        trainer.learn(variant.batch(stream.next(preset.tokens(progress))), progress)
         if trainer.step % 100 == 0 or trainer.step == steps:
             trainer.save()
             print(f"{variant.name}: {trainer.step} of {steps}", file=sys.stderr, flush=True)
@@ -187,13 +186,14 @@ def main() -> None:
     # Small images first, measured points and a choice of surfaces would be more things that the variants could differ in.
     network = replace(usual.network, prompt_channels=0, two_surfaces=False)
     warmup = min(usual.warmup_steps, max(1, args.steps // 10))
-    preset = replace(usual, network=network, warmup_steps=warmup, early_share=0.0, prompted_share=0.0)
+    tokens = usual.network.tokens
+    preset = replace(usual, network=network, warmup_steps=warmup, stages=((1.0, tokens),), prompted_share=0.0)
     table = {}
     for variant in VARIANTS:
         if args.only not in (None, variant.name):
             continue
         average = train_variant(variant, args.output / variant.name.replace(" ", "_"), args.pool, preset, args.steps)
-        table[variant.name] = score(average, args.validation, preset.tokens, args.images)
+        table[variant.name] = score(average, args.validation, tokens, args.images)
         print(variant.name, "  ".join(f"{name} {table[variant.name][name]:.4f}" for name in _SCORES), flush=True)
     (args.output / "ablation.json").write_text(
         json.dumps({"preset": args.preset, "steps": args.steps, "images": args.images, "scores": table}, indent=1)

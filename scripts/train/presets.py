@@ -13,9 +13,9 @@ class Preset:
     """Settings of a run.
 
     Attributes:
-        batch: Images per step. queries: Coordinates per image, a multiple of three. tokens: Patches per image.
-        early_tokens, early_share: Patches per image in the first part of the schedule; small
-            images teach the layout of places at half the cost, full ones the detail.
+        batch: Images per step. queries: Coordinates per image, a multiple of three.
+        stages: Parts of the schedule: where each ends, as a share of the whole, and its patches per image. Small images
+            teach the layout of places at half the cost, full ones the detail.
         peak_rate, weight_decay, warmup_steps, clip, ema: Of the optimisation.
         mixed: Mixed precision also on a CPU that has units for bfloat16; a GPU always has it.
         processes: Trainers of one network, each with batches of its own (`together`).
@@ -26,12 +26,10 @@ class Preset:
 
     batch: int
     queries: int
-    tokens: int
+    stages: tuple[tuple[float, int], ...]
     peak_rate: float
     warmup_steps: int
     ema: float
-    early_tokens: int = 0
-    early_share: float = 0.0
     weight_decay: float = 0.02
     clip: float = 1.0
     save_s: float = 120.0
@@ -43,6 +41,10 @@ class Preset:
     prompted_share: float = 0.4
     seed: int = 42
     network: NetworkConfig = NetworkConfig(prompt_channels=32, perspective=True, two_surfaces=True)  # noqa: RUF009 - frozen
+
+    def tokens(self, progress: float) -> int:
+        """Patches per image at a share of the schedule."""
+        return next((tokens for end, tokens in self.stages if progress < end), self.stages[-1][1])
 
 
 WIDE = NetworkConfig(
@@ -56,16 +58,16 @@ WIDE = NetworkConfig(
 
 PRESETS = {
     "cpu": Preset(
-        batch=8, queries=1536, tokens=108, peak_rate=4e-4, warmup_steps=250, ema=0.999, early_tokens=60, early_share=0.25,
+        batch=8, queries=1536, stages=((0.3, 60), (0.75, 108), (1.0, 160)), peak_rate=4e-4, warmup_steps=250, ema=0.999,
         prompted_share=0.25, mixed=True, network=WIDE,
     ),
     # 18,432 queries of an image cover a sixth of its truth at each pass; a run sees every image many times.
     "gpu": Preset(
-        batch=96, queries=18_432, tokens=192, peak_rate=6e-4, warmup_steps=300, ema=0.999, early_tokens=96, early_share=0.4,
+        batch=96, queries=18_432, stages=((0.4, 96), (1.0, 192)), peak_rate=6e-4, warmup_steps=300, ema=0.999,
         threads=4, loaders=8, network=replace(WIDE, tokens=192),
     ),
     "tiny": Preset(
-        batch=2, queries=258, tokens=12, peak_rate=2e-3, warmup_steps=3, ema=0.9, save_s=1e9, validate_s=1e9,
+        batch=2, queries=258, stages=((1.0, 12),), peak_rate=2e-3, warmup_steps=3, ema=0.9, save_s=1e9, validate_s=1e9,
         network=NetworkConfig(vit=VitConfig(width=32, blocks=4, heads=2, in_channels=5), blocks=(0, 1, 2, 3), channels=(8, 8, 16, 16), head_hidden=16, globals_hidden=16, prompt_channels=8, perspective=True, two_surfaces=True, detail_channels=8),
     ),
 }  # fmt: skip

@@ -259,8 +259,7 @@ def train(
             if leads and now - saved > preset.save_s:
                 trainer.save()
                 saved = now
-        tokens = preset.early_tokens if progress < preset.early_share else preset.tokens
-        values = trainer.learn(stream.next(tokens), progress)
+        values = trainer.learn(stream.next(preset.tokens(progress)), progress)
         trainer.trained_s += time.time() - now
         counted += 1
         for name, value in values.items():
