@@ -79,7 +79,7 @@ def evaluate(
         "prompt_points": settings.prompt_points,
         "paper_sizes": settings.paper_sizes,
         "seed": settings.seed,
-        "pixels": settings.pixels,
+        "drawn_pixels": settings.pixels,
         "draws": settings.draws,
         **result,
     }

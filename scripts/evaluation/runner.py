@@ -143,7 +143,7 @@ def _score_item(
         "image": item.name,
         "width": width,
         "height": height,
-        "pixels": int((true_m > 0).sum()),
+        "known_pixels": int((true_m > 0).sum()),
         "seconds": round(seconds, 3),
         "model": judge.scores(disparity),
     }

@@ -70,7 +70,7 @@ def test_a_folder_is_scored_and_written_as_json(folder: Path, model: Path, tmp_p
     assert done.returncode == 0, done.stderr
     result = json.loads(out.read_text())
     assert [image["image"] for image in result["images"]] == ["photo0.png", "photo1.png"]
-    assert result["images"][0]["pixels"] == 600
+    assert result["images"][0]["known_pixels"] == 600
     assert result["fit"].endswith("least absolute deviations")
     for who in ("model", "ramp"):
         mean = result["mean"][who]

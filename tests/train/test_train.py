@@ -20,7 +20,7 @@ from train.pieces import PIECE_BYTES, load_pieces, save_pieces
 from train.pool import Shard, decode_log_depth
 from train.presets import PRESETS
 from train.together import STEPS_APART, meet, rank, together
-from train.train import Trainer, export, train
+from train.train import Log, Trainer, export, train
 from train.validate import main as validate_main
 from train.validate import validate
 from train.validate_cameras import main as validate_cameras_main
@@ -180,6 +180,20 @@ def test_a_run_of_two_that_goes_on_between_two_meetings_keeps_its_rate(pool, tmp
     assert rows
     # At nine tenths of the cosine little of the peak is left.
     assert all(float(row[header.index("rate")]) < 0.1 * preset.peak_rate for row in rows)
+
+
+def test_a_log_with_the_terms_of_an_older_version_is_put_aside(tmp_path):
+    path = tmp_path / "log.csv"
+    for row in ({"step": 1, "depth": 0.5}, {"step": 2, "depth": 0.4}):
+        Log(path).add(row)
+    Log(path).add({"step": 3, "depth": 0.3, "bends": 0.1})
+    assert path.read_text().splitlines() == ["step,depth,bends", "3,0.3,0.1"]
+    assert (tmp_path / "log-1.csv").read_text().splitlines() == ["step,depth", "1,0.5", "2,0.4"]
+
+
+def test_stages_follow_each_other():
+    preset = replace(TINY, stages=((0.25, 12), (0.75, 20), (1.0, 30)))
+    assert [preset.tokens(progress) for progress in (0, 0.2499, 0.25, 0.75, 1.0, 1.1)] == [12, 12, 20, 30, 30, 30]
 
 
 def test_a_part_beside_the_middle_is_a_camera_with_its_own_tilt():
