@@ -240,7 +240,7 @@ def frontage(looks: Looks) -> Place:
         fences.see_through(
             Placer(items, *on_wall(rng.normal(0, 1), rng.uniform(0.1, 0.5) * distance), 0, slant), looks, 6
         )
-    rows = (outdoor.fence, fences.piece, structures.mesh_fence, nature.hedge, structures.arcade, structures.scaffold)
+    rows = (fences.piece, structures.mesh_fence, nature.hedge, structures.arcade, structures.scaffold)
     for _ in range(rng.integers(0, 3)):
         draw, before = rows[rng.integers(len(rows))], rng.uniform(0.2, 0.5) * distance
         for k in range(rng.integers(1, 6)):

@@ -1,4 +1,4 @@
-"""Things that stand along streets: poles, benches, fences, bins."""
+"""Things that stand along streets: poles, benches, bins."""
 
 from __future__ import annotations
 
@@ -37,17 +37,6 @@ def bench(p: Placer, looks: Looks) -> None:
     p.box(-0.8, 0.8, 0.2, 0.25, 0.5, 0.85, m)
     for x in (-0.7, 0.7):
         p.box(x - 0.04, x + 0.04, -0.2, 0.2, 0, 0.4, looks.metal())
-
-
-def fence(p: Placer, looks: Looks) -> None:
-    rng = looks.rng
-    length, h, m = rng.uniform(2, 6), rng.uniform(0.7, 1.8), looks.make("metal", "wood", "plain")
-    bars = rng.integers(5, 16)
-    for k in range(bars):
-        x = -length + 2 * length * k / (bars - 1)
-        p.box(x - 0.03, x + 0.03, -0.02, 0.02, 0, h, m)
-    for z in (0.15 * h, 0.9 * h):
-        p.box(-length, length, -0.02, 0.02, z - 0.03, z + 0.03, m)
 
 
 def bin_or_box(p: Placer, looks: Looks) -> None:

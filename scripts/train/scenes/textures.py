@@ -199,7 +199,7 @@ def draw_notes(rng):
         if style < 0.75:
             away = np.maximum(np.abs(y - cy) - h, np.abs(x - cx) - w)
         else:
-            away = y - cy - h * np.sin(x * rng.uniform(5, 25)) + 0 * x
+            away = y - cy - h * np.sin(x * rng.uniform(5, 25))
             away = np.where(np.abs(x - cx) < w, away, 1.0)
         image = np.where((np.abs(away) < 0.006)[..., None], ink, image)
     return image
