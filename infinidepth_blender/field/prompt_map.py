@@ -18,10 +18,12 @@ CELLS_PER_PATCH = 8
 CHANNELS = 4
 MIN_LOG_RANGE = 0.05
 """Smallest spread of log depth that depths are divided by."""
-
-_CLOSE_CELLS = 6.0
-_SMOOTH_CELLS = 2.5
-_T_LIMITS = (-0.5, 1.6)
+CLOSE_CELLS = 6.0
+"""Distance from a measurement at which its closeness has fallen to 1 / e."""
+SMOOTH_CELLS = 2.5
+"""Standard deviation of the smoothing."""
+T_LIMITS = (-0.5, 1.6)
+"""What normalised log depth is limited to."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def prompt_map(
     size = np.array([height, width])
     place = (coords_yx + 1) / 2 * size - 0.5
     cell = np.clip(np.rint(place), 0, size - 1).astype(np.intp)
-    values = np.clip(t, *_T_LIMITS)
+    values = np.clip(t, *T_LIMITS)
     # The measurement nearest to the middle of a cell is written last.
     order = np.argsort(-((place - cell) ** 2).sum(1), kind="stable")
     drawn, seen = np.zeros((height, width)), np.zeros((height, width), bool)
@@ -79,10 +81,10 @@ def prompt_map(
     seen[cell[:, 0], cell[:, 1]] = True
     found: Any = distance_transform_edt(~seen, return_indices=True)
     distance, (row, column) = found
-    weight = gaussian_filter(seen.astype(np.float64), _SMOOTH_CELLS)
-    smooth = gaussian_filter(np.where(seen, drawn, 0.0), _SMOOTH_CELLS)
+    weight = gaussian_filter(seen.astype(np.float64), SMOOTH_CELLS)
+    smooth = gaussian_filter(np.where(seen, drawn, 0.0), SMOOTH_CELLS)
     result[0] = drawn[row, column]
     result[1] = np.where(weight > 1e-4, smooth / np.maximum(weight, 1e-4), result[0])
-    result[2] = np.exp(-distance / _CLOSE_CELLS)
+    result[2] = np.exp(-distance / CLOSE_CELLS)
     result[3] = 1
     return result

@@ -117,7 +117,7 @@ def train_variant(variant: Variant, run: Path, pools: Sequence[Path], preset: Pr
     torch.set_num_threads(preset.threads)
     trainer = Trainer(run, preset, kind=variant.network)
     trainer.resume()
-    what = preset.batch, preset.queries, preset.network.input_patch_px, preset.loaders, preset.prompted_share
+    what = preset.batch, preset.queries, preset.network.input_patch_px, preset.prompted_share
     stream = BatchStream(pools, preset.seed + trainer.step, *what)
     while trainer.step < steps:
         progress = trainer.step / steps

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import queue
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,18 +12,17 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, multiprocessing
+from torch import Tensor
 
-from infinidepth_blender.camera import Camera
 from infinidepth_blender.field.preprocess import patch_grid, resized
 from infinidepth_blender.field.prompt_map import CELLS_PER_PATCH, CHANNELS, LogDepthRange, prompt_map
 
 from .measured import PROMPT_POINTS, draw_points
 from .pool import Shard, decode_log_depth, shard_folders
 from .queries import both_surfaces, near_edges
+from .recolour import recoloured
+from .views import Views, draw_views
 
-TURNED_SHARE = 0.3
-"""Share of the images whose camera is rolled anew."""
 EDGE_SHARE = 0.2
 """Share of the queries that are drawn beside depth steps."""
 
@@ -112,14 +109,13 @@ class PoolReader:
 
 
 class BatchStream:
-    """Batches without end, made inline or ahead of time by processes.
+    """Batches without end.
 
     Args:
         folders: Pools.
         seed: Decides what is drawn.
         count, queries: As `make_batch`.
         input_patch_px: As `make_batch`.
-        workers: Processes; 0 makes each batch when it is asked for.
         prompted_share: Share of the images that get measured points.
     """
 
@@ -130,62 +126,20 @@ class BatchStream:
         count: int,
         queries: int,
         input_patch_px: int,
-        workers: int = 0,
         prompted_share: float = 0.0,
     ) -> None:
         self.count, self.queries, self.prompted_share = count, queries, prompted_share
         self.input_patch_px = input_patch_px
         self.reader = PoolReader(folders, seed)
         self.rng = np.random.default_rng(seed)
-        self.workers: list = []
-        if workers:
-            context = multiprocessing.get_context("spawn")
-            self.queue = context.Queue(2 * workers)
-            self.tokens = context.Value("i", 0)
-            for k in range(workers):
-                arguments = folders, seed + 7919 * (k + 1), count, queries, self.tokens, input_patch_px, prompted_share
-                process = context.Process(target=_serve, args=(*arguments, self.queue), daemon=True)
-                self.workers.append(process)
-            self.started = False
 
     def next(self, tokens: int) -> Batch:
-        """A batch of about `tokens` patches per image; those made ahead may still have the number before."""
-        if not self.workers:
-            what = self.count, self.queries, tokens, self.input_patch_px
-            return make_batch(self.reader, self.rng, *what, prompted_share=self.prompted_share)
-        self.tokens.value = tokens
-        if not self.started:
-            self.started = True
-            for worker in self.workers:
-                worker.start()
-        while True:
-            try:
-                return self.queue.get(timeout=30)
-            except queue.Empty:
-                if not all(worker.is_alive() for worker in self.workers):
-                    raise RuntimeError("A process that makes batches has ended.") from None
+        """A batch of about `tokens` patches per image."""
+        what = self.count, self.queries, tokens, self.input_patch_px
+        return make_batch(self.reader, self.rng, *what, prompted_share=self.prompted_share)
 
     def close(self) -> None:
-        """Ends the processes."""
-        for worker in self.workers:
-            if worker.is_alive():
-                worker.terminate()
-                worker.join()
-
-
-def _serve(
-    folders, seed: int, count: int, queries: int, tokens, input_patch_px: int, prompted_share: float, batches
-) -> None:
-    """Makes batches for another process until it is ended."""
-    torch.set_num_threads(1)
-    cv2.setNumThreads(0)
-    reader, rng = PoolReader(folders, seed), np.random.default_rng(seed)
-    # Where the trainer was killed, nobody takes the batches any more.
-    trainer = multiprocessing.parent_process()
-    while trainer is None or trainer.is_alive():
-        batch = make_batch(reader, rng, count, queries, tokens.value, input_patch_px, prompted_share=prompted_share)
-        with contextlib.suppress(queue.Full):
-            batches.put(batch, timeout=60)
+        """Nothing is held open."""
 
 
 def make_batch(
@@ -214,84 +168,53 @@ def make_batch(
     if augment:
         tokens = int(tokens * math.exp(rng.uniform(-0.3, 0.3)))
     rows, columns = patch_grid(width, height, tokens)
+    size = rows * input_patch_px, columns * input_patch_px
+    # Parts are chosen by the pixels of the transformer, half of whose size is the map of measurements.
+    seen = 2 * rows * CELLS_PER_PATCH, 2 * columns * CELLS_PER_PATCH
+    views = draw_views(np.stack([labels for *_, labels in drawn]), (height, width), seen, rng, augment)
     parts = [
         _prepare(
-            *item,
+            *_cut(image, codes, views, k),
             rng,
-            (rows * input_patch_px, columns * input_patch_px),
+            size,
             (rows * CELLS_PER_PATCH, columns * CELLS_PER_PATCH),
             queries,
             augment,
             points if rng.random() < prompted_share else None,
         )
-        for item in drawn
+        for k, (image, codes, _) in enumerate(drawn)
     ]
-    return Batch(*(torch.from_numpy(np.stack(column).astype(np.float32)) for column in zip(*parts, strict=True)))
-
-
-@dataclass
-class _View:
-    """A part of a rendered image as another camera sees it.
-
-    Attributes:
-        image: (h, w, 3) uint8. codes: (2 h, 2 w), or (h, w) of a fine image, codes of log depth.
-        focal: Focal length over the diagonal of the view. sin_pitch, roll: Of the ray through its middle.
-    """
-
-    image: NDArray[np.uint8]
-    codes: NDArray[np.uint16]
-    focal: float
-    sin_pitch: float
-    roll: float
-
-
-def _cut(image, codes, labels, rng: np.random.Generator, size: tuple[int, int], augment: bool) -> _View:
-    """The middle of an image in the aspect ratio of `size`; augmented, a random part, rolled and mirrored."""
-    height, width = image.shape[:2]
-    finer = len(codes) // height  # the truth's resolution over the image's
-    focal, pitch, roll, _ = (float(v) for v in labels)
-    aspect = size[1] / size[0]
-    crop_h, crop_w = min(height, width / aspect), min(width, height * aspect)
-    turn = 0.0
+    stacked = [torch.from_numpy(np.stack(column).astype(np.float32)) for column in zip(*parts, strict=True)]
+    image, coords, t, t_near, t_far, sky, log_range, prompt, log_spread = stacked
+    log_focal, sin_pitch, roll_rad = (
+        torch.from_numpy(values.astype(np.float32)) for values in (np.log(views.focal), views.sin_pitch, views.roll)
+    )
     if augment:
-        # A narrower crop is another camera; enlarged pixels are no photograph.
-        smallest = float(np.clip(size[0] / (1.2 * crop_h), 0.5, 0.9))
-        zoom = float(rng.uniform(smallest, 1.0)) if rng.random() < 0.7 else 1.0
-        if rng.random() < TURNED_SHARE:
-            turn = float(rng.normal(0, 0.12))
-            c, s = math.cos(turn), abs(math.sin(turn))
-            zoom = min(zoom, height / (crop_h * c + crop_w * s), width / (crop_w * c + crop_h * s))
-        crop_h, crop_w = crop_h * zoom, crop_w * zoom
-    crop_h, crop_w = max(8, int(crop_h)), max(8, int(crop_w))
-    c, s = math.cos(turn), abs(math.sin(turn))
-    slack_y, slack_x = height - math.ceil(crop_h * c + crop_w * s), width - math.ceil(crop_w * c + crop_h * s)
-    # Mostly near the middle: a principal point far off the centre is rare in photographs.
-    top = int(np.clip(slack_y * (0.5 + rng.normal(0, 0.2)), 0, max(0, slack_y))) if augment else slack_y // 2
-    left = int(np.clip(slack_x * (0.5 + rng.normal(0, 0.2)), 0, max(0, slack_x))) if augment else slack_x // 2
+        image = recoloured(image, rng)
+    return Batch(image, coords, t, t_near, t_far, sky, log_focal, log_range, sin_pitch, roll_rad, prompt, log_spread)
+
+
+def _cut(
+    image: NDArray[np.uint8], codes: NDArray[np.uint16], views: Views, k: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+    """The `k`-th view of an image (h, w, 3) and of its truth, which is as fine or twice as fine."""
+    finer = len(codes) // len(image)
+    turn, height, width = float(views.turn[k]), int(views.height[k]), int(views.width[k])
+    centre_x, centre_y = float(views.centre_x[k]), float(views.centre_y[k])
     if turn:
-        centre_x, centre_y = left + (width - slack_x) / 2, top + (height - slack_y) / 2
-        image = _turned(image, turn, centre_x, centre_y, crop_w, crop_h, cv2.INTER_LINEAR)
-        centre, part = (finer * centre_x, finer * centre_y), (finer * crop_w, finer * crop_h)
-        codes = _turned(codes, turn, *centre, *part, cv2.INTER_NEAREST)
+        image = _turned(image, turn, centre_x, centre_y, width, height, cv2.INTER_LINEAR)
+        centre, size = (finer * centre_x, finer * centre_y), (finer * width, finer * height)
+        codes = _turned(codes, turn, *centre, *size, cv2.INTER_NEAREST)
     else:
-        centre_x, centre_y = left + crop_w / 2, top + crop_h / 2
-        image = image[top : top + crop_h, left : left + crop_w]
-        codes = codes[finer * top : finer * (top + crop_h), finer * left : finer * (left + crop_w)]
-    ray = np.array([(centre_x - width / 2) / focal, (centre_y - height / 2) / focal, 1.0])
-    world = Camera(width, height, focal, focal, width / 2, height / 2, "given", pitch, roll).world_rotation()
-    sin_pitch = float((world @ ray)[2] / np.linalg.norm(ray))
-    # Up as it is seen at the middle of the part, which need not be parallel to up in the middle of the whole.
-    up = world[2]
-    roll = turn + math.atan2(ray[0] * up[2] - up[0], ray[1] * up[2] - up[1])
-    if augment and rng.random() < 0.5:
-        image, codes, roll = image[:, ::-1], codes[:, ::-1], -roll
-    return _View(image, codes, focal / math.hypot(crop_w, crop_h), sin_pitch, roll)
+        top, left = round(centre_y - height / 2), round(centre_x - width / 2)
+        image = image[top : top + height, left : left + width]
+        codes = codes[finer * top : finer * (top + height), finer * left : finer * (left + width)]
+    return (image[:, ::-1], codes[:, ::-1]) if views.mirrored[k] else (image, codes)
 
 
 def _prepare(
-    image,
-    codes,
-    labels,
+    image: NDArray[np.uint8],
+    codes: NDArray[np.uint16],
     rng: np.random.Generator,
     size: tuple[int, int],
     prompt_size: tuple[int, int],
@@ -299,10 +222,8 @@ def _prepare(
     augment: bool,
     points: tuple[int, int] | None,
 ):
-    # Parts are chosen by the pixels of the transformer, half of whose size is the map of measurements.
-    view = _cut(image, codes, labels, rng, (2 * prompt_size[0], 2 * prompt_size[1]), augment)
-    pixels = resized(np.ascontiguousarray(view.image), *size)
-    truth = decode_log_depth(view.codes)
+    pixels = resized(np.ascontiguousarray(image), *size)
+    truth = decode_log_depth(codes)
     rows, columns = truth.shape
     third = queries // 3
     y, x = rng.integers(0, rows, third), rng.integers(0, columns, third)
@@ -331,10 +252,7 @@ def _prepare(
         for value in (log_depth, *both_surfaces(truth, y, x))
     ]
     coords = np.stack([(y + 0.5) / rows * 2 - 1, (x + 0.5) / columns * 2 - 1], axis=-1)
-    if augment:
-        pixels = _recolour(pixels, rng)
-    labels_out = (math.log(view.focal), math.log(whole.spread), view.sin_pitch, view.roll)
-    return pixels.transpose(2, 0, 1), coords, *ts, ~ground, *labels_out, prompt, math.log(given.spread)
+    return pixels.transpose(2, 0, 1), coords, *ts, ~ground, math.log(whole.spread), prompt, math.log(given.spread)
 
 
 def _turned(
@@ -348,21 +266,3 @@ def _turned(
     return np.asarray(
         cv2.warpAffine(np.ascontiguousarray(source), matrix, (width, height), flags=flags, borderMode=border)
     )
-
-
-def _recolour(pixels: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Exposure, white balance, gamma, saturation, softness and noise of another camera."""
-    gains = rng.uniform(0.75, 1.25) * np.exp(rng.normal(0, 0.06, 3))
-    pixels = np.clip(pixels * gains.astype(np.float32), 0, 1)
-    if rng.random() < 0.7:
-        pixels = pixels ** np.float32(math.exp(rng.normal(0, 0.22)))
-    if rng.random() < 0.4:
-        grey = pixels.mean(axis=2, keepdims=True)
-        pixels = grey + (pixels - grey) * np.float32(rng.uniform(0.2, 1.3))
-    if rng.random() < 0.04:
-        pixels = pixels[..., rng.permutation(3)]
-    if rng.random() < 0.2:
-        pixels = cv2.GaussianBlur(np.ascontiguousarray(pixels), (0, 0), float(rng.uniform(0.4, 1.2))).astype(np.float32)
-    if rng.random() < 0.3:
-        pixels = pixels + rng.standard_normal(pixels.shape, dtype=np.float32) * np.float32(rng.uniform(0.005, 0.04))
-    return np.clip(pixels, 0, 1)

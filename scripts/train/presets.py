@@ -21,7 +21,8 @@ class Preset:
         processes: Trainers of one network, each with batches of its own (`together`).
         prompted_share: Share of the images that get measured points.
         save_s, validate_s: Seconds between states and between validations.
-        threads: Of torch. loaders: Processes that prepare batches; 0 prepares them in between.
+        threads: Of torch.
+        resident: Whether images stay in the memory of the device, and batches are made there (`resident`).
     """
 
     batch: int
@@ -35,7 +36,7 @@ class Preset:
     save_s: float = 120.0
     validate_s: float = 600.0
     threads: int = 1
-    loaders: int = 0
+    resident: bool = False
     mixed: bool = False
     processes: int = 1
     prompted_share: float = 0.4
@@ -61,10 +62,9 @@ PRESETS = {
         batch=8, queries=1536, stages=((0.3, 60), (0.75, 108), (1.0, 160)), peak_rate=4e-4, warmup_steps=250, ema=0.999,
         prompted_share=0.25, mixed=True, network=replace(WIDE, tokens=132),
     ),
-    # 18,432 queries of an image cover a sixth of its truth at each pass; a run sees every image many times.
     "gpu": Preset(
-        batch=96, queries=18_432, stages=((0.4, 96), (1.0, 192)), peak_rate=6e-4, warmup_steps=300, ema=0.999,
-        threads=4, loaders=8, network=replace(WIDE, tokens=192),
+        batch=128, queries=3072, stages=((0.3, 72), (0.7, 120), (1.0, 160)), peak_rate=1.2e-3, warmup_steps=200, ema=0.999,
+        prompted_share=0.25, threads=2, resident=True, network=replace(WIDE, tokens=132),
     ),
     "tiny": Preset(
         batch=2, queries=258, stages=((1.0, 12),), peak_rate=2e-3, warmup_steps=3, ema=0.9, save_s=1e9, validate_s=1e9,

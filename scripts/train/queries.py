@@ -9,7 +9,7 @@ BEND = 0.1
 """Bend of disparity over its value from which there is a step between three samples in a row."""
 _RADII = (1, 2, 3, 4, 6, 8)
 _DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
-_AHEAD = np.array([(radius * dy, radius * dx) for radius in _RADII for dy, dx in _DIRECTIONS])
+AHEAD = np.array([(radius * dy, radius * dx) for radius in _RADII for dy, dx in _DIRECTIONS])
 """(n, 2) half of the samples around a query, the closest first; the others lie opposite."""
 
 
@@ -36,7 +36,7 @@ def both_surfaces(
         (N,) log depths of the two, equal where there is no step within 8 samples. At the sky they are infinite.
     """
     here = log_depth[y, x]
-    ahead, behind = _around(log_depth, y, x, _AHEAD), _around(log_depth, y, x, -_AHEAD)
+    ahead, behind = _around(log_depth, y, x, AHEAD), _around(log_depth, y, x, -AHEAD)
     # Disparity is linear on every plane, however steep it is; beside sky or border that cannot be asked.
     with np.errstate(invalid="ignore"):
         bend = np.abs(np.exp(here - ahead) + np.exp(here - behind) - 2)

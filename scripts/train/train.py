@@ -23,7 +23,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT / "scripts") not in sys.path:
@@ -32,12 +33,13 @@ if str(ROOT / "scripts") not in sys.path:
 from infinidepth_blender.field.network import Features, InfiniDepthNetwork, NetworkConfig  # noqa: E402
 from infinidepth_blender.field.precision import has_bfloat16_units  # noqa: E402
 from infinidepth_blender.field.weights_files import load_weights, save_weights  # noqa: E402
-from train.data import BatchStream  # noqa: E402
+from train.data import Batch, BatchStream  # noqa: E402
 from train.losses import compute_losses, total  # noqa: E402
 from train.pieces import load_pieces, save_pieces  # noqa: E402
 from train.pool import clock_time  # noqa: E402
 from train.presets import PRESETS, Preset  # noqa: E402
 from train.processes import start_again  # noqa: E402
+from train.resident import ResidentStream  # noqa: E402
 from train.together import STEPS_APART, apart, meet, rank, together  # noqa: E402
 from train.validate import validate  # noqa: E402
 
@@ -56,13 +58,16 @@ class Trainer:
         plain = [p for p in self.network.parameters() if p.ndim <= 1 and p.requires_grad]
         groups = [{"params": decayed, "weight_decay": preset.weight_decay}, {"params": plain, "weight_decay": 0.0}]
         self.optimiser = torch.optim.AdamW(groups, lr=preset.peak_rate, betas=(0.9, 0.98), fused=True)
-        self.scaler = torch.amp.GradScaler("cuda", enabled=device.startswith("cuda") and not _bfloat16(device))
         self.step = self.images = 0
         self.warm_since = 0
         self.trained_s = 0.0
 
-    def learn(self, batch, progress: float) -> dict[str, float]:
-        """One step of the optimiser; `progress` in [0, 1] places it on the cosine."""
+    def learn(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+        """One step of the optimiser; `progress` in [0, 1] places it on the cosine.
+
+        Returns:
+            Scalars on the device for the log: the rate, the norm of the gradient, the loss and its terms.
+        """
         p = self.preset
         warm = min(1.0, (self.step - self.warm_since + 1) / p.warmup_steps)
         rate = p.peak_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
@@ -70,9 +75,8 @@ class Trainer:
             group["lr"] = rate
         batch = batch.to(self.device)
         self.network.train()
-        on_gpu = self.device.startswith("cuda")
-        half = torch.float16 if on_gpu and not _bfloat16(self.device) else torch.bfloat16
-        with torch.autocast(self.device.split(":")[0], half, enabled=on_gpu or (p.mixed and _fast_bfloat16())):
+        mixed = _bfloat16(self.device) if self.device.startswith("cuda") else p.mixed and _fast_bfloat16()
+        with torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=mixed):
             features = self.network.encode(batch.image, batch.prompt if p.prompted_share else None)
         # Neighbouring queries differ by less than half precision tells apart.
         features = _float(features)
@@ -80,27 +84,23 @@ class Trainer:
         losses = compute_losses(decoded, estimates, features, batch)
         loss = total(losses)
         self.optimiser.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
-        self.scaler.unscale_(self.optimiser)
+        loss.backward()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), p.clip)
-        if bool(torch.isfinite(norm)):
-            self.scaler.step(self.optimiser)
-            self._average_in()
-        self.scaler.update()
+        # A step without a direction is left out where it is computed: a graphics card need not be waited for.
+        self.optimiser.found_inf = (~torch.isfinite(norm)).float()  # pyright: ignore[reportAttributeAccessIssue]
+        self.optimiser.step()
+        self._average_in()
         self.step += 1
         self.images += p.batch * p.processes
-        return {
-            "loss": float(loss.detach()),
-            "rate": rate,
-            "norm": float(norm),
-            **{k: float(v.detach()) for k, v in losses.items()},
-        }
+        told = {"loss": loss, "norm": norm, **losses}
+        return {"rate": torch.tensor(rate), **{name: value.detach() for name, value in told.items()}}
 
     @torch.no_grad()
     def _average_in(self) -> None:
         keep = min(self.preset.ema, (1 + self.step) / (10 + self.step))
-        for mine, theirs in zip(self.average.parameters(), self.network.parameters(), strict=True):
-            mine.lerp_(theirs.detach(), 1 - keep)
+        mine: list[Tensor] = list(self.average.parameters())
+        theirs: list[Tensor] = list(self.network.parameters())
+        get_ema_multi_avg_fn(keep)(mine, theirs, self.step)
 
     # -- on disk ---------------------------------------------------------------------
 
@@ -242,15 +242,18 @@ def train(
         trainer.begin_with(weights)
     # Another stream of batches after a restart than before it, and in every process.
     seed = preset.seed + trainer.step + 1_000_003 * rank()
-    what = preset.batch, preset.queries, preset.network.input_patch_px, preset.loaders, preset.prompted_share
-    stream = BatchStream(pool, seed, *what)
+    what = preset.batch, preset.queries, preset.network.input_patch_px, preset.prompted_share
+    if preset.resident:
+        stream = ResidentStream(pool, device, seed, *what, limit_bytes=_room(device))
+    else:
+        stream = BatchStream(pool, seed, *what)
     leads = rank() == 0
     if leads:
         (run / "preset.json").write_text(json.dumps(asdict(preset), indent=1))
     log, scores = Log(run / "log.csv"), Log(run / "validation.csv")
     begin = _begin_time(run, resumed) if leads else 0.0
     saved = validated = time.time()
-    sums: dict[str, float] = {}
+    sums: dict[str, Tensor] = {}
     counted, since = 0, time.time()
     progress, met = 0.0, False
     while True:
@@ -270,14 +273,14 @@ def train(
         trainer.trained_s += time.time() - now
         counted += 1
         for name, value in values.items():
-            sums[name] = sums.get(name, 0.0) + value
+            sums[name] = sums[name] + value if name in sums else value
         if not leads:
             continue
         if counted >= 50 or (steps and trainer.step >= steps):
             row = {
                 "step": trainer.step,
                 "progress": progress,
-                **{name: value / counted for name, value in sums.items()},
+                **{name: float(value) / counted for name, value in sums.items()},
             }
             log.add({**row, "images_per_s": preset.processes * counted * preset.batch / (time.time() - since)})
             sums, counted, since = {}, 0, time.time()
@@ -305,6 +308,11 @@ def _check_network(run: Path, preset: Preset) -> None:
         raise ValueError(
             f"{run} was begun with another network; export its weights and begin a new run with --weights."
         )
+
+
+def _room(device: str) -> float:
+    """Bytes of a device that images may take; the other half is for the network's work on a batch."""
+    return 0.5 * torch.cuda.mem_get_info(device)[1] if device.startswith("cuda") else 4e9
 
 
 def _begin_time(run: Path, resumed: bool) -> float:

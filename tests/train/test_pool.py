@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from train.data import BatchStream, PoolReader, _turned, make_batch
+from train.data import PoolReader, _turned, make_batch
 from train.pool import Filling, Shard, decode_log_depth, encode_log_depth, fill, fill_share, make_shard, shard_folders
 from train.queries import near_edges
 from train.scenes.layouts import LAYOUTS
@@ -79,18 +79,6 @@ def test_a_pool_can_hold_one_kind_of_place(tmp_path, monkeypatch, bank):
     assert set(Shard.open(tmp_path / "shard_000000").labels[:, 3]) == {list(LAYOUTS).index("tabletop")}
 
 
-def test_batches_made_ahead_by_processes_arrive(pool):
-    stream = BatchStream(pool, 3, 2, 66, 16, workers=1)
-    try:
-        for _ in range(2):
-            batch = stream.next(12)
-            assert batch.coords_yx.shape == (2, 66, 2)
-            assert bool(torch.isfinite(batch.image).all())
-    finally:
-        stream.close()
-    assert not any(worker.is_alive() for worker in stream.workers)
-
-
 def test_an_empty_pool_is_said_plainly(tmp_path):
     with pytest.raises(FileNotFoundError, match="No shards yet"):
         make_batch(PoolReader(tmp_path, 0), np.random.default_rng(0), 2, 66, 12, 16)
@@ -125,7 +113,7 @@ def test_pitch_of_a_batch_is_that_of_its_centre(pool):
 
 
 def test_augmented_batches_stay_in_range_and_mirror_the_roll(pool, monkeypatch):
-    monkeypatch.setattr("train.data.TURNED_SHARE", 0.0)
+    monkeypatch.setattr("train.views.TURNED_SHARE", 0.0)
     rng = np.random.default_rng(1)
     rolls: list[float] = []
     labels = [float(v) for name in ("shard_000000", "shard_000001") for v in Shard.open(pool / name).labels[:, 2]]
@@ -176,7 +164,7 @@ def test_one_reader_draws_from_several_pools(pool, tmp_path, bank):
 
 
 def test_augmented_cameras_are_rolled_by_more_than_the_pool_is(pool, monkeypatch):
-    monkeypatch.setattr("train.data.TURNED_SHARE", 1.0)
+    monkeypatch.setattr("train.views.TURNED_SHARE", 1.0)
     batch = make_batch(PoolReader(pool, 3), np.random.default_rng(3), 16, 66, 12, 16)
     known = {round(abs(float(v)), 4) for k in range(2) for v in Shard.open(pool / f"shard_{k:06d}").labels[:, 2]}
     assert sum(round(abs(float(v)), 4) in known for v in batch.roll_rad) <= 2

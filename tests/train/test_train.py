@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 from train import failures
-from train.data import PoolReader, _cut, make_batch
+from train.data import PoolReader, make_batch
 from train.losses import _bends, _between, compute_losses
 from train.measured import draw_points
 from train.pieces import PIECE_BYTES, load_pieces, save_pieces
@@ -24,6 +24,7 @@ from train.train import Log, Trainer, export, train
 from train.validate import main as validate_main
 from train.validate import validate
 from train.validate_cameras import main as validate_cameras_main
+from train.views import draw_views
 
 from infinidepth_blender.camera import Camera
 from infinidepth_blender.field.load import load_field_model
@@ -45,6 +46,23 @@ def test_the_loss_falls_on_a_fixed_batch(pool, tmp_path):
     losses = [trainer.learn(batch, 0.0)["loss"] for _ in range(30)]
     assert np.isfinite(losses).all()
     assert np.mean(losses[-3:]) < 0.75 * np.mean(losses[:3])
+
+
+def test_a_step_without_a_direction_is_left_out(pool, tmp_path):
+    trainer = Trainer(tmp_path, TINY)
+    batch = fixed_batch(pool)
+    trainer.learn(batch, 0.0)
+    before = [parameter.clone() for parameter in trainer.network.parameters()]
+    assert not bool(trainer.learn(replace(batch, image=batch.image * math.nan), 0.0)["norm"].isfinite())
+    assert all(torch.equal(a, b) for a, b in zip(before, trainer.network.parameters(), strict=True))
+    trainer.learn(batch, 0.0)
+    assert not all(torch.equal(a, b) for a, b in zip(before, trainer.network.parameters(), strict=True))
+
+
+def test_batches_from_memory_train(pool, tmp_path):
+    trainer = train(tmp_path / "run", pool, replace(TINY, resident=True), "cpu", steps=3, until=None, validation=None)
+    assert trainer.step == 3
+    assert (tmp_path / "run" / "done").exists()
 
 
 def test_mixed_precision_learns_too(pool, tmp_path, monkeypatch):
@@ -198,32 +216,33 @@ def test_stages_follow_each_other():
 
 def test_a_part_beside_the_middle_is_a_camera_with_its_own_tilt():
     focal, pitch, roll, height, width = 150.0, 0.5, 0.1, 160, 200
-    image, codes = np.zeros((height, width, 3), np.uint8), np.zeros((2 * height, 2 * width), np.uint16)
     to_world = Camera(width, height, focal, focal, width / 2, height / 2, "given", pitch, roll).world_rotation()
 
     class Drawn:
-        """A part at the left, as large as half of the image, not turned."""
+        """A part at the left, as large as half of the image, neither turned nor mirrored."""
 
         def __init__(self):
             self.numbers = iter([0.1, 0.9, 0.9])
 
-        def random(self):
-            return next(self.numbers)
+        def random(self, count):
+            return np.full(count, next(self.numbers))
 
         def uniform(self, low, high):
-            return 0.5
+            return np.full_like(low, 0.5)
 
-        def normal(self, mean, deviation):
-            return -2.0
+        def normal(self, mean, deviation, count):
+            return np.full(count, -2.0)
 
-    view = _cut(image, codes, (focal, pitch, roll, 0), cast(np.random.Generator, Drawn()), (160, 200), True)
-    assert view.image.shape[:2] == (80, 100)
+    labels = np.array([[focal, pitch, roll, 0]])
+    view = draw_views(labels, (height, width), (160, 200), cast(np.random.Generator, Drawn()), augment=True)
+    assert (view.height[0], view.width[0]) == (80, 100)
+    assert (view.centre_y[0], view.centre_x[0]) == (40, 50)
     ray = np.array([(50 - width / 2) / focal, (40 - height / 2) / focal, 1.0])
-    assert view.sin_pitch == pytest.approx((to_world @ ray)[2] / np.linalg.norm(ray), abs=1e-6)
+    assert view.sin_pitch[0] == pytest.approx((to_world @ ray)[2] / np.linalg.norm(ray), abs=1e-6)
     higher = to_world.T @ (to_world @ ray + np.array([0, 0, 1e-6]))
     moved = higher[:2] / higher[2] - ray[:2]
-    assert view.roll == pytest.approx(math.atan2(-moved[0], -moved[1]), abs=1e-4)
-    assert abs(view.roll - roll) > 0.03
+    assert view.roll[0] == pytest.approx(math.atan2(-moved[0], -moved[1]), abs=1e-4)
+    assert abs(view.roll[0] - roll) > 0.03
 
 
 def test_without_its_state_a_run_goes_on_from_the_averaged_pieces(pool, tmp_path):

@@ -1,0 +1,240 @@
+"""Photographs of the same places by other cameras, in other light, after other hands: changes of colour alone.
+
+Rendered pictures differ from photographs in what they are made of: tone curves, sharpening, compression, shadows of
+things out of sight, dirt. A network that has seen all of these vary at random reads shapes instead (domain
+randomisation, arXiv 1703.06907; random convolutions, arXiv 2007.13003). Runs where the images are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+LUMA = (0.299, 0.587, 0.114)
+YCC = np.array([LUMA, (-0.169, -0.331, 0.5), (0.5, -0.419, -0.081)])
+"""Brightness and two differences of colour from red, green and blue, as JPEG stores them."""
+
+
+def recoloured(images: Tensor, rng: np.random.Generator) -> Tensor:
+    """(B, 3, H, W) in [0, 1], changed one by one in the order light, lens, sensor, development, file."""
+    change = _Changes(images, rng)
+    change.some(0.15, _lit, noisy=True, strength=(0.1, 0.6), hardness=(0.0, 1.0))
+    change.some(0.08, _stained, others=_others(images, rng), strength=(0.1, 0.5))
+    change.some(0.12, _toned_like, others=_others(images, rng), strength=(0.1, 0.8))
+    change.all(_exposed, rng.uniform(0.75, 1.25, (len(images), 1)) * np.exp(rng.normal(0, 0.07, (len(images), 3))))
+    change.some(0.2, _blurred, sigma_px=(0.4, 1.5))
+    change.some(0.1, partial(_coarsened, factor=float(rng.uniform(1.3, 2.5))))
+    change.some(0.05, _shaken, noisy=True, length_px=(2.0, 9.0))
+    change.some(0.35, _noisy, noisy=True, deviation=(0.004, 0.045), grey=(0.0, 1.0), coarse=(0.0, 1.0))
+    change.some(0.7, _bent, log_gamma=(-0.45, 0.45))
+    change.some(0.4, _contrasted, strength=(-0.2, 0.5))
+    change.some(0.15, _relieved, strength=(-0.3, 0.8))
+    change.some(0.4, _saturated, factor=(0.0, 1.4))
+    change.some(0.03, partial(_permuted, order=rng.permutation(3).tolist()))
+    change.some(0.05, _convolved, noisy=True, strength=(0.2, 0.8))
+    change.some(0.2, _sharpened, strength=(0.2, 1.2))
+    change.some(0.3, _compressed, strength=(0.5, 8.0))
+    return change.images
+
+
+class _Changes:
+    """Applies changes to random images of a batch."""
+
+    def __init__(self, images: Tensor, rng: np.random.Generator) -> None:
+        self.images, self.rng = images, rng
+        self.noise = torch.Generator(images.device).manual_seed(int(rng.integers(2**62)))
+
+    def all(self, change: Callable[..., Tensor], values: NDArray[np.floating]) -> None:
+        """`change` of all images with (B, ...) values."""
+        self.images = change(self.images, torch.from_numpy(values.astype(np.float32)).to(self.images.device))
+
+    def some(
+        self,
+        share: float,
+        change: Callable[..., Tensor],
+        others: NDArray[np.intp] | None = None,
+        noisy: bool = False,
+        **ranges: tuple[float, float],
+    ) -> None:
+        """`change` of a share of the images, with a number out of each range for every one.
+
+        Args:
+            share: As above.
+            change: Takes images, then other images if `others` tells which, then numbers (n, 1, 1, 1) by name.
+            others: (B,) numbers of images.
+            noisy: Whether `change` takes a source of noise.
+            ranges: Least and largest of every number.
+        """
+        chosen = np.flatnonzero(self.rng.random(len(self.images)) < share)
+        if not len(chosen):
+            return
+        device = self.images.device
+        drawn = np.array([self.rng.uniform(*limits, len(chosen)) for limits in ranges.values()], np.float32)
+        values = torch.from_numpy(drawn.reshape(-1, len(chosen), 1, 1, 1)).to(device)
+        at = torch.from_numpy(chosen).to(device)
+        seen = [self.images[at]]
+        if others is not None:
+            seen.append(self.images[torch.from_numpy(others[chosen]).to(device)])
+        source = {"noise": self.noise} if noisy else {}
+        changed = change(*seen, **source, **dict(zip(ranges, values, strict=True)))
+        # The images that came in are the caller's.
+        self.images = self.images.index_copy(0, at, changed.clamp(0, 1))
+
+
+def _others(images: Tensor, rng: np.random.Generator) -> NDArray[np.intp]:
+    return rng.permutation(len(images))
+
+
+# -- light and surfaces ----------------------------------------------------------
+
+
+def _lit(images: Tensor, noise: torch.Generator, strength: Tensor, hardness: Tensor) -> Tensor:
+    """Patches of light and shadow that no surface follows; the harder, the closer to two levels."""
+    count, _, height, width = images.shape
+    field = torch.randn((count, 1, 5, 5), generator=noise, device=images.device)
+    field = F.interpolate(field, (height, width), mode="bicubic", align_corners=True)
+    field = (field * (1 + 40 * hardness**4)).tanh()
+    return images * (strength * field).exp()
+
+
+def _stained(images: Tensor, others: Tensor, strength: Tensor) -> Tensor:
+    """The fine structure of another picture on this one, as dirt, prints and reflections have it."""
+    return images + strength * (others - _smooth(others, 8))
+
+
+def _toned_like(images: Tensor, others: Tensor, strength: Tensor) -> Tensor:
+    """Mean and contrast of every channel moved towards those of another picture."""
+    mean, other_mean = images.mean(dim=(2, 3), keepdim=True), others.mean(dim=(2, 3), keepdim=True)
+    ratio = (others.std(dim=(2, 3), keepdim=True) + 0.02) / (images.std(dim=(2, 3), keepdim=True) + 0.02)
+    return images.lerp((images - mean) * ratio.clamp(0.4, 2.5) + other_mean, strength)
+
+
+# -- lens and sensor -------------------------------------------------------------
+
+
+def _exposed(images: Tensor, gains: Tensor) -> Tensor:
+    return (images * gains[..., None, None]).clamp(0, 1)
+
+
+def _blurred(images: Tensor, sigma_px: Tensor) -> Tensor:
+    taps = torch.arange(-4, 5, device=images.device)
+    kernel = torch.exp(-0.5 * (taps / sigma_px.flatten(1)) ** 2)
+    return _filtered(images, kernel / kernel.sum(1, keepdim=True))
+
+
+def _filtered(images: Tensor, kernel: Tensor) -> Tensor:
+    """Every image with its own (B, 2 r + 1) kernel, along both axes."""
+    count, channels, height, width = images.shape
+    reach = kernel.shape[1] // 2
+    flat = F.pad(images, (reach,) * 4, mode="replicate").flatten(0, 1)[None]
+    weight = kernel.repeat_interleave(channels, 0)[:, None]
+    flat = F.conv2d(flat, weight[..., None], groups=count * channels)
+    return F.conv2d(flat, weight[..., None, :], groups=count * channels).reshape(count, channels, height, width)
+
+
+def _coarsened(images: Tensor, factor: float) -> Tensor:
+    """Enlarged from fewer pixels."""
+    small = [max(8, round(side / factor)) for side in images.shape[2:]]
+    shrunk = F.interpolate(images, small, mode="bilinear", antialias=True)
+    return F.interpolate(shrunk, images.shape[2:], mode="bilinear")
+
+
+def _shaken(images: Tensor, noise: torch.Generator, length_px: Tensor) -> Tensor:
+    """Moved along a line while the shutter was open."""
+    count, _, height, width = images.shape
+    angle = math.pi * torch.rand((count, 1), generator=noise, device=images.device)
+    steps = torch.linspace(-0.5, 0.5, 9, device=images.device) * length_px.flatten(1)
+    base = F.affine_grid(torch.eye(2, 3, device=images.device)[None], [1, 1, height, width], align_corners=False)
+    moved = torch.zeros_like(images)
+    for k in range(9):
+        shift = torch.stack([steps[:, k] * angle[:, 0].cos() / width, steps[:, k] * angle[:, 0].sin() / height], dim=1)
+        moved += F.grid_sample(images, base + 2 * shift[:, None, None], padding_mode="border", align_corners=False)
+    return moved / 9
+
+
+def _noisy(images: Tensor, noise: torch.Generator, deviation: Tensor, grey: Tensor, coarse: Tensor) -> Tensor:
+    """Grain that is fine or coarse, coloured or grey, and stronger in the dark."""
+    grain = torch.randn(images.shape, generator=noise, device=images.device)
+    grain = torch.where(grey > 0.5, grain[:, :1], grain)
+    soft = F.avg_pool2d(grain, 3, stride=1, padding=1) * 2
+    grain = torch.where(coarse > 0.6, soft, grain)
+    return images + grain * deviation * (1.3 - images.mean(dim=1, keepdim=True))
+
+
+# -- development and file --------------------------------------------------------
+
+
+def _bent(images: Tensor, log_gamma: Tensor) -> Tensor:
+    return images.clamp_min(1e-4) ** log_gamma.exp()
+
+
+def _contrasted(images: Tensor, strength: Tensor) -> Tensor:
+    return images + 4 * strength * (images - 0.5) * images * (1 - images)
+
+
+def _relieved(images: Tensor, strength: Tensor) -> Tensor:
+    """Local contrast, as tone mapping adds or removes it."""
+    return images + strength * (images - _smooth(images, 16))
+
+
+def _saturated(images: Tensor, factor: Tensor) -> Tensor:
+    grey = _grey(images)
+    # What is nearly grey becomes so.
+    return grey + (images - grey) * torch.where(factor < 0.15, 0.0, factor)
+
+
+def _permuted(images: Tensor, order: list[int]) -> Tensor:
+    """The channels in another order."""
+    return images[:, order]
+
+
+def _convolved(images: Tensor, noise: torch.Generator, strength: Tensor) -> Tensor:
+    """Mixed with random filters of 3 x 3 pixels over all channels, brought back to the mean and contrast before."""
+    count, channels, height, width = images.shape
+    weight = torch.randn((count * channels, channels, 3, 3), generator=noise, device=images.device)
+    padded = F.pad(images, (1, 1, 1, 1), mode="replicate").flatten(0, 1)[None]
+    mixed = F.conv2d(padded, weight, groups=count).reshape(count, channels, height, width)
+    spread = images.std(dim=(1, 2, 3), keepdim=True) / mixed.std(dim=(1, 2, 3), keepdim=True).clamp_min(1e-4)
+    mixed = (mixed - mixed.mean(dim=(2, 3), keepdim=True)) * spread + images.mean(dim=(2, 3), keepdim=True)
+    return images.lerp(mixed, strength)
+
+
+def _sharpened(images: Tensor, strength: Tensor) -> Tensor:
+    soft = F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    return images + strength * (images - soft)
+
+
+def _compressed(images: Tensor, strength: Tensor) -> Tensor:
+    """After quantisation of 8 x 8 cosine blocks, as JPEG does."""
+    height, width = images.shape[2:]
+    padded = F.pad(images, (0, -width % 8, 0, -height % 8), mode="replicate")
+    mix, unmix = images.new_tensor(YCC), images.new_tensor(np.linalg.inv(YCC))
+    k = torch.arange(8, device=images.device)
+    basis = torch.cos((2 * k[None] + 1) * k[:, None] * math.pi / 16) / 2
+    basis[0] /= math.sqrt(2)
+    blocks = torch.einsum("ij,bjhw->bihw", mix, padded).unflatten(2, (-1, 8)).unflatten(4, (-1, 8))
+    spectrum = torch.einsum("ky,lx,bcryqx->bcrkql", basis, basis, blocks)
+    # Colours are kept half as finely, and all the more coarsely the finer their structure.
+    steps = strength[..., None, None] * (1 + k[:, None, None] + k) * 8 / 4 / 255
+    steps = steps * images.new_tensor([1.0, 2.0, 2.0])[:, None, None, None, None]
+    blocks = torch.einsum("ky,lx,bcrkql->bcryqx", basis, basis, (spectrum / steps).round() * steps)
+    ycc = blocks.flatten(4, 5).flatten(2, 3)
+    return torch.einsum("ij,bjhw->bihw", unmix, ycc)[..., :height, :width]
+
+
+def _grey(images: Tensor) -> Tensor:
+    return (images * images.new_tensor(LUMA)[:, None, None]).sum(dim=1, keepdim=True)
+
+
+def _smooth(images: Tensor, cell_px: int) -> Tensor:
+    """Blurred by about `cell_px`, cheaply."""
+    small = F.avg_pool2d(images, cell_px, ceil_mode=True, count_include_pad=False)
+    small = F.avg_pool2d(small, 3, stride=1, padding=1, count_include_pad=False)
+    return F.interpolate(small, images.shape[2:], mode="bilinear")
