@@ -63,7 +63,7 @@ PRESETS = {
         prompted_share=0.25, mixed=True, network=replace(WIDE, tokens=132),
     ),
     "gpu": Preset(
-        batch=128, queries=3072, stages=((0.3, 72), (0.7, 120), (1.0, 160)), peak_rate=1.2e-3, warmup_steps=200, ema=0.999,
+        batch=128, queries=3072, stages=((0.3, 72), (0.7, 120), (1.0, 160)), peak_rate=1e-3, warmup_steps=200, ema=0.999,
         prompted_share=0.25, threads=2, resident=True, network=replace(WIDE, tokens=132),
     ),
     "tiny": Preset(
