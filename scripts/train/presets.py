@@ -62,6 +62,11 @@ PRESETS = {
         batch=8, queries=1536, stages=((0.3, 60), (0.75, 108), (1.0, 160)), peak_rate=4e-4, warmup_steps=250, ema=0.999,
         prompted_share=0.25, mixed=True, network=replace(WIDE, tokens=132),
     ),
+    # For weights that are nearly done.
+    "cpu-finish": Preset(
+        batch=8, queries=1536, stages=((1.0, 132),), peak_rate=1.5e-4, warmup_steps=250, ema=0.999, prompted_share=0.25,
+        mixed=True, network=replace(WIDE, tokens=132),
+    ),
     "gpu": Preset(
         batch=128, queries=3072, stages=((0.3, 72), (0.7, 120), (1.0, 160)), peak_rate=1e-3, warmup_steps=200, ema=0.999,
         prompted_share=0.25, threads=2, resident=True, network=replace(WIDE, tokens=132),
