@@ -31,7 +31,7 @@ from infinidepth_blender.field.align import AlignedField
 from infinidepth_blender.field.official.config import OfficialConfig
 from infinidepth_blender.field.official.model import OfficialModel
 from infinidepth_blender.field.official.network import OfficialDepthNetwork
-from infinidepth_blender.field.precision import encoder_dtype
+from infinidepth_blender.field.precision import encoder_dtype, without_tf32
 from infinidepth_blender.field.protocol import pixel_centres_yx
 from infinidepth_blender.options import ReconstructOptions
 
@@ -81,6 +81,7 @@ def picture() -> NDArray[np.uint8]:
 
 
 @torch.inference_mode()
+@without_tf32()
 def run() -> dict[str, dict[str, Any]]:
     """Both ways in turns; medians."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
