@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from train.scenes import shapes
-from train.scenes.casting import FEW_ELEMENTS, RayGrid, cast_dense, cast_grid, cast_rays
+from train.scenes import casting, shapes
+from train.scenes.casting import RayGrid, cast_grid, cast_rays
 from train.scenes.looks import random_rotation
 from train.scenes.shapes import ARCH, BOX, CARD, CONE, CYLINDER, ELLIPSOID, GABLE, RELIEF, TUBE
 from train.scenes.solids import Material, SolidList, Solids
@@ -108,7 +108,7 @@ def test_a_card_is_there_where_its_mask_is(bank):
 
 
 @pytest.mark.parametrize("parallel", [False, True])
-def test_many_at_once_equals_one_by_one(bank, parallel):
+def test_many_at_once_equals_one_by_one(bank, parallel, monkeypatch):
     rng = np.random.default_rng(5)
     items = SolidList()
     for k in range(90):
@@ -118,13 +118,27 @@ def test_many_at_once_equals_one_by_one(bank, parallel):
     solids = Solids.from_list(items, bank.charts)
     line = torch.linspace(-0.9, 0.9, 120) * (5 if parallel else 1)
     rays = RayGrid(np.zeros(3), np.eye(3)[0], -np.eye(3)[2], np.eye(3)[1], line, line, parallel)
-    assert line.numel() ** 2 * len(solids) > FEW_ELEMENTS  # so that `cast_grid` goes one by one
-    depth, index = cast_grid(solids, rays)
-    dense, which = torch.full_like(depth, math.inf), torch.full_like(index, -1)
-    cast_dense(solids, list(range(len(solids))), rays, 0.05, dense, which)
-    same = (index == which) & (torch.isclose(depth, dense, rtol=1e-3) | torch.isinf(depth))
-    assert float(same.float().mean()) > 0.999
+    near = torch.full((120, 120), 0.05)
+    near[:40] = 5.5
+    monkeypatch.setattr(casting, "SMALL_WINDOW", 0)
+    depth, index = cast_grid(solids, rays, near)
+    monkeypatch.setattr(casting, "SMALL_WINDOW", 1e9)
+    for most in (10_000, 2**22):  # in several pieces, and all of a kind together
+        monkeypatch.setattr(casting, "MOST_PAIRS", most)
+        together, which = cast_grid(solids, rays, near)
+        same = (index == which) & (torch.isclose(depth, together, rtol=1e-3) | torch.isinf(depth))
+        assert float(same.float().mean()) > 0.999
     assert int((index >= 0).sum()) > 3000
+    assert len(index.unique()) > 40
+
+
+def test_heights_are_bilinear_between_the_cells_and_go_round(bank):
+    size = bank.charts.heights.shape[-1]
+    for chart in (0, torch.tensor([1, 0, 1, 1])):
+        u, v = torch.tensor([0.25, -1.75, 3.0, 1 - 0.5 / size]), torch.tensor([0.5, 0.5, -2.0, 0.0])
+        maps = bank.charts.heights[chart if isinstance(chart, torch.Tensor) else [0, 0, 0, 0]]
+        wanted = [maps[0, size // 2, size // 4], maps[1, size // 2, size // 4], maps[2, 0, 0], (maps[3, 0, -1] + maps[3, 0, 0]) / 2]  # fmt: skip
+        torch.testing.assert_close(bank.charts.height(chart, u, v), torch.stack(wanted), atol=1e-4, rtol=0)
 
 
 def test_hits_before_the_nearest_allowed_distance_are_passed_by(bank):

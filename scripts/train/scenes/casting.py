@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +13,10 @@ from .shapes import NO_HIT, RELIEF, intersect
 from .solids import Solids
 
 NEAR_M = 0.05
-DENSE_ELEMENTS = 2**24
-"""Rays times solids that are intersected at once on a GPU."""
-FEW_ELEMENTS = 2**20
-"""Rays times solids up to which a CPU, too, is faster without windows."""
+SMALL_WINDOW = 4096
+"""Rays of a solid up to which a CPU, too, is faster with many solids at once."""
+MOST_PAIRS = 2**22
+"""Pairs of a solid and a ray that are intersected at once."""
 
 
 @dataclass
@@ -64,9 +65,9 @@ class RayGrid:
             behind = depth.max(axis=1) <= NEAR_M
             everywhere = depth.min(axis=1) <= 0.02
         c0 = np.maximum(np.searchsorted(xs, px.min(axis=1)) - 1, 0)
-        c1 = np.searchsorted(xs, px.max(axis=1)) + 1
+        c1 = np.minimum(np.searchsorted(xs, px.max(axis=1)) + 1, len(xs))
         r0 = np.maximum(np.searchsorted(ys, py.min(axis=1)) - 1, 0)
-        r1 = np.searchsorted(ys, py.max(axis=1)) + 1
+        r1 = np.minimum(np.searchsorted(ys, py.max(axis=1)) + 1, len(ys))
         inside = (
             (px.max(axis=1) >= xs[0])
             & (px.min(axis=1) <= xs[-1])
@@ -92,18 +93,23 @@ def cast_grid(solids: Solids, rays: RayGrid, near: float | Tensor = NEAR_M) -> t
     depth = torch.full((len(rays.y), len(rays.x)), NO_HIT, device=rays.x.device)
     index = torch.full(depth.shape, -1, dtype=torch.int64, device=rays.x.device)
     windows = rays.windows(solids.corners())
-    seen = [i for i, window in enumerate(windows) if window is not None]
-    if rays.x.device.type == "cuda" or depth.numel() * len(seen) < FEW_ELEMENTS:
-        cast_dense(solids, [i for i in seen if solids.kinds[i] != RELIEF], rays, near, depth, index)
-        seen = [i for i in seen if solids.kinds[i] == RELIEF]
-    for i in seen:
-        columns, rows = windows[i]  # type: ignore[misc]
+    on_card = depth.device.type == "cuda"
+    small: list[int] = []
+    for i, window in enumerate(windows):
+        if window is None:
+            continue
+        columns, rows = window
+        size = (columns.stop - columns.start) * (rows.stop - rows.start)
+        if solids.kinds[i] != RELIEF and (on_card or size <= SMALL_WINDOW):
+            small.append(i)
+            continue
         origin, direction = rays.bundle(columns, rows, solids.rotations[i], solids.centres[i])
         t = _one(solids, i, origin, direction, near[rows, columns] if isinstance(near, Tensor) else near)
         before = depth[rows, columns]
         closer = t < before
         before.copy_(torch.where(closer, t, before))
         index[rows, columns].masked_fill_(closer, i)
+    cast_pairs(solids, small, windows, rays, near, depth, index)
     return depth, index
 
 
@@ -113,48 +119,74 @@ def _one(solids: Solids, i: int, origin: list, direction: list[Tensor], near: fl
     return intersect(int(solids.kinds[i]), half, origin, direction, near, param, chart, solids.charts)
 
 
-def cast_dense(
-    solids: Solids, chosen: list[int], rays: RayGrid, near: float | Tensor, depth: Tensor, index: Tensor
+def cast_pairs(
+    solids: Solids,
+    chosen: list[int],
+    windows: Sequence[tuple[slice, slice] | None],
+    rays: RayGrid,
+    near: float | Tensor,
+    depth: Tensor,
+    index: Tensor,
 ) -> None:
-    """Updates `depth` and `index` with many solids of one kind at once: few large operations."""
+    """Updates `depth` and `index` with many solids of one kind at once: one row of pairs of a solid and a ray of its window."""
     device = depth.device
-
-    def column(values) -> Tensor:
-        return torch.as_tensor(np.asarray(values), dtype=torch.float32, device=device)
-
-    grid = torch.stack(torch.meshgrid(rays.y, rays.x, indexing="ij")).reshape(2, -1)
-    axes = column(np.stack([rays.axis_y, rays.axis_x], axis=1))
-    spread = axes @ grid  # (3, rays)
-    best, winner = depth.flatten(), index.flatten()
-    near = near.flatten() if isinstance(near, Tensor) else near
-    step = max(1, DENSE_ELEMENTS // depth.numel())
+    nearest, winner = depth.flatten(), torch.cat([index.flatten(), index.new_empty(1)])
+    spare = depth.numel()  # where pairs write that do not win
     for kind in sorted({int(solids.kinds[i]) for i in chosen}):
-        same = [i for i in chosen if solids.kinds[i] == kind]
-        for first in range(0, len(same), step):
-            part = same[first : first + step]
+        for part in _pieces([i for i in chosen if solids.kinds[i] == kind], windows):
+            blocks = np.array([_block(windows[i]) for i in part])  # left, top, width, height
+            sizes = blocks[:, 2] * blocks[:, 3]
+            of = torch.from_numpy(np.repeat(np.arange(len(part)), sizes)).to(device)
+            left, top, width, first = torch.from_numpy(np.stack([*blocks.T[:3], np.cumsum(sizes) - sizes])).to(device)
+            within = torch.arange(len(of), device=device) - first[of]
+            down = within // width[of]
+            column, row = left[of] + within - down * width[of], top[of] + down
             turn = solids.rotations[part]
-            start = column(np.einsum("mij,mj->mi", turn, rays.origin - solids.centres[part]))[..., None]
-            ahead = column(turn @ rays.forward)[..., None]
-            varying = column(turn) @ spread  # (m, 3, rays)
-            origin, direction = (start + varying, ahead) if rays.parallel else (start, ahead + varying)
-            half = column(solids.halves[part])[..., None]
-            chart = torch.as_tensor(solids.chart_index[part], device=device)[:, None]
+            start = np.einsum("mij,mj->mi", turn, rays.origin - solids.centres[part])
+            numbers = [start, turn @ rays.axis_x, turn @ rays.axis_y, turn @ rays.forward, solids.halves[part]]
+            table = np.concatenate([*numbers, np.asarray(solids.params)[part][:, None]], axis=1).T
+            told = torch.as_tensor(table, dtype=torch.float32, device=device)[:, of]
+            varying = told[3:6] * rays.x[column] + told[6:9] * rays.y[row]
+            origin, direction = (told[:3] + varying, told[9:12]) if rays.parallel else (told[:3], varying + told[9:12])
+            at = row * depth.shape[1] + column
             t = intersect(
                 kind,
-                list(half.unbind(1)),
-                list(origin.unbind(1)),
-                list(direction.unbind(1)),
-                near,
-                column(solids.params[part])[:, None],
-                chart,
+                told[12:15].unbind(0),
+                origin.unbind(0),
+                direction.unbind(0),
+                near.flatten()[at] if isinstance(near, Tensor) else near,
+                told[15],
+                torch.as_tensor(np.asarray(solids.chart_index)[part], device=device)[of],
                 solids.charts,
             )
-            nearest, which = t.expand(len(part), best.numel()).min(dim=0)
-            closer = nearest < best
-            best = torch.where(closer, nearest, best)
-            winner = torch.where(closer, torch.as_tensor(part, device=device)[which], winner)
-    depth.copy_(best.reshape(depth.shape))
-    index.copy_(winner.reshape(index.shape))
+            before = nearest[at]
+            nearest.scatter_reduce_(0, at, t, "amin")
+            wins = (t < before) & (t == nearest[at])
+            numbers_of = torch.as_tensor(np.asarray(part), device=device)[of]
+            winner.scatter_(0, torch.where(wins, at, spare), numbers_of)
+    depth.copy_(nearest.reshape(depth.shape))
+    index.copy_(winner[:-1].reshape(index.shape))
+
+
+def _block(window: tuple[slice, slice] | None) -> tuple[int, int, int, int]:
+    assert window is not None
+    columns, rows = window
+    return columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start
+
+
+def _pieces(chosen: list[int], windows: Sequence[tuple[slice, slice] | None]) -> Iterator[list[int]]:
+    """The solids in groups of at most `MOST_PAIRS` rays, or of one."""
+    piece: list[int] = []
+    count = 0
+    for i in chosen:
+        *_, width, height = _block(windows[i])
+        if piece and count + width * height > MOST_PAIRS:
+            yield piece
+            piece, count = [], 0
+        piece.append(i)
+        count += width * height
+    if piece:
+        yield piece
 
 
 def cast_rays(solids: Solids, origin: np.ndarray, directions: Tensor, near: float = NEAR_M) -> tuple[Tensor, Tensor]:

@@ -40,16 +40,20 @@ class Charts:
     masks: Tensor
     names: dict[str, list[int]]
 
+    def __post_init__(self) -> None:
+        # With the first row and column repeated at the end, so that four neighbours never lie apart.
+        self._closed = F.pad(self.heights[:, None], (0, 1, 0, 1), mode="circular")
+
     def height(self, chart: int | Tensor, u: Tensor, v: Tensor) -> Tensor:
-        """Bilinear heights at coordinates in tiles."""
-        size = self.heights.shape[-1]
-        fu, fv = (u - u.floor()) * size, (v - v.floor()) * size
-        u0, v0 = fu.long() % size, fv.long() % size
-        wu, wv = fu - fu.floor(), fv - fv.floor()
-        u1, v1 = (u0 + 1) % size, (v0 + 1) % size
-        flat, base = self.heights.flatten(), chart * size * size
-        top = torch.lerp(flat[base + v0 * size + u0], flat[base + v0 * size + u1], wu)
-        return torch.lerp(top, torch.lerp(flat[base + v1 * size + u0], flat[base + v1 * size + u1], wu), wv)
+        """Bilinear heights at coordinates in tiles, of one map or of a map for every coordinate."""
+        if isinstance(chart, int):
+            grid = torch.stack([u - u.floor(), v - v.floor()], dim=-1).reshape(1, 1, -1, 2) * 2 - 1
+            return F.grid_sample(self._closed[chart : chart + 1], grid, align_corners=True).reshape(u.shape)
+        result = torch.empty_like(u)
+        for one in chart.unique().tolist():
+            where = (chart == one).nonzero()[:, 0]
+            result = result.index_copy(0, where, self.height(one, u[where], v[where]))
+        return result
 
     def solid(self, chart: int | Tensor, x: Tensor, z: Tensor) -> Tensor:
         """Whether a mask is set at x to the right and z upward, both in [-1, 1]."""
