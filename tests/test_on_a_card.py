@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from PIL import Image
 
 from infinidepth_blender.engine.models import ModelCache
 from infinidepth_blender.field.device import is_out_of_memory
+from infinidepth_blender.field.evaluation import OUT_OF_MEMORY
 from infinidepth_blender.field.network_field import FieldModel
 from infinidepth_blender.field.official.config import OfficialConfig
 from infinidepth_blender.field.official.model import OfficialModel
@@ -31,6 +31,8 @@ from infinidepth_blender.reconstruction import load
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA card")
 ROOT = Path(__file__).resolve().parent.parent
 BUNDLED = ROOT / "infinidepth_blender" / "weights" / "bundled.safetensors"
+if str(ROOT / "scripts") not in sys.path:
+    sys.path.insert(0, str(ROOT / "scripts"))
 CARD, PROCESSOR = torch.device("cuda"), torch.device("cpu")
 
 
@@ -50,15 +52,17 @@ def off(mine: torch.Tensor, theirs: torch.Tensor) -> float:
     return float((mine - theirs).abs().max() / (theirs.max() - theirs.min()))
 
 
-@pytest.fixture
-def full_card() -> Iterator[None]:
-    """As little memory as an old card has left beside other programs."""
+def fill_card() -> list[torch.Tensor]:
+    """Blocks that leave the process no memory of the card, of 64 MB more than it has already."""
     torch.cuda.empty_cache()
-    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_allocated() + 64e6) / torch.cuda.mem_get_info()[1])
-    try:
-        yield
-    finally:
-        torch.cuda.set_per_process_memory_fraction(1.0)
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 64e6) / torch.cuda.mem_get_info()[1])
+    blocks: list[torch.Tensor] = []
+    for size in (2**20, 2**16, 2**9):
+        with pytest.raises(RuntimeError) as caught:
+            while True:
+                blocks.append(torch.empty(size, dtype=torch.uint8, device=CARD))
+        assert is_out_of_memory(caught.value)
+    return blocks
 
 
 @pytest.mark.parametrize("told", [False, True])
@@ -101,18 +105,19 @@ def test_an_official_network(precision, limit: float) -> None:
     assert off(mine.disparity(coords), theirs.disparity(coords)) < limit
 
 
-def test_a_card_that_is_full_hands_over_to_the_processor(full_card: None) -> None:
-    with pytest.raises(RuntimeError) as caught:
-        torch.empty(10**9, device=CARD)
-    assert is_out_of_memory(caught.value)
+def test_a_card_that_is_full_hands_over_to_the_processor() -> None:
     notices: list[str] = []
-    bundled = load_weights(BUNDLED).network
-    field = FieldModel(bundled, CARD, {"device": "cuda"}, notices.append).encode(photo(), None)
-    mine = field.disparity_grid(1200, 1600)
-    theirs = FieldModel(load_weights(BUNDLED).network, PROCESSOR, {}).encode(photo()).disparity_grid(1200, 1600)
-    relative = (mine.cpu() / theirs - 1).abs()
-    assert float((relative > 2e-3).float().mean()) < 1e-3
-    assert len(notices) <= 1
+    model = FieldModel(load_weights(BUNDLED).network, CARD, {"device": "cuda"}, notices.append)
+    blocks = fill_card()
+    try:
+        mine = model.encode(photo()).disparity_grid(120, 160)
+    finally:
+        del blocks
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert notices == [OUT_OF_MEMORY]
+    assert model.info["device"] == "cpu"
+    theirs = FieldModel(load_weights(BUNDLED).network, PROCESSOR, {}).encode(photo()).disparity_grid(120, 160)
+    assert torch.equal(mine, theirs)
 
 
 def test_a_photo_from_the_command_line(tmp_path: Path) -> None:
@@ -149,7 +154,6 @@ def test_predicted_splats(tmp_path: Path) -> None:
 
 
 def test_scenes_are_rendered_alike() -> None:
-    sys.path.insert(0, str(ROOT / "scripts"))
     from train.scenes.bank import make_bank
     from train.scenes.render import render
 
@@ -165,8 +169,27 @@ def test_scenes_are_rendered_alike() -> None:
         assert float((mine.image.cpu().float() - theirs.image.float()).abs().median()) < 12
 
 
+def test_batches_are_those_of_the_processor(tmp_path: Path) -> None:
+    from train.pool import make_shard
+    from train.resident import ResidentStream, _Maker
+    from train.scenes.bank import make_bank
+
+    make_shard(5, 0, 3, make_bank(np.random.default_rng(0), 1), shape=(60, 84)).save(tmp_path / "shard_000000")
+    made = []
+    for device in ("cuda", "cpu"):
+        stream = ResidentStream(tmp_path, device, 3, 4, 306, 16, 1.0, 1e9)
+        stream.pool.take(wait_s=30)
+        maker = _Maker(stream, next(iter(stream.pool.by_size.values())), 20)
+        rows, columns = maker.images.codes.shape[1:]
+        y = torch.arange(200, device=device).expand(4, -1) * 7919 % rows
+        x = torch.arange(200, device=device).expand(4, -1) * 104_729 % columns
+        made.append([maker._pixels(), maker._in_view(y, x), *maker._surfaces(y, x), *maker._whole_range()])
+        stream.close()
+    for mine, theirs in zip(*made, strict=True):
+        torch.testing.assert_close(mine.cpu(), theirs, atol=2e-4, rtol=1e-4)
+
+
 def test_training(tmp_path: Path) -> None:
-    sys.path.insert(0, str(ROOT / "scripts"))
     from dataclasses import replace
 
     from train.pool import make_shard

@@ -169,9 +169,8 @@ def make_batch(
         tokens = int(tokens * math.exp(rng.uniform(-0.3, 0.3)))
     rows, columns = patch_grid(width, height, tokens)
     size = rows * input_patch_px, columns * input_patch_px
-    # Parts are chosen by the pixels of the transformer, half of whose size is the map of measurements.
-    seen = 2 * rows * CELLS_PER_PATCH, 2 * columns * CELLS_PER_PATCH
-    views = draw_views(np.stack([labels for *_, labels in drawn]), (height, width), seen, rng, augment)
+    labels = np.stack([labels for *_, labels in drawn])
+    views = draw_views(labels, (height, width), (rows, columns), 2 * CELLS_PER_PATCH, rng, augment)
     parts = [
         _prepare(
             *_cut(image, codes, views, k),
@@ -187,11 +186,22 @@ def make_batch(
     stacked = [torch.from_numpy(np.stack(column).astype(np.float32)) for column in zip(*parts, strict=True)]
     image, coords, t, t_near, t_far, sky, log_range, prompt, log_spread = stacked
     log_focal, sin_pitch, roll_rad = (
-        torch.from_numpy(values.astype(np.float32)) for values in (np.log(views.focal), views.sin_pitch, views.roll)
+        torch.from_numpy(values.astype(np.float32)) for values in (views.log_focal, views.sin_pitch, views.roll_rad)
     )
-    if augment:
-        image = recoloured(image, rng)
-    return Batch(image, coords, t, t_near, t_far, sky, log_focal, log_range, sin_pitch, roll_rad, prompt, log_spread)
+    return Batch(
+        image=recoloured(image, rng) if augment else image,
+        coords_yx=coords,
+        t=t,
+        t_near=t_near,
+        t_far=t_far,
+        sky=sky,
+        log_focal=log_focal,
+        log_range=log_range,
+        sin_pitch=sin_pitch,
+        roll_rad=roll_rad,
+        prompt=prompt,
+        log_spread=log_spread,
+    )
 
 
 def _cut(
@@ -199,8 +209,8 @@ def _cut(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
     """The `k`-th view of an image (h, w, 3) and of its truth, which is as fine or twice as fine."""
     finer = len(codes) // len(image)
-    turn, height, width = float(views.turn[k]), int(views.height[k]), int(views.width[k])
-    centre_x, centre_y = float(views.centre_x[k]), float(views.centre_y[k])
+    turn, height, width = float(views.turn_rad[k]), int(views.height_px[k]), int(views.width_px[k])
+    centre_x, centre_y = float(views.centre_x_px[k]), float(views.centre_y_px[k])
     if turn:
         image = _turned(image, turn, centre_x, centre_y, width, height, cv2.INTER_LINEAR)
         centre, size = (finer * centre_x, finer * centre_y), (finer * width, finer * height)

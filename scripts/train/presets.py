@@ -17,7 +17,7 @@ class Preset:
         stages: Parts of the schedule: where each ends, as a share of the whole, and its patches per image. Small images
             teach the layout of places at half the cost, full ones the detail.
         peak_rate, weight_decay, warmup_steps, clip, ema: Of the optimisation.
-        mixed: Mixed precision also on a CPU that has units for bfloat16; a GPU always has it.
+        mixed: Mixed precision also on a CPU that has units for bfloat16; a GPU has it wherever it has such units.
         processes: Trainers of one network, each with batches of its own (`together`).
         prompted_share: Share of the images that get measured points.
         save_s, validate_s: Seconds between states and between validations.

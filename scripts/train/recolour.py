@@ -17,17 +17,23 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .sending import constant, sent
+
 LUMA = (0.299, 0.587, 0.114)
-YCC = np.array([LUMA, (-0.169, -0.331, 0.5), (0.5, -0.419, -0.081)])
+YCC = (LUMA, (-0.169, -0.331, 0.5), (0.5, -0.419, -0.081))
 """Brightness and two differences of colour from red, green and blue, as JPEG stores them."""
+RGB = tuple(map(tuple, np.linalg.inv(np.array(YCC)).tolist()))
+"""The inverse."""
+STEP_OF_MEAN = 2 / 255
+"""Step of the mean of a block, at a strength of 1."""
 
 
 def recoloured(images: Tensor, rng: np.random.Generator) -> Tensor:
-    """(B, 3, H, W) in [0, 1], changed one by one in the order light, lens, sensor, development, file."""
+    """(B, 3, H, W) in [0, 1], changed in the order light, lens, sensor, development, file, each change for some of them."""
     change = _Changes(images, rng)
     change.some(0.15, _lit, noisy=True, strength=(0.1, 0.6), hardness=(0.0, 1.0))
-    change.some(0.08, _stained, others=_others(images, rng), strength=(0.1, 0.5))
-    change.some(0.12, _toned_like, others=_others(images, rng), strength=(0.1, 0.8))
+    change.some(0.08, _stained, others=True, strength=(0.1, 0.5))
+    change.some(0.12, _toned_like, others=True, strength=(0.1, 0.8))
     change.all(_exposed, rng.uniform(0.75, 1.25, (len(images), 1)) * np.exp(rng.normal(0, 0.07, (len(images), 3))))
     change.some(0.2, _blurred, sigma_px=(0.4, 1.5))
     change.some(0.1, partial(_coarsened, factor=float(rng.uniform(1.3, 2.5))))
@@ -48,18 +54,19 @@ class _Changes:
     """Applies changes to random images of a batch."""
 
     def __init__(self, images: Tensor, rng: np.random.Generator) -> None:
-        self.images, self.rng = images, rng
+        # The images that came in are the caller's.
+        self.images, self.rng = images.clone(), rng
         self.noise = torch.Generator(images.device).manual_seed(int(rng.integers(2**62)))
 
     def all(self, change: Callable[..., Tensor], values: NDArray[np.floating]) -> None:
         """`change` of all images with (B, ...) values."""
-        self.images = change(self.images, torch.from_numpy(values.astype(np.float32)).to(self.images.device))
+        self.images = change(self.images, sent(values, self.images.device))
 
     def some(
         self,
         share: float,
         change: Callable[..., Tensor],
-        others: NDArray[np.intp] | None = None,
+        others: bool = False,
         noisy: bool = False,
         **ranges: tuple[float, float],
     ) -> None:
@@ -67,29 +74,24 @@ class _Changes:
 
         Args:
             share: As above.
-            change: Takes images, then other images if `others` tells which, then numbers (n, 1, 1, 1) by name.
-            others: (B,) numbers of images.
-            noisy: Whether `change` takes a source of noise.
+            change: Takes images, then as many other images of the batch if `others`, a source of noise if `noisy`, and
+                numbers (n, 1, 1, 1) by name.
+            others, noisy: As above.
             ranges: Least and largest of every number.
         """
-        chosen = np.flatnonzero(self.rng.random(len(self.images)) < share)
+        count, device = len(self.images), self.images.device
+        chosen = np.flatnonzero(self.rng.random(count) < share)
         if not len(chosen):
             return
-        device = self.images.device
-        drawn = np.array([self.rng.uniform(*limits, len(chosen)) for limits in ranges.values()], np.float32)
-        values = torch.from_numpy(drawn.reshape(-1, len(chosen), 1, 1, 1)).to(device)
-        at = torch.from_numpy(chosen).to(device)
+        drawn = np.array([self.rng.uniform(*limits, len(chosen)) for limits in ranges.values()])
+        values = sent(drawn.reshape(-1, len(chosen), 1, 1, 1), device)
+        at = sent(chosen, device)
         seen = [self.images[at]]
-        if others is not None:
-            seen.append(self.images[torch.from_numpy(others[chosen]).to(device)])
+        if others:
+            seen.append(self.images[sent((chosen + self.rng.integers(1, max(2, count))) % count, device)])
         source = {"noise": self.noise} if noisy else {}
         changed = change(*seen, **source, **dict(zip(ranges, values, strict=True)))
-        # The images that came in are the caller's.
-        self.images = self.images.index_copy(0, at, changed.clamp(0, 1))
-
-
-def _others(images: Tensor, rng: np.random.Generator) -> NDArray[np.intp]:
-    return rng.permutation(len(images))
+        self.images.index_copy_(0, at, changed.clamp(0, 1))
 
 
 # -- light and surfaces ----------------------------------------------------------
@@ -140,7 +142,7 @@ def _filtered(images: Tensor, kernel: Tensor) -> Tensor:
 
 
 def _coarsened(images: Tensor, factor: float) -> Tensor:
-    """Enlarged from fewer pixels."""
+    """Enlarged from fewer pixels, all of them by one factor."""
     small = [max(8, round(side / factor)) for side in images.shape[2:]]
     shrunk = F.interpolate(images, small, mode="bilinear", antialias=True)
     return F.interpolate(shrunk, images.shape[2:], mode="bilinear")
@@ -191,19 +193,19 @@ def _saturated(images: Tensor, factor: Tensor) -> Tensor:
 
 
 def _permuted(images: Tensor, order: list[int]) -> Tensor:
-    """The channels in another order."""
+    """The channels in another order, the same for all."""
     return images[:, order]
 
 
 def _convolved(images: Tensor, noise: torch.Generator, strength: Tensor) -> Tensor:
-    """Mixed with random filters of 3 x 3 pixels over all channels, brought back to the mean and contrast before."""
+    """Mixed with random filters of 3 x 3 pixels over all channels, every channel with the mean and contrast before."""
     count, channels, height, width = images.shape
     weight = torch.randn((count * channels, channels, 3, 3), generator=noise, device=images.device)
     padded = F.pad(images, (1, 1, 1, 1), mode="replicate").flatten(0, 1)[None]
     mixed = F.conv2d(padded, weight, groups=count).reshape(count, channels, height, width)
-    spread = images.std(dim=(1, 2, 3), keepdim=True) / mixed.std(dim=(1, 2, 3), keepdim=True).clamp_min(1e-4)
-    mixed = (mixed - mixed.mean(dim=(2, 3), keepdim=True)) * spread + images.mean(dim=(2, 3), keepdim=True)
-    return images.lerp(mixed, strength)
+    mean, contrast = images.mean(dim=(2, 3), keepdim=True), images.std(dim=(2, 3), keepdim=True)
+    mixed = mixed - mixed.mean(dim=(2, 3), keepdim=True)
+    return images.lerp(mixed * (contrast / mixed.std(dim=(2, 3), keepdim=True).clamp_min(1e-4)) + mean, strength)
 
 
 def _sharpened(images: Tensor, strength: Tensor) -> Tensor:
@@ -212,25 +214,25 @@ def _sharpened(images: Tensor, strength: Tensor) -> Tensor:
 
 
 def _compressed(images: Tensor, strength: Tensor) -> Tensor:
-    """After quantisation of 8 x 8 cosine blocks, as JPEG does."""
+    """After quantisation of 8 x 8 cosine blocks, as JPEG does; a strength of 8 has the coarsest step of quality 50."""
     height, width = images.shape[2:]
     padded = F.pad(images, (0, -width % 8, 0, -height % 8), mode="replicate")
-    mix, unmix = images.new_tensor(YCC), images.new_tensor(np.linalg.inv(YCC))
+    mix, unmix = constant(YCC, images.device), constant(RGB, images.device)
     k = torch.arange(8, device=images.device)
     basis = torch.cos((2 * k[None] + 1) * k[:, None] * math.pi / 16) / 2
     basis[0] /= math.sqrt(2)
     blocks = torch.einsum("ij,bjhw->bihw", mix, padded).unflatten(2, (-1, 8)).unflatten(4, (-1, 8))
     spectrum = torch.einsum("ky,lx,bcryqx->bcrkql", basis, basis, blocks)
-    # Colours are kept half as finely, and all the more coarsely the finer their structure.
-    steps = strength[..., None, None] * (1 + k[:, None, None] + k) * 8 / 4 / 255
-    steps = steps * images.new_tensor([1.0, 2.0, 2.0])[:, None, None, None, None]
+    # Coarser the finer the structure, and colours half as finely as brightness.
+    steps = strength[..., None, None] * STEP_OF_MEAN * (1 + k[:, None, None] + k)
+    steps = steps * constant((1.0, 2.0, 2.0), images.device)[:, None, None, None, None]
     blocks = torch.einsum("ky,lx,bcrkql->bcryqx", basis, basis, (spectrum / steps).round() * steps)
     ycc = blocks.flatten(4, 5).flatten(2, 3)
     return torch.einsum("ij,bjhw->bihw", unmix, ycc)[..., :height, :width]
 
 
 def _grey(images: Tensor) -> Tensor:
-    return (images * images.new_tensor(LUMA)[:, None, None]).sum(dim=1, keepdim=True)
+    return (images * constant(LUMA, images.device)[:, None, None]).sum(dim=1, keepdim=True)
 
 
 def _smooth(images: Tensor, cell_px: int) -> Tensor:

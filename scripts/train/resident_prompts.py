@@ -10,6 +10,8 @@ from torch import Tensor
 
 from infinidepth_blender.field.prompt_map import CLOSE_CELLS, SMOOTH_CELLS, T_LIMITS
 
+from .sending import constant
+
 
 def prompt_maps(coords_yx: Tensor, t: Tensor, given: Tensor, height: int, width: int) -> Tensor:
     """Draws measurements on grids and continues them.
@@ -24,9 +26,9 @@ def prompt_maps(coords_yx: Tensor, t: Tensor, given: Tensor, height: int, width:
         (Rong and Tan, 2006), which now and then takes one that is hardly farther.
     """
     count = len(t)
-    size = coords_yx.new_tensor([height, width])
+    size = constant((float(height), float(width)), coords_yx.device)
     place = (coords_yx + 1) / 2 * size - 0.5
-    cell = place.round().clamp(coords_yx.new_zeros(2), size - 1)
+    cell = place.round().clamp(torch.zeros_like(size), size - 1)
     flat = torch.where(given, (cell[..., 0] * width + cell[..., 1]).long(), height * width)
     off = ((place - cell) ** 2).sum(-1)
     # One more cell, for what is not measured. The measurement nearest to the middle of a cell stays.

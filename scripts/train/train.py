@@ -12,8 +12,8 @@ trainer that the system ended is started again from the last state.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
-import csv
 import json
 import math
 import sys
@@ -34,6 +34,7 @@ from infinidepth_blender.field.network import Features, InfiniDepthNetwork, Netw
 from infinidepth_blender.field.precision import has_bfloat16_units  # noqa: E402
 from infinidepth_blender.field.weights_files import load_weights, save_weights  # noqa: E402
 from train.data import Batch, BatchStream  # noqa: E402
+from train.logs import Log  # noqa: E402
 from train.losses import compute_losses, total  # noqa: E402
 from train.pieces import load_pieces, save_pieces  # noqa: E402
 from train.pool import clock_time  # noqa: E402
@@ -66,7 +67,7 @@ class Trainer:
         """One step of the optimiser; `progress` in [0, 1] places it on the cosine.
 
         Returns:
-            Scalars on the device for the log: the rate, the norm of the gradient, the loss and its terms.
+            Scalars for the log, on the device: the loss, the norm of its gradient, and its terms.
         """
         p = self.preset
         warm = min(1.0, (self.step - self.warm_since + 1) / p.warmup_steps)
@@ -93,7 +94,7 @@ class Trainer:
         self.step += 1
         self.images += p.batch * p.processes
         told = {"loss": loss, "norm": norm, **losses}
-        return {"rate": torch.tensor(rate), **{name: value.detach() for name, value in told.items()}}
+        return {name: value.detach() for name, value in told.items()}
 
     @torch.no_grad()
     def _average_in(self) -> None:
@@ -168,7 +169,7 @@ class Trainer:
 
 
 def _bfloat16(device: str) -> bool:
-    return device.startswith("cuda") and torch.cuda.is_bf16_supported()
+    return device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def _fast_bfloat16() -> bool:
@@ -184,29 +185,6 @@ def _float(features: Features) -> Features:
         summary=features.summary.float(),
         perspective=None if told is None else told.float(),
     )
-
-
-class Log:
-    """A CSV file that grows by rows of equal keys; one with other keys, of an older version, is put aside."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def add(self, row: dict) -> None:
-        """Appends one row, and the header first."""
-        if self.path.exists() and self._keys() != list(row):
-            count = len(list(self.path.parent.glob(f"{self.path.stem}-*.csv")))
-            self.path.rename(self.path.with_name(f"{self.path.stem}-{count + 1}.csv"))
-        new = not self.path.exists()
-        with self.path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, list(row))
-            if new:
-                writer.writeheader()
-            writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})
-
-    def _keys(self) -> list[str]:
-        with self.path.open() as file:
-            return file.readline().strip().split(",")
 
 
 def train(
@@ -256,38 +234,41 @@ def train(
     sums: dict[str, Tensor] = {}
     counted, since = 0, time.time()
     progress, met = 0.0, False
-    while True:
-        now = time.time()
-        # All processes begin at the same step, which may lie between two meetings.
-        if not met or trainer.step % STEPS_APART == 0 or preset.processes == 1:
-            met = True
-            progress = trainer.step / steps if steps else (now - begin) / ((until or now + 1) - begin)
-            progress, paused = meet((progress, float(now >= pause)), trainer.network.parameters())
-            if progress >= 1 or paused:
-                break
-            # Right after a meeting, so that all go on from what all had in common.
-            if leads and now - saved > preset.save_s:
-                trainer.save()
-                saved = now
-        values = trainer.learn(stream.next(preset.tokens(progress)), progress)
-        trainer.trained_s += time.time() - now
-        counted += 1
-        for name, value in values.items():
-            sums[name] = sums[name] + value if name in sums else value
-        if not leads:
-            continue
-        if counted >= 50 or (steps and trainer.step >= steps):
-            row = {
-                "step": trainer.step,
-                "progress": progress,
-                **{name: float(value) / counted for name, value in sums.items()},
-            }
-            log.add({**row, "images_per_s": preset.processes * counted * preset.batch / (time.time() - since)})
-            sums, counted, since = {}, 0, time.time()
-        if validation and time.time() - validated > preset.validate_s:
-            scores.add({"step": trainer.step, "progress": progress, **validate(trainer.average, validation, device)})
-            validated = time.time()
-    stream.close()
+    with contextlib.closing(stream):
+        while True:
+            now = time.time()
+            # All processes begin at the same step, which may lie between two meetings.
+            if not met or trainer.step % STEPS_APART == 0 or preset.processes == 1:
+                met = True
+                progress = trainer.step / steps if steps else (now - begin) / ((until or now + 1) - begin)
+                progress, paused = meet((progress, float(now >= pause)), trainer.network.parameters())
+                if progress >= 1 or paused:
+                    break
+                # Right after a meeting, so that all go on from what all had in common.
+                if leads and now - saved > preset.save_s:
+                    trainer.save()
+                    saved = now
+            values = trainer.learn(stream.next(preset.tokens(progress)), progress)
+            trainer.trained_s += time.time() - now
+            counted += 1
+            for name, value in values.items():
+                sums[name] = sums[name] + value if name in sums else value
+            if not leads:
+                continue
+            if counted >= 50 or (steps and trainer.step >= steps):
+                row = {
+                    "step": trainer.step,
+                    "progress": progress,
+                    "rate": trainer.optimiser.param_groups[0]["lr"],
+                    **{name: float(value) / counted for name, value in sums.items()},
+                }
+                log.add({**row, "images_per_s": preset.processes * counted * preset.batch / (time.time() - since)})
+                sums, counted, since = {}, 0, time.time()
+            if validation and time.time() - validated > preset.validate_s:
+                scores.add(
+                    {"step": trainer.step, "progress": progress, **validate(trainer.average, validation, device)}
+                )
+                validated = time.time()
     if not leads:
         return trainer
     trainer.save()
@@ -311,8 +292,8 @@ def _check_network(run: Path, preset: Preset) -> None:
 
 
 def _room(device: str) -> float:
-    """Bytes of a device that images may take; the other half is for the network's work on a batch."""
-    return 0.5 * torch.cuda.mem_get_info(device)[1] if device.startswith("cuda") else 4e9
+    """Bytes of a device that images may take; the rest is for the network's work on a batch, and for a pool that grows."""
+    return 0.4 * torch.cuda.mem_get_info(device)[1] if device.startswith("cuda") else 4e9
 
 
 def _begin_time(run: Path, resumed: bool) -> float:

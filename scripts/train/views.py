@@ -16,57 +16,59 @@ class Views:
     """Upright or turned rectangles in images of one size; all arrays are (B,).
 
     Attributes:
-        centre_y, centre_x: Middle in pixels of the image.
-        height, width: Whole pixels of the image that the view is high and wide.
-        turn: Angle about the middle in radians, clockwise.
+        centre_y_px, centre_x_px: Middle, in pixels of the image.
+        height_px, width_px: Whole pixels of the image that the view is high and wide.
+        turn_rad: Angle about the middle, clockwise.
         mirrored: Whether left and right are exchanged.
-        focal: Focal length over the diagonal of the view. sin_pitch: Of the ray through its middle.
-        roll: Of the camera as the view shows it, in radians.
+        log_focal, sin_pitch, roll_rad: Of the camera as the view shows it, as `Globals` defines them.
     """
 
-    centre_y: NDArray[np.float64]
-    centre_x: NDArray[np.float64]
-    height: NDArray[np.int_]
-    width: NDArray[np.int_]
-    turn: NDArray[np.float64]
+    centre_y_px: NDArray[np.float64]
+    centre_x_px: NDArray[np.float64]
+    height_px: NDArray[np.int_]
+    width_px: NDArray[np.int_]
+    turn_rad: NDArray[np.float64]
     mirrored: NDArray[np.bool_]
-    focal: NDArray[np.float64]
+    log_focal: NDArray[np.float64]
     sin_pitch: NDArray[np.float64]
-    roll: NDArray[np.float64]
+    roll_rad: NDArray[np.float64]
 
     def __len__(self) -> int:
-        return len(self.focal)
+        return len(self.turn_rad)
 
     def to_image(self) -> NDArray[np.float64]:
         """(B, 2, 3) that take a place (y, x, 1) of a view, in [-1, 1], to (y, x) in pixels of its image."""
-        c, s = np.cos(self.turn), np.sin(self.turn)
-        half_y, half_x = self.height / 2, self.width / 2 * np.where(self.mirrored, -1, 1)
-        rows = [[c * half_y, s * half_x, self.centre_y], [-s * half_y, c * half_x, self.centre_x]]
+        c, s = np.cos(self.turn_rad), np.sin(self.turn_rad)
+        half_y, half_x = self.height_px / 2, self.width_px / 2 * np.where(self.mirrored, -1, 1)
+        rows = [[c * half_y, s * half_x, self.centre_y_px], [-s * half_y, c * half_x, self.centre_x_px]]
         return np.stack([np.stack(row, axis=-1) for row in rows], axis=1)
 
 
 def draw_views(
     labels: NDArray[np.floating],
     image_size: tuple[int, int],
-    size: tuple[int, int],
+    grid: tuple[int, int],
+    patch_px: int,
     rng: np.random.Generator,
     augment: bool,
 ) -> Views:
-    """The middles of images in the aspect ratio of `size`; augmented, random parts, rolled and mirrored.
+    """The middles of images in the aspect ratio of a grid of patches; augmented, random parts, rolled and mirrored.
 
     Args:
         labels: (B, 4) as `Shard` has them.
-        image_size: Height and width of the images. size: What the views will be resized to, the same for all.
+        image_size: Height and width of the images in pixels.
+        grid: Rows and columns of patches that every view will be cut into.
+        patch_px: Side of a patch as the transformer sees it: parts are hardly smaller than what it sees of them.
         rng: Source of randomness, untouched without augmentation.
         augment: As above.
     """
-    count, (height, width), aspect = len(labels), image_size, size[1] / size[0]
+    count, (height, width), aspect = len(labels), image_size, grid[1] / grid[0]
     image_focal, pitch, image_roll = np.asarray(labels[:, :3], np.float64).T
     crop_h, crop_w = np.full(count, min(height, width / aspect)), np.full(count, min(width, height * aspect))
     turn, mirrored = np.zeros(count), np.zeros(count, bool)
     if augment:
         # A narrower crop is another camera; enlarged pixels are no photograph.
-        smallest = np.clip(size[0] / (1.2 * crop_h), 0.5, 0.9)
+        smallest = np.clip(patch_px * grid[0] / (1.2 * crop_h), 0.5, 0.9)
         zoom = np.where(rng.random(count) < 0.7, rng.uniform(smallest, 1.0), 1.0)
         turn = np.where(rng.random(count) < TURNED_SHARE, rng.normal(0, 0.12, count), 0.0)
         c, s = np.cos(turn), np.abs(np.sin(turn))
@@ -93,6 +95,6 @@ def draw_views(
     sin_pitch: NDArray[np.float64] = (up * ray).sum(1) / np.linalg.norm(ray, axis=1)
     # Up as it is seen at the middle of the part, which need not be parallel to up in the middle of the whole.
     roll = turn + np.arctan2(ray[:, 0] * up[:, 2] - up[:, 0], ray[:, 1] * up[:, 2] - up[:, 1])
-    focal = image_focal / np.hypot(crop_h, crop_w)
+    log_focal: NDArray[np.float64] = np.log(image_focal / np.hypot(crop_h, crop_w))
     roll = np.where(mirrored, np.negative(roll), roll)
-    return Views(centre_y, centre_x, crop_h, crop_w, turn, mirrored, focal, sin_pitch, roll)
+    return Views(centre_y, centre_x, crop_h, crop_w, turn, mirrored, log_focal, sin_pitch, roll)

@@ -14,13 +14,14 @@ import torch
 from PIL import Image
 from train import failures
 from train.data import PoolReader, make_batch
+from train.logs import Log
 from train.losses import _bends, _between, compute_losses
 from train.measured import draw_points
 from train.pieces import PIECE_BYTES, load_pieces, save_pieces
 from train.pool import Shard, decode_log_depth
 from train.presets import PRESETS
 from train.together import STEPS_APART, meet, rank, together
-from train.train import Log, Trainer, export, train
+from train.train import Trainer, export, train
 from train.validate import main as validate_main
 from train.validate import validate
 from train.validate_cameras import main as validate_cameras_main
@@ -234,15 +235,15 @@ def test_a_part_beside_the_middle_is_a_camera_with_its_own_tilt():
             return np.full(count, -2.0)
 
     labels = np.array([[focal, pitch, roll, 0]])
-    view = draw_views(labels, (height, width), (160, 200), cast(np.random.Generator, Drawn()), augment=True)
-    assert (view.height[0], view.width[0]) == (80, 100)
-    assert (view.centre_y[0], view.centre_x[0]) == (40, 50)
+    view = draw_views(labels, (height, width), (8, 10), 20, cast(np.random.Generator, Drawn()), augment=True)
+    assert (view.height_px[0], view.width_px[0]) == (80, 100)
+    assert (view.centre_y_px[0], view.centre_x_px[0]) == (40, 50)
     ray = np.array([(50 - width / 2) / focal, (40 - height / 2) / focal, 1.0])
     assert view.sin_pitch[0] == pytest.approx((to_world @ ray)[2] / np.linalg.norm(ray), abs=1e-6)
     higher = to_world.T @ (to_world @ ray + np.array([0, 0, 1e-6]))
     moved = higher[:2] / higher[2] - ray[:2]
-    assert view.roll[0] == pytest.approx(math.atan2(-moved[0], -moved[1]), abs=1e-4)
-    assert abs(view.roll[0] - roll) > 0.03
+    assert view.roll_rad[0] == pytest.approx(math.atan2(-moved[0], -moved[1]), abs=1e-4)
+    assert abs(view.roll_rad[0] - roll) > 0.03
 
 
 def test_without_its_state_a_run_goes_on_from_the_averaged_pieces(pool, tmp_path):
