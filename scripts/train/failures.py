@@ -40,7 +40,8 @@ class Answer:
 def ask(model, image: NDArray[np.uint8], codes: NDArray[np.uint16]) -> Answer | None:
     """Scores one image as `validate` does, on a grid; None if it shows almost nothing but sky."""
     rows, columns = image.shape[:2]
-    log_depth = decode_log_depth(codes[::2, ::2])
+    finer = len(codes) // rows
+    log_depth = decode_log_depth(codes[::finer, ::finer])
     ground = np.isfinite(log_depth)
     if ground.mean() < 0.05:
         return None
