@@ -17,15 +17,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .scenes.sensor import LUMA, jpeg_like
 from .sending import constant, sent
-
-LUMA = (0.299, 0.587, 0.114)
-YCC = (LUMA, (-0.169, -0.331, 0.5), (0.5, -0.419, -0.081))
-"""Brightness and two differences of colour from red, green and blue, as JPEG stores them."""
-RGB = tuple(map(tuple, np.linalg.inv(np.array(YCC)).tolist()))
-"""The inverse."""
-STEP_OF_MEAN = 2 / 255
-"""Step of the mean of a block, at a strength of 1."""
 
 
 def recoloured(images: Tensor, rng: np.random.Generator) -> Tensor:
@@ -46,7 +39,7 @@ def recoloured(images: Tensor, rng: np.random.Generator) -> Tensor:
     change.some(0.03, partial(_permuted, order=rng.permutation(3).tolist()))
     change.some(0.05, _convolved, noisy=True, strength=(0.2, 0.8))
     change.some(0.2, _sharpened, strength=(0.2, 1.2))
-    change.some(0.3, _compressed, strength=(0.5, 8.0))
+    change.some(0.3, jpeg_like, strength=(0.5, 8.0))
     return change.images
 
 
@@ -211,24 +204,6 @@ def _convolved(images: Tensor, noise: torch.Generator, strength: Tensor) -> Tens
 def _sharpened(images: Tensor, strength: Tensor) -> Tensor:
     soft = F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     return images + strength * (images - soft)
-
-
-def _compressed(images: Tensor, strength: Tensor) -> Tensor:
-    """After quantisation of 8 x 8 cosine blocks, as JPEG does; a strength of 8 has the coarsest step of quality 50."""
-    height, width = images.shape[2:]
-    padded = F.pad(images, (0, -width % 8, 0, -height % 8), mode="replicate")
-    mix, unmix = constant(YCC, images.device), constant(RGB, images.device)
-    k = torch.arange(8, device=images.device)
-    basis = torch.cos((2 * k[None] + 1) * k[:, None] * math.pi / 16) / 2
-    basis[0] /= math.sqrt(2)
-    blocks = torch.einsum("ij,bjhw->bihw", mix, padded).unflatten(2, (-1, 8)).unflatten(4, (-1, 8))
-    spectrum = torch.einsum("ky,lx,bcryqx->bcrkql", basis, basis, blocks)
-    # Coarser the finer the structure, and colours half as finely as brightness.
-    steps = strength[..., None, None] * STEP_OF_MEAN * (1 + k[:, None, None] + k)
-    steps = steps * constant((1.0, 2.0, 2.0), images.device)[:, None, None, None, None]
-    blocks = torch.einsum("ky,lx,bcrkql->bcryqx", basis, basis, (spectrum / steps).round() * steps)
-    ycc = blocks.flatten(4, 5).flatten(2, 3)
-    return torch.einsum("ij,bjhw->bihw", unmix, ycc)[..., :height, :width]
 
 
 def _grey(images: Tensor) -> Tensor:

@@ -33,9 +33,6 @@ class Views:
     sin_pitch: NDArray[np.float64]
     roll_rad: NDArray[np.float64]
 
-    def __len__(self) -> int:
-        return len(self.turn_rad)
-
     def to_image(self) -> NDArray[np.float64]:
         """(B, 2, 3) that take a place (y, x, 1) of a view, in [-1, 1], to (y, x) in pixels of its image."""
         c, s = np.cos(self.turn_rad), np.sin(self.turn_rad)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from train import recolour
 from train.recolour import recoloured
+from train.scenes.sensor import jpeg_like
 
 
 def numbers(*values: float) -> torch.Tensor:
@@ -35,8 +36,8 @@ def test_equal_seeds_give_equal_images_and_the_input_stays():
 
 def test_weak_compression_changes_nothing_and_strong_keeps_the_means():
     images = pictures()
-    assert float((recolour._compressed(images, numbers(*[1e-3] * 4)) - images).abs().max()) < 1e-3
-    strong = recolour._compressed(images, numbers(*[30.0] * 4))
+    assert float((jpeg_like(images, numbers(*[1e-3] * 4)) - images).abs().max()) < 1e-3
+    strong = jpeg_like(images, numbers(*[30.0] * 4))
     assert float((strong - images).abs().max()) > 0.03
     assert float((strong.mean(dim=(2, 3)) - images.mean(dim=(2, 3))).abs().max()) < 0.02
 

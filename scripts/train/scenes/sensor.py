@@ -9,6 +9,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..sending import constant
+
+LUMA = (0.299, 0.587, 0.114)
+YCC = (LUMA, (-0.169, -0.331, 0.5), (0.5, -0.419, -0.081))
+"""Brightness and two differences of colour from red, green and blue, as JPEG stores them."""
+RGB = tuple(map(tuple, np.linalg.inv(np.array(YCC)).tolist()))
+"""The inverse."""
+STEP_OF_MEAN = 2 / 255
+"""Step of the mean of a block, at a strength of 1."""
+
 
 def gaussian_blur(image: Tensor, sigma_px: float) -> Tensor:
     """(C, H, W) blurred with reflected borders; unchanged below a tenth of a pixel."""
@@ -25,24 +35,29 @@ def gaussian_blur(image: Tensor, sigma_px: float) -> Tensor:
     return sum(float(kernel[k]) * across[:, k : k + rows] for k in range(2 * reach + 1))  # type: ignore[index,return-value]
 
 
-def jpeg_like(image: Tensor, strength: float) -> Tensor:
-    """(3, H, W) in [0, 1] after quantisation of 8 x 8 cosine blocks, as JPEG does."""
-    rows, columns = image.shape[1:]
-    pad = (-columns % 8, -rows % 8)
-    padded = F.pad(image[None], (0, pad[0], 0, pad[1]), mode="replicate")[0]
-    luma_mix = image.new_tensor([[0.299, 0.587, 0.114], [-0.169, -0.331, 0.5], [0.5, -0.419, -0.081]])
-    ycc = torch.einsum("ij,jhw->ihw", luma_mix, padded)
-    k = torch.arange(8, dtype=image.dtype, device=image.device)
+def jpeg_like(images: Tensor, strength: float | Tensor) -> Tensor:
+    """(B, 3, H, W) in [0, 1] after quantisation of 8 x 8 cosine blocks, as JPEG does.
+
+    Args:
+        images: As above.
+        strength: One for all, or (B, 1, 1, 1); 8 has the coarsest step of quality 50.
+    """
+    height, width = images.shape[2:]
+    padded = F.pad(images, (0, -width % 8, 0, -height % 8), mode="replicate")
+    mix, unmix = constant(YCC, images.device), constant(RGB, images.device)
+    k = torch.arange(8, device=images.device)
     basis = torch.cos((2 * k[None] + 1) * k[:, None] * math.pi / 16) / 2
     basis[0] /= math.sqrt(2)
-    blocks = ycc.unfold(1, 8, 8).unfold(2, 8, 8)
-    spectrum = basis @ blocks @ basis.T
-    step = strength * (1 + k[:, None] + k[None]) / 255 * 8 / 4
-    steps = torch.stack([step, step * 2, step * 2])[:, None, None]
-    blocks = basis.T @ (torch.round(spectrum / steps) * steps) @ basis
-    ycc = blocks.permute(0, 1, 3, 2, 4).reshape(3, *padded.shape[1:])
-    rgb = torch.einsum("ij,jhw->ihw", torch.linalg.inv(luma_mix), ycc)
-    return rgb[:, :rows, :columns].clamp(0, 1)
+    blocks = torch.einsum("ij,bjhw->bihw", mix, padded).unflatten(2, (-1, 8)).unflatten(4, (-1, 8))
+    spectrum = torch.einsum("ky,lx,bcryqx->bcrkql", basis, basis, blocks)
+    # Coarser the finer the structure, and colours half as finely as brightness.
+    steps = (
+        STEP_OF_MEAN * (1 + k[:, None, None] + k) * constant((1.0, 2.0, 2.0), images.device)[:, None, None, None, None]
+    )
+    steps = steps * (strength[..., None, None] if isinstance(strength, Tensor) else strength)
+    blocks = torch.einsum("ky,lx,bcrkql->bcryqx", basis, basis, (spectrum / steps).round() * steps)
+    ycc = blocks.flatten(4, 5).flatten(2, 3)
+    return torch.einsum("ij,bjhw->bihw", unmix, ycc)[..., :height, :width].clamp(0, 1)
 
 
 def expose(rng: np.random.Generator, linear: Tensor, fine: bool = False) -> Tensor:
@@ -92,5 +107,5 @@ def expose(rng: np.random.Generator, linear: Tensor, fine: bool = False) -> Tens
     if rng.random() < 0.25:  # sharpening as phones do
         image = (image + float(rng.uniform(0.2, 0.8)) * (image - gaussian_blur(image, 1.0))).clamp(0, 1)
     if rng.random() < 0.5:
-        image = jpeg_like(image, float(rng.uniform(0.5, 6)))
+        image = jpeg_like(image[None], float(rng.uniform(0.5, 6)))[0]
     return (image * 255).round().clamp(0, 255).to(torch.uint8)
