@@ -12,6 +12,7 @@ from torch import Tensor
 from .grid import GridField
 from .local_planes import LocalPlanes, Scattered, search_tree
 from .protocol import DepthField, FieldScale, Rows, pixel_centres_yx
+from .reach import Reach
 from .rehearsal import AGREE, CLEARLY, MIN_TOLD, AskAgain, Rehearsal
 from .resample import nearest
 
@@ -22,8 +23,6 @@ DENSE_SHARE = 0.1
 
 _LIKE_COLOUR = 0.1
 _LIKE_LOG_DEPTH = 0.2
-_REACH_SPACINGS, _REACH_SHARE = 3.0, 0.03
-"""How far measurements are trusted more than the network: in their spacings, and as a share of the longer side."""
 
 Array = NDArray[np.float64]
 
@@ -102,7 +101,8 @@ class PromptedField:
         holes = np.argwhere(np.isnan(filled))
         colours = _colours(picture_srgb, (height, width))
         guide = _guide(shape, colours)
-        rehearsal = Rehearsal(place, disparity, cell, holes, (height, width), seed)
+        reach = Reach(place, max(height, width))
+        rehearsal = Rehearsal(place, disparity, cell, holes, (height, width), reach, seed)
         judged = rehearsal.judge(shape, guide)
         self.asked_again = False
         if ask_again is not None and len(place) >= MIN_TOLD:
@@ -118,8 +118,7 @@ class PromptedField:
         planes = LocalPlanes(known, Scattered(holes.astype(np.float64), guide[holes[:, 0], holes[:, 1]]))
         at_known, at_holes = shape[cell[:, 0], cell[:, 1]], shape[holes[:, 0], holes[:, 1]]
         near = self.network_share * at_holes + planes.fit(disparity - self.network_share * at_known, disparity)
-        spacing = _spacing(place)
-        trust = _trust(planes.distance, spacing[planes.nearest] if len(holes) else planes.distance, max(height, width))
+        trust = reach.trust(planes.distance, planes.nearest)
         correction = _smooth_correction(cell, np.log(disparity / at_known), (height, width))
         far = network[holes[:, 0], holes[:, 1]] * np.exp(correction[holes[:, 0], holes[:, 1]])
         near = np.maximum(near, 0.25 * float(disparity.min()))
@@ -130,7 +129,7 @@ class PromptedField:
         seen[cell[:, 0], cell[:, 1]] = True
         if len(holes):
             unlike = ((known.guide[planes.nearest] - guide[holes[:, 0], holes[:, 1]]) ** 2).sum(1)
-            close = planes.distance <= np.minimum(0.5 * spacing[planes.nearest], 0.02 * max(height, width))
+            close = planes.distance <= np.minimum(0.5 * reach.spacing_px[planes.nearest], 0.02 * max(height, width))
             seen[holes[:, 0], holes[:, 1]] = close & (unlike < 1) & ~np.isnan(mixed)
         self._not_sky = seen
         self._grid = _grid_field(filled, inner.fov_x_rad)
@@ -228,19 +227,6 @@ def _supported(place: Array, disparity: Array, network: Array) -> NDArray[np.boo
     usual = float(np.median(np.abs(log - np.log(network))))
     kept |= np.abs(log - np.log(network)) < min(AGREE, 2 * usual)
     return kept if kept.any() else np.ones(len(place), bool)
-
-
-def _spacing(place: Array) -> Array:
-    """(N,) distance of each measurement to its third neighbour."""
-    count = min(4, len(place))
-    return np.reshape(search_tree(place).query(place, [count])[0], -1) if count > 1 else np.zeros(len(place))
-
-
-def _trust(distance: Array, spacing: Array, side: int) -> Array:
-    """1 near measurements, 0 beyond twice their reach, smooth in between."""
-    reach = np.maximum(_REACH_SPACINGS * spacing, _REACH_SHARE * side)
-    along = np.clip(2 - distance / reach, 0, 1)
-    return along * along * (3 - 2 * along)
 
 
 def _smooth_correction(cell: NDArray[np.intp], log_ratio: Array, shape: tuple[int, int]) -> Array:

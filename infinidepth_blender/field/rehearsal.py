@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .local_planes import LocalPlanes, Scattered, search_tree
 from .prompt_map import Measurements
 from .protocol import DepthField
+from .reach import Reach
 
 AGREE = 0.1
 """Relative difference up to which two measurements support each other, and beyond which all errors are equal."""
@@ -47,7 +48,7 @@ class Judged:
 
 
 class Rehearsal:
-    """Predicts some measurements from the others, as far from them as the holes are.
+    """Predicts some measurements from the others, as far from them as the holes are that measurements fill.
 
     Attributes:
         left_out, told: Indices of the measurements that are predicted, and of all others.
@@ -60,6 +61,7 @@ class Rehearsal:
         cell: NDArray[np.intp],
         holes: NDArray[np.intp],
         shape: tuple[int, int],
+        reach: Reach,
         seed: int,
     ) -> None:
         """Chooses who is left out.
@@ -70,6 +72,7 @@ class Rehearsal:
             cell: (N, 2) the pixels that they fall into.
             holes: (M, 2) pixels to be filled later.
             shape: Height and width of the grid.
+            reach: Of the measurements. Holes beyond it do not count: where a lidar sees no sky, most would be there.
             seed: Of the choice.
         """
         self._place, self._disparity, self._cell, self._shape = place, disparity, cell, shape
@@ -77,8 +80,9 @@ class Rehearsal:
         count = min(_MOST_JUDGES, -(-len(place) // _JUDGE_OF))
         self.left_out, self.told = order[:count], order[count:]
         some = holes[:: max(1, len(holes) // _MOST_JUDGES)]
-        gaps_px = search_tree(place).query(some)[0] if len(some) else np.zeros(1)
-        self._apart_px = max(float(np.median(gaps_px)), 1e-3)
+        gap_px, nearest = search_tree(place).query(some)
+        within_px = gap_px[reach.trust(gap_px, nearest) > 0.5]
+        self._apart_px = max(float(np.median(within_px)) if len(within_px) else 0.0, 1e-3)
 
     def answer(self, ask_again: AskAgain, told: NDArray[np.intp]) -> Array:
         """(h, w) disparity of the network that knows some of the measurements, by their indices."""

@@ -17,6 +17,7 @@ WEIGHTS = {
     "sides": 1.0,
     "choice": 0.15,
     "aligned": 0.5,
+    "fitted": 0.5,
     "pairs": 0.5,
     "bends": 0.4,
     "sky": 0.25,
@@ -91,6 +92,7 @@ def compute_losses(decoded: Decoded, estimates: Globals, features: Features, bat
         "pitch": (estimates.sin_pitch - batch.sin_pitch).abs().mean(),
         "roll": (estimates.roll_rad - batch.roll_rad).abs().mean(),
     }
+    losses["fitted"] = _mean(_fitted_error(t, estimates.log_depth_range, batch), ground)
     if features.perspective is not None:
         camera = batch.log_focal, batch.sin_pitch, batch.roll_rad
         field = perspective_field(*camera, features.rows, features.columns)
@@ -101,6 +103,47 @@ def compute_losses(decoded: Decoded, estimates: Globals, features: Features, bat
 def total(losses: dict[str, Tensor]) -> Tensor:
     """The weighted sum."""
     return torch.stack([WEIGHTS[name] * value for name, value in losses.items()]).sum()
+
+
+HALF_WRONG = 0.22
+"""Error of log depth that counts half: that of a quarter, from which on depth is called wrong."""
+FIT_STEPS = 8
+
+
+def _fitted_error(t: Tensor, log_depth_range: Tensor, batch: Batch) -> Tensor:
+    """(B, n) errors of log depth in [0, 1) after the fit that depth is judged by: affine in disparity, least absolute deviations.
+
+    What is hopeless counts little more when it is worse, so that as much as possible comes near the truth.
+    """
+    ground = 1 - batch.sky
+    spread = batch.log_spread.exp()[:, None]
+    prompted = batch.prompt[:, -1].amax(dim=(1, 2))[:, None] > 0
+    mine = torch.where(prompted, spread, log_depth_range[:, None])
+    guess = (-(mine * t).clamp(-2, 12)).exp()
+    truth = (-(spread * batch.t).clamp(-2, 12)).exp()
+    with torch.no_grad():
+        factor, offset = _line(guess, truth, ground)
+    fitted = factor * guess + offset
+    floor = 0.3 * truth
+    # Below it disparity goes on as a line in its logarithm would, so that a direction is left.
+    log = torch.where(fitted > floor, fitted.clamp_min(1e-6).log(), floor.log() + (fitted - floor) / floor)
+    error = (log - truth.log()).abs()
+    return error / (error + HALF_WRONG)
+
+
+def _line(source: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, 1) factor and offset of the least absolute deviations, by least squares with weights anew."""
+    weights = weight
+    scale = (target * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True).clamp_min(1)
+    factor = offset = torch.zeros_like(scale)
+    for _ in range(FIT_STEPS):
+        total = weights.sum(1, keepdim=True).clamp_min(1e-6)
+        mean_s, mean_t = (weights * source).sum(1, keepdim=True) / total, (weights * target).sum(1, keepdim=True) / total
+        s, u = source - mean_s, target - mean_t
+        factor = (weights * s * u).sum(1, keepdim=True) / (weights * s * s).sum(1, keepdim=True).clamp_min(1e-9)
+        offset = mean_t - factor * mean_s
+        weights = weight / ((target - factor * source - offset).abs() / scale.clamp_min(1e-6)).clamp_min(0.01)
+    return factor, offset
 
 
 def _bends(t: Tensor, log_spread: Tensor) -> Tensor:

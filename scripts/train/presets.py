@@ -59,7 +59,7 @@ WIDE = NetworkConfig(
 
 PRESETS = {
     "cpu": Preset(
-        batch=8, queries=1536, stages=((0.3, 60), (0.75, 108), (1.0, 160)), peak_rate=4e-4, warmup_steps=250, ema=0.999,
+        batch=8, queries=1536, stages=((0.3, 72), (0.7, 120), (1.0, 144)), peak_rate=3e-4, warmup_steps=250, ema=0.999,
         prompted_share=0.25, mixed=True, network=replace(WIDE, tokens=132),
     ),
     # For weights that are nearly done.
