@@ -10,6 +10,7 @@ from infinidepth_blender.field.network import Decoded, Features, Globals
 from infinidepth_blender.field.perspective import perspective_field
 
 from .data import Batch
+from .fitted import fitted_error
 from .queries import BEND
 
 WEIGHTS = {
@@ -45,12 +46,13 @@ def compute_losses(decoded: Decoded, estimates: Globals, features: Features, bat
     `depth` is the paper's L1 on normalised log depth. `aligned` is the same after both were
     freed from shift and scale (median and mean deviation), `pairs` compares the differences
     of these between neighbouring queries at all distances up to 24 samples of the truth: a
-    gradient loss over several scales, free from scale and shift, so that edges count. `bends` compares
+    gradient loss over several scales, free from scale and shift, so that edges count. `fitted` is the error of depth
+    after the fit that it is judged by, of log depth and its range together. `bends` compares
     second differences of disparity over its value, which are 0 on planes, where the truth has no step:
     what a wall is painted with must not make it uneven. `perspective` is the error of every patch's
     height above the horizon and direction of up.
 
-    Of a network with two surfaces `depth` is the expectation over the choice, `aligned`, `pairs` and `bends` read the mean over it,
+    Of a network with two surfaces `depth` is the expectation over the choice, `aligned`, `pairs`, `fitted` and `bends` read the mean over it,
     `sides` is the L1 of each surface and `choice` the cross entropy of which of them is the query's own.
     """
     ground = 1 - batch.sky
@@ -79,12 +81,16 @@ def compute_losses(decoded: Decoded, estimates: Globals, features: Features, bat
     solid = ground.chunk(3, dim=1)
     both = solid[0] * solid[1]
     step, true_step = here - beside, true_here - true_beside
+    # With points the answer is metric, and the range of log depth is that of the points.
+    true_spread = batch.log_spread.exp()[:, None]
+    spread = torch.where(prompted > 0, true_spread, estimates.log_depth_range[:, None])
     bend, true_bend = _bends(t, batch.log_spread), _bends(batch.t, batch.log_spread)
     smooth = both * solid[2] * (true_bend.abs() < BEND) * _between(batch.coords_yx)
     losses |= {
         "depth": _mean(error * (1 + (PROMPTED_DEPTH - 1) * prompted), ground),
         "aligned": 0.3 * _mean((predicted - wanted).abs().clamp(max=6), ground),
         "pairs": 0.3 * _mean((step - true_step).abs().clamp(max=6), both),
+        "fitted": _mean(fitted_error(spread * t, true_spread * batch.t, ground), ground),
         "bends": _mean((bend - true_bend).abs(), smooth),
         "sky": F.binary_cross_entropy_with_logits(decoded.sky_logit, batch.sky),
         "focal": (estimates.log_focal - batch.log_focal).abs().mean(),
@@ -92,7 +98,6 @@ def compute_losses(decoded: Decoded, estimates: Globals, features: Features, bat
         "pitch": (estimates.sin_pitch - batch.sin_pitch).abs().mean(),
         "roll": (estimates.roll_rad - batch.roll_rad).abs().mean(),
     }
-    losses["fitted"] = _mean(_fitted_error(t, estimates.log_depth_range, batch), ground)
     if features.perspective is not None:
         camera = batch.log_focal, batch.sin_pitch, batch.roll_rad
         field = perspective_field(*camera, features.rows, features.columns)
@@ -103,47 +108,6 @@ def compute_losses(decoded: Decoded, estimates: Globals, features: Features, bat
 def total(losses: dict[str, Tensor]) -> Tensor:
     """The weighted sum."""
     return torch.stack([WEIGHTS[name] * value for name, value in losses.items()]).sum()
-
-
-HALF_WRONG = 0.22
-"""Error of log depth that counts half: that of a quarter, from which on depth is called wrong."""
-FIT_STEPS = 8
-
-
-def _fitted_error(t: Tensor, log_depth_range: Tensor, batch: Batch) -> Tensor:
-    """(B, n) errors of log depth in [0, 1) after the fit that depth is judged by: affine in disparity, least absolute deviations.
-
-    What is hopeless counts little more when it is worse, so that as much as possible comes near the truth.
-    """
-    ground = 1 - batch.sky
-    spread = batch.log_spread.exp()[:, None]
-    prompted = batch.prompt[:, -1].amax(dim=(1, 2))[:, None] > 0
-    mine = torch.where(prompted, spread, log_depth_range[:, None])
-    guess = (-(mine * t).clamp(-2, 12)).exp()
-    truth = (-(spread * batch.t).clamp(-2, 12)).exp()
-    with torch.no_grad():
-        factor, offset = _line(guess, truth, ground)
-    fitted = factor * guess + offset
-    floor = 0.3 * truth
-    # Below it disparity goes on as a line in its logarithm would, so that a direction is left.
-    log = torch.where(fitted > floor, fitted.clamp_min(1e-6).log(), floor.log() + (fitted - floor) / floor)
-    error = (log - truth.log()).abs()
-    return error / (error + HALF_WRONG)
-
-
-def _line(source: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, 1) factor and offset of the least absolute deviations, by least squares with weights anew."""
-    weights = weight
-    scale = (target * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True).clamp_min(1)
-    factor = offset = torch.zeros_like(scale)
-    for _ in range(FIT_STEPS):
-        total = weights.sum(1, keepdim=True).clamp_min(1e-6)
-        mean_s, mean_t = (weights * source).sum(1, keepdim=True) / total, (weights * target).sum(1, keepdim=True) / total
-        s, u = source - mean_s, target - mean_t
-        factor = (weights * s * u).sum(1, keepdim=True) / (weights * s * s).sum(1, keepdim=True).clamp_min(1e-9)
-        offset = mean_t - factor * mean_s
-        weights = weight / ((target - factor * source - offset).abs() / scale.clamp_min(1e-6)).clamp_min(0.01)
-    return factor, offset
 
 
 def _bends(t: Tensor, log_spread: Tensor) -> Tensor:

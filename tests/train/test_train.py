@@ -108,6 +108,7 @@ def test_the_truth_itself_has_no_loss(pool):
     losses = compute_losses(stretched, estimates, features, batch)
     assert float(losses["aligned"]) == pytest.approx(0, abs=1e-4)
     assert float(losses["depth"]) > 0.05
+    assert float(losses["fitted"]) > 0.01  # the range no longer belongs to it
 
 
 def test_bends_are_none_on_planes_and_those_of_waves_elsewhere():
