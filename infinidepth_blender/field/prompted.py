@@ -210,13 +210,18 @@ def _lonely_pixels(depth_m: NDArray[np.floating], measured: NDArray[np.bool_]) -
 
 
 def _supported(place: Array, disparity: Array, network: Array) -> NDArray[np.bool_]:
-    """Measurements that two neighbours, the plane through them, or the network supports."""
+    """Measurements that two neighbours, the plane through them or the network supports, or whose neighbours are at odds."""
     count = min(9, len(place))
     if count < 5:
         return np.ones(len(place), bool)
     log = np.log(disparity)
     index = search_tree(place).query(place, count)[1]
-    kept = (np.abs(log[index[:, 1:]] - log[:, None]) < AGREE).sum(1) >= 2
+    around = log[index[:, 1:]]
+    kept = (np.abs(around - log[:, None]) < AGREE).sum(1) >= 2
+    # Neighbours that others support, but that are at odds, lie about a depth step and can judge nobody.
+    sure = kept[index[:, 1:]]
+    most, least = np.where(sure, around, -np.inf).max(1), np.where(sure, around, np.inf).min(1)
+    kept |= most - least > 2 * AGREE
     alone = np.flatnonzero(~kept)
     if len(alone) and kept.sum() >= 3:
         empty = np.zeros((len(place), 0))

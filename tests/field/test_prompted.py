@@ -8,7 +8,7 @@ import torch
 
 from infinidepth_blender.field.grid import GridField
 from infinidepth_blender.field.prompt_map import Measurements
-from infinidepth_blender.field.prompted import PromptedField
+from infinidepth_blender.field.prompted import PromptedField, _supported
 from infinidepth_blender.field.protocol import DepthField, pixel_centres_yx
 from infinidepth_blender.field.rehearsal import AskAgain
 
@@ -64,6 +64,16 @@ def test_wild_points_make_no_spikes() -> None:
     field = PromptedField(poor_field(), given, WIDTH, HEIGHT)
     assert np.median(error(field, truth).flat[wild]) < 0.01
     assert field.left_out == pytest.approx(len(wild) / 600, abs=0.02)
+
+
+def test_who_is_alone_at_a_step_is_not_wild() -> None:
+    place = np.argwhere(np.ones((12, 12))) * 6.0
+    depth = np.where(place[:, 1] < 36, 2.0, 8.0)
+    at_step, within = 6 * 12 + 6, 6 * 12 + 2
+    depth[[at_step, within]] = 4.0
+    kept = _supported(place, 1 / depth, np.full(len(place), 1 / 3.0))
+    assert kept[at_step]
+    assert np.flatnonzero(~kept).tolist() == [within]
 
 
 def test_dense_maps_come_back_pixel_by_pixel_and_holes_are_filled() -> None:

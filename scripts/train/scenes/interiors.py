@@ -203,19 +203,66 @@ def room(looks: Looks) -> Place:
                     items.add(kind, (i * w * 0.28, 2 + 4 * j, h / 2), (r, r, h / 2), column)
     backwards = rng.random() < 0.15
     eye = (0.0, d * rng.uniform(0.05, 0.35), rng.choice([1.5, rng.uniform(0.5, h - 0.4)]))
+    at_something = w > 2 and not backwards and rng.random() < 0.35
+    if at_something:
+        eye = (0.0, eye[1], rng.uniform(1.1, min(1.9, h - 0.4)))
+        _in_front(items, looks, eye[1], w, d)
     return Place(
         items,
         True,
         eye,
-        (w * 0.35, 0.3, 0.2),
+        (w * (0.2 if at_something else 0.35), 0.3, 0.2),
         math.pi if backwards else 0.0,
         0.45,
-        -0.12,
+        -0.2 if at_something else -0.12,
         0.14,
         tuple(lamps),
         tuple(windows),
         (40.0, 105.0),
     )
+
+
+def _in_front(items: SolidList, looks: Looks, eye_y: float, w: float, d: float) -> None:
+    """What a photographer stands at, and what fills the lower part of the picture: desks, a table, a counter, a bed or a sofa."""
+    rng = looks.rng
+    x, begin = rng.normal(0, 0.3), eye_y + rng.uniform(-0.1, 0.7)
+    style = rng.random()
+    if style < 0.4:  # desks side by side and face to face
+        for row in range(rng.integers(1, 3)):
+            for side in (-1, 1):
+                if begin + 1.7 * row + 0.9 > d:
+                    break
+                p = Placer(items, x + side * rng.uniform(0.5, 0.9), begin + 0.5 + 1.7 * row, 0, side * math.pi / 2)
+                furniture.desk(p, looks)
+                if rng.random() < 0.7:
+                    a = -side * math.pi / 2 + rng.normal(0, 0.5)
+                    furniture.chair(
+                        Placer(items, x + side * rng.uniform(1.2, 1.7), begin + 0.5 + 1.7 * row, 0, a), looks
+                    )
+    elif style < 0.8:  # a table or a counter
+        half_w, half_d = rng.uniform(0.4, 0.3 * w), rng.uniform(0.35, max(0.4, min(1.6, 0.3 * (d - begin))))
+        tall = rng.uniform(0.7, 0.78) if rng.random() < 0.7 else rng.uniform(0.85, 1.05)
+        p = Placer(items, x, begin + half_d, 0, rng.normal(0, 0.08))
+        m = looks.furniture()
+        p.box(-half_w, half_w, -half_d, half_d, tall - 0.04, tall, m)
+        if rng.random() < 0.6:
+            for sx in (-1, 1):
+                for sy in (-1, 1):
+                    p.post(sx * (half_w - 0.06), sy * (half_d - 0.06), 0, tall - 0.04, 0.03, m)
+        else:
+            p.box(-half_w + 0.05, half_w - 0.05, -half_d + 0.05, half_d - 0.05, 0, tall - 0.04, looks.furniture())
+        furniture.clutter_on(
+            p, looks, -half_w * 0.9, half_w * 0.9, -half_d * 0.9, half_d * 0.9, tall, rng.integers(0, 14)
+        )
+        for _ in range(rng.integers(0, 7)):
+            side, along = rng.choice([-1, 1]), rng.uniform(-0.8, 0.8) * half_d
+            a = -side * math.pi / 2 + rng.normal(0, 0.4)
+            furniture.chair(Placer(items, x + side * (half_w + 0.2), begin + half_d + along, 0, a), looks)
+    else:
+        thing = furniture.bed if rng.random() < 0.5 else furniture.sofa
+        thing(
+            Placer(items, x, begin + 1.0, 0, float(rng.choice([0, math.pi / 2, math.pi])) + rng.normal(0, 0.1)), looks
+        )
 
 
 def tabletop(looks: Looks) -> Place:
