@@ -42,7 +42,8 @@ class PromptedField:
         scale: `metric`.
         fov_x_rad: As the inner field says.
         left_out: Share of measurements that were taken for wrong.
-        expected_error: Median relative error at left-out measurements; NaN with fewer than 4.
+        expected_error: Median relative error at left-out measurements, as far from the others as the places
+            that measurements fill are; NaN with fewer than 4.
         network_share: How much of the network's own shape goes into the planes, 0 to 1.
         asked_again: Whether that network was told the measurements.
     """
@@ -210,7 +211,7 @@ def _lonely_pixels(depth_m: NDArray[np.floating], measured: NDArray[np.bool_]) -
 
 
 def _supported(place: Array, disparity: Array, network: Array) -> NDArray[np.bool_]:
-    """Measurements that two neighbours, the plane through them or the network supports, or whose neighbours are at odds."""
+    """Measurements supported by two neighbours, by the plane through them or by the network, and those between neighbours at odds."""
     count = min(9, len(place))
     if count < 5:
         return np.ones(len(place), bool)
@@ -218,10 +219,10 @@ def _supported(place: Array, disparity: Array, network: Array) -> NDArray[np.boo
     index = search_tree(place).query(place, count)[1]
     around = log[index[:, 1:]]
     kept = (np.abs(around - log[:, None]) < AGREE).sum(1) >= 2
-    # Neighbours that others support, but that are at odds, lie about a depth step and can judge nobody.
+    # Neighbours that others support, but that are at odds, lie about a step or on a slope: they judge nobody between them.
     sure = kept[index[:, 1:]]
-    most, least = np.where(sure, around, -np.inf).max(1), np.where(sure, around, np.inf).min(1)
-    kept |= most - least > 2 * AGREE
+    most, least = np.where(sure, around, -np.inf).max(1) + AGREE, np.where(sure, around, np.inf).min(1) - AGREE
+    between = (most - least > 4 * AGREE) & (log > least) & (log < most)
     alone = np.flatnonzero(~kept)
     if len(alone) and kept.sum() >= 3:
         empty = np.zeros((len(place), 0))
@@ -229,6 +230,7 @@ def _supported(place: Array, disparity: Array, network: Array) -> NDArray[np.boo
         planes = LocalPlanes(Scattered(place[trusted], empty[trusted]), Scattered(place[alone], empty[alone]))
         expected = planes.fit(disparity[trusted], disparity[trusted])
         kept[alone] = np.abs(disparity[alone] - expected) < AGREE * disparity[alone]
+    kept |= between
     usual = float(np.median(np.abs(log - np.log(network))))
     kept |= np.abs(log - np.log(network)) < min(AGREE, 2 * usual)
     return kept if kept.any() else np.ones(len(place), bool)

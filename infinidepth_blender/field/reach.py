@@ -17,7 +17,7 @@ class Reach:
     """The reach of every measurement, which is larger where they are sparse.
 
     Attributes:
-        spacing_px: (N,) distance of each measurement to its third neighbour.
+        spacing_px: (N,) distance of each measurement to its third neighbour, or to the farthest of fewer; 0 of a single one.
     """
 
     def __init__(self, place: Array, side_px: int) -> None:

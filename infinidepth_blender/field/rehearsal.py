@@ -72,7 +72,8 @@ class Rehearsal:
             cell: (N, 2) the pixels that they fall into.
             holes: (M, 2) pixels to be filled later.
             shape: Height and width of the grid.
-            reach: Of the measurements. Holes beyond it do not count: where a lidar sees no sky, most would be there.
+            reach: Of the measurements. Holes that are trusted to them by less than half do not count: where a lidar
+                sees no sky, most would be there.
             seed: Of the choice.
         """
         self._place, self._disparity, self._cell, self._shape = place, disparity, cell, shape
@@ -82,7 +83,8 @@ class Rehearsal:
         some = holes[:: max(1, len(holes) // _MOST_JUDGES)]
         gap_px, nearest = search_tree(place).query(some)
         within_px = gap_px[reach.trust(gap_px, nearest) > 0.5]
-        self._apart_px = max(float(np.median(within_px)) if len(within_px) else 0.0, 1e-3)
+        gap_px = within_px if len(within_px) else gap_px
+        self._apart_px = max(float(np.median(gap_px)) if len(gap_px) else 0.0, 1e-3)
 
     def answer(self, ask_again: AskAgain, told: NDArray[np.intp]) -> Array:
         """(h, w) disparity of the network that knows some of the measurements, by their indices."""

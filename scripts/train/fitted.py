@@ -24,7 +24,7 @@ def fitted_error(log_depth: Tensor, true_log_depth: Tensor, weight: Tensor) -> T
     more when it is worse. No gradient goes through the fit.
 
     Args:
-        log_depth, true_log_depth: (B, N), the 2 % quantile of the truth at 0.
+        log_depth, true_log_depth: (B, N), the 2 % quantile of the truth, or of the points that were given, at 0.
         weight: (B, N) of the queries in the fit, not negative; 0 at the sky.
     """
     disparity, truth = ((-log.clamp(-_NEAREST, _FARTHEST)).exp() for log in (log_depth, true_log_depth))

@@ -81,7 +81,7 @@ def compute_losses(decoded: Decoded, estimates: Globals, features: Features, bat
     solid = ground.chunk(3, dim=1)
     both = solid[0] * solid[1]
     step, true_step = here - beside, true_here - true_beside
-    # With points the answer is metric, and the range of log depth is that of the points.
+    # With points the range of log depth is theirs and need not be guessed.
     true_spread = batch.log_spread.exp()[:, None]
     spread = torch.where(prompted > 0, true_spread, estimates.log_depth_range[:, None])
     bend, true_bend = _bends(t, batch.log_spread), _bends(batch.t, batch.log_spread)

@@ -71,9 +71,20 @@ def test_who_is_alone_at_a_step_is_not_wild() -> None:
     depth = np.where(place[:, 1] < 36, 2.0, 8.0)
     at_step, within = 6 * 12 + 6, 6 * 12 + 2
     depth[[at_step, within]] = 4.0
+    far_off = 9 * 12 + 6
+    depth[far_off] = 40.0
     kept = _supported(place, 1 / depth, np.full(len(place), 1 / 3.0))
     assert kept[at_step]
-    assert np.flatnonzero(~kept).tolist() == [within]
+    assert np.flatnonzero(~kept).tolist() == [within, far_off]
+
+
+def test_wild_points_on_a_steep_floor_are_left_out() -> None:
+    place = np.argwhere(np.ones((12, 12))) * 20.0
+    depth = 300 / (place[:, 0] + 60)
+    wild = [4 * 12 + 5, 8 * 12 + 2]
+    depth[wild] *= [6.0, 0.2]
+    kept = _supported(place, 1 / depth, np.full(len(place), 1 / 3.0))
+    assert np.flatnonzero(~kept).tolist() == wild
 
 
 def test_dense_maps_come_back_pixel_by_pixel_and_holes_are_filled() -> None:

@@ -203,9 +203,9 @@ def room(looks: Looks) -> Place:
                     items.add(kind, (i * w * 0.28, 2 + 4 * j, h / 2), (r, r, h / 2), column)
     backwards = rng.random() < 0.15
     eye = (0.0, d * rng.uniform(0.05, 0.35), rng.choice([1.5, rng.uniform(0.5, h - 0.4)]))
-    at_something = w > 2 and not backwards and rng.random() < 0.35
+    at_something = w > 3.2 and not backwards and rng.random() < 0.35
     if at_something:
-        eye = (0.0, eye[1], rng.uniform(1.1, min(1.9, h - 0.4)))
+        eye = (0.0, eye[1], rng.uniform(1.3, min(1.9, h - 0.4)))
         _in_front(items, looks, eye[1], w, d)
     return Place(
         items,
@@ -225,19 +225,19 @@ def room(looks: Looks) -> Place:
 def _in_front(items: SolidList, looks: Looks, eye_y: float, w: float, d: float) -> None:
     """What a photographer stands at, and what fills the lower part of the picture: desks, a table, a counter, a bed or a sofa."""
     rng = looks.rng
-    x, begin = rng.normal(0, 0.3), eye_y + rng.uniform(-0.1, 0.7)
-    style = rng.random()
+    x, begin = rng.normal(0, 0.1 * (w - 2.5)), eye_y + rng.uniform(-0.1, 0.7)
+    style = rng.random() * (1.0 if begin + 2.1 < d else 0.8)
     if style < 0.4:  # desks side by side and face to face
         for row in range(rng.integers(1, 3)):
             for side in (-1, 1):
-                if begin + 1.7 * row + 0.9 > d:
+                if begin + 2.3 * row + 1.6 > d:
                     break
-                p = Placer(items, x + side * rng.uniform(0.5, 0.9), begin + 0.5 + 1.7 * row, 0, side * math.pi / 2)
+                p = Placer(items, x + side * rng.uniform(0.5, 0.9), begin + 0.5 + 2.3 * row, 0, side * math.pi / 2)
                 furniture.desk(p, looks)
                 if rng.random() < 0.7:
                     a = -side * math.pi / 2 + rng.normal(0, 0.5)
                     furniture.chair(
-                        Placer(items, x + side * rng.uniform(1.2, 1.7), begin + 0.5 + 1.7 * row, 0, a), looks
+                        Placer(items, x + side * rng.uniform(1.2, 1.7), begin + 0.5 + 2.3 * row, 0, a), looks
                     )
     elif style < 0.8:  # a table or a counter
         half_w, half_d = rng.uniform(0.4, 0.3 * w), rng.uniform(0.35, max(0.4, min(1.6, 0.3 * (d - begin))))
