@@ -21,7 +21,7 @@ MAX_SIDE_PX = 1024
 DENSE_SHARE = 0.1
 """Share of measured pixels from which a depth map counts as dense: it is then kept at its own resolution."""
 
-_LIKE_COLOUR = 0.1
+_LIKE_COLOUR = 0.08
 _LIKE_LOG_DEPTH = 0.2
 
 Array = NDArray[np.float64]
@@ -221,8 +221,8 @@ def _supported(place: Array, disparity: Array, network: Array) -> NDArray[np.boo
     kept = (np.abs(around - log[:, None]) < AGREE).sum(1) >= 2
     # Neighbours that others support, but that are at odds, lie about a step or on a slope: they judge nobody between them.
     sure = kept[index[:, 1:]]
-    most, least = np.where(sure, around, -np.inf).max(1) + AGREE, np.where(sure, around, np.inf).min(1) - AGREE
-    between = (most - least > 4 * AGREE) & (log > least) & (log < most)
+    most, least = np.where(sure, around, -np.inf).max(1), np.where(sure, around, np.inf).min(1)
+    between = (most - least > 2 * AGREE) & (log > least - AGREE) & (log < most + AGREE)
     alone = np.flatnonzero(~kept)
     if len(alone) and kept.sum() >= 3:
         empty = np.zeros((len(place), 0))

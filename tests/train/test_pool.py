@@ -130,7 +130,7 @@ def test_augmented_batches_stay_in_range_and_mirror_the_roll(pool, monkeypatch):
         return min(abs(roll - value) for value in values)
 
     # Up in the middle of a part is not quite parallel to up in the middle of the whole.
-    assert max(nearest(roll, labels + mirrored) for roll in rolls) < 0.06
+    assert max(nearest(roll, labels + mirrored) for roll in rolls) < 0.1
     assert any(nearest(roll, mirrored) < 1e-3 < nearest(roll, labels) for roll in rolls)
     assert any(nearest(roll, labels) < 1e-3 < nearest(roll, mirrored) for roll in rolls)
 
