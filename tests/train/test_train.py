@@ -366,7 +366,7 @@ def test_points_help_a_network_that_learns_from_them(pool, tmp_path):
     trainer = Trainer(tmp_path, replace(TINY, prompted_share=1.0))
     batch = prompted_batch(pool)
     batch.image.zero_()  # which it would learn by heart instead
-    for _ in range(60):
+    for _ in range(150):
         trainer.learn(batch, 0.0)
     network = trainer.network.eval()
     with torch.no_grad():
@@ -377,7 +377,7 @@ def test_points_help_a_network_that_learns_from_them(pool, tmp_path):
             ).mean()
             for prompt in (batch.prompt, None)
         )
-    assert float(told) < 0.7 * float(alone), (told, alone)
+    print("RATIO", float(told)/float(alone)); assert float(told) < 0.7 * float(alone), (told, alone)
 
 
 def test_a_new_run_begins_with_exported_weights_and_new_layers(pool, tmp_path):
