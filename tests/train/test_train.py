@@ -377,7 +377,7 @@ def test_points_help_a_network_that_learns_from_them(pool, tmp_path):
             ).mean()
             for prompt in (batch.prompt, None)
         )
-    print("RATIO", float(told)/float(alone)); assert float(told) < 0.7 * float(alone), (told, alone)
+    assert float(told) < 0.7 * float(alone), (told, alone)
 
 
 def test_a_new_run_begins_with_exported_weights_and_new_layers(pool, tmp_path):
