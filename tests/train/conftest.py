@@ -26,10 +26,10 @@ def bank():
 
 @pytest.fixture(scope="session")
 def pool(tmp_path_factory, bank):
-    """A pool of two shards of small images."""
+    """A pool of two shards of small images, whatever the shares of places are."""
     from train.pool import make_shard
 
     folder = tmp_path_factory.mktemp("pool")
-    for number in range(2):
-        make_shard(5, number, 3, bank, shape=(60, 84)).save(folder / f"shard_{number:06d}")
+    for number, kind in enumerate(("frontage", "room")):
+        make_shard(5, number, 3, bank, shape=(60, 84), kind=kind).save(folder / f"shard_{number:06d}")
     return folder

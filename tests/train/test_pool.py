@@ -23,7 +23,7 @@ def test_log_depth_codes_are_fine_and_keep_the_sky():
 
 
 def test_a_shard_survives_the_disk(pool, bank):
-    made = make_shard(5, 0, 3, bank, shape=(60, 84))
+    made = make_shard(5, 0, 3, bank, shape=(60, 84), kind="frontage")
     read = Shard.open(pool / "shard_000000")
     for name in ("image", "log_depth", "labels"):
         np.testing.assert_array_equal(getattr(made, name), getattr(read, name))

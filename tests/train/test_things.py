@@ -1,11 +1,11 @@
-"""Things whose shape matters to what is learnt from them: panels, cars, fences, bare trees, walls."""
+"""Things whose shape matters to what is learnt from them: panels, cars, fences, roadsides, bare trees, walls."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from train.scenes import boughs, fences, panels, vehicles
+from train.scenes import boughs, fences, panels, roadsides, vehicles
 from train.scenes.casting import RayGrid, cast_grid
 from train.scenes.looks import Looks, Placer
 from train.scenes.render import render
@@ -74,6 +74,31 @@ def test_one_sees_through_fences_to_the_wall_behind_them(bank):
         assert fence + behind == pytest.approx(1, abs=1e-4)
         assert 0.001 < fence < 0.9
         assert behind > 0.1
+
+
+@pytest.mark.parametrize("kind", [draw.__name__ for draw, _ in roadsides.BOUNDS])
+def test_what_bounds_a_road_stands_on_the_ground_along_its_line(bank, kind):
+    draw = next(draw for draw, _ in roadsides.BOUNDS if draw.__name__ == kind)
+    for seed in range(12):
+        looks, items = Looks(np.random.default_rng(seed), bank), SolidList()
+        draw(Placer(items, 0, 0), looks, 25.0)
+        where = corners(items)
+        low, high = where.min(axis=(0, 1)), where.max(axis=(0, 1))
+        assert -0.4 < low[2] < 0.6
+        assert 0.3 < high[2] < 6
+        # Leaves stick out of hedges.
+        assert -0.8 < low[1] < high[1] < 2
+        assert -26 < low[0] < high[0] < 26
+        assert high[0] - low[0] > 12
+
+
+def test_a_road_goes_on_before_whoever_stands_on_it(bank):
+    rng = np.random.default_rng(5)
+    for _ in range(10):
+        depth = render(rng, bank, 36, 48, "road").log_depth.exp()
+        below = depth[-1]
+        assert float(torch.isfinite(below).float().mean()) > 0.9
+        assert 0.5 < float(below[torch.isfinite(below)].median()) < 40
 
 
 def test_there_is_sky_between_the_branches_of_bare_trees(bank):

@@ -10,6 +10,7 @@ from .interiors import room, tabletop
 from .landscapes import landscape, passage, woods
 from .looks import Looks, Placer
 from .places import Place, floating
+from .roadsides import road
 from .shapes import BOX
 from .solids import SolidList
 from .walls import wall
@@ -57,15 +58,16 @@ def medley(looks: Looks) -> Place:
 
 
 LAYOUTS: dict[str, tuple[Callable[[Looks], Place], float]] = {
-    "room": (room, 0.26),
-    "street": (street, 0.2),
+    "room": (room, 0.24),
+    "street": (street, 0.15),
     "courtyard": (courtyard, 0.07),
     "landscape": (landscape, 0.08),
     "medley": (medley, 0.07),
     "tabletop": (tabletop, 0.06),
-    "woods": (woods, 0.06),
-    "passage": (passage, 0.05),
+    "woods": (woods, 0.05),
+    "passage": (passage, 0.04),
     "frontage": (frontage, 0.07),
     "wall": (wall, 0.08),
+    "road": (road, 0.09),
 }
 """Every kind of place and its share of the images."""

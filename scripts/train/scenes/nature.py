@@ -110,9 +110,11 @@ def bush(p: Placer, looks: Looks) -> None:
         _crown(p, looks, centre, half, leaf, int(rng.integers(4, 9)))
 
 
-def hedge(p: Placer, looks: Looks) -> None:
+def hedge(p: Placer, looks: Looks, length: float | None = None, h: float | None = None) -> None:
+    """A clipped hedge of a half length and a height, drawn where not given."""
     rng = looks.rng
-    length, h, d = rng.uniform(1.5, 6), rng.uniform(0.6, 2.0), rng.uniform(0.25, 0.6)
+    length, h = length or rng.uniform(1.5, 6), h or rng.uniform(0.6, 2.0)
+    d = rng.uniform(0.25, 0.6)
     leaf = looks.make("leaves", tile_m=1.0)
     p.box(-length, length, -d, d, 0, h, leaf)
     for _ in range(int(length * 3)):
