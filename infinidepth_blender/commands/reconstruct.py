@@ -113,6 +113,8 @@ def _existing(path: Path | None, what: str) -> str | None:
     if path is None:
         return None
     path = path.expanduser().absolute()
+    if path.is_dir():
+        raise OptionsError(f"The {what} {path} is a folder.", "Name the file in it.")
     if not path.is_file():
         raise OptionsError(f"The {what} {path} does not exist.", "Check the spelling.")
     return str(path)

@@ -2,13 +2,12 @@
 
 | file | what is read |
 |---|---|
-| .png, .tif | 16-bit grey: millimetres; three 8-bit channels: millimetres as R * 65536 + G * 256 + B (all equal: just R) |
-| .npy | an array in metres, or a pickled dict: `mask` (H, W) bool with `value` (n,), or `depth`, `data` |
-| .npz | the array `depth`, `data`, `depth_map` or `arr_0`, else the first one |
-| .exr | the channel `Z`, `Y`, `depth`, `V` or `R`, of any layer, else the only one |
-| .h5, .hdf5 | the data set `dataset`, `depth` or `data`, else the first one |
+| .png, .tif | 16-bit grey: millimetres; three 8-bit channels: millimetres as R * 65536 + G * 256 + B |
+| .npy | an array in metres, or a pickled dict: `mask` (H, W) bool with `value` (n,), or as .npz |
+| .npz, .h5, .hdf5 | the array that is called `depth`, `depth_m`, `data` or so, else the only one of two dimensions |
+| .exr | the channel or layer that is called depth, else `Z`, `Y`, `V` or `R`, else the only one |
 
-0, negative, not a number, infinite and beyond 60 km (Blender's 1e10, half precision's 65504) mean "no depth here".
+0, below a tenth of a millimetre, not a number, infinite and beyond 60 km (Blender's 1e10, half precision's 65504) mean "no depth here".
 """
 
 from __future__ import annotations
@@ -26,13 +25,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DepthFileError
+from .depth_names import channel_of_depth, likely_array, named_array
 from .restricted_pickle import UnsafePickleError, load_npy
 
-MAX_DEPTH_M = 60_000.0
-_MAX_PIXELS = 1 << 29
+MIN_DEPTH_M, MAX_DEPTH_M = 1e-4, 60_000.0
+_MAX_PIXELS = 100_000_000
 _ASPECT_TOLERANCE = 0.03
-_ARRAY_KEYS = ("depth", "data", "depth_map", "dataset", "arr_0")
-_EXR_CHANNELS = ("Z", "Y", "DEPTH", "V", "R")
+_MOST_STRETCHED = 1.5
+"""Ratio of the shapes of a depth map and its photo beyond which it cannot belong to it."""
+_PREVIEW_M = 1000.0
+"""Median that only a coloured picture has, if it is read as millimetres of 24 bits."""
+_LIKE_MILLIMETRES = 500.0
+"""Median of whole numbers that are hardly metres."""
 
 
 @dataclass(frozen=True)
@@ -66,16 +70,21 @@ def read_prompt(path: Path, width_px: int, height_px: int) -> DepthPrompt:
     difference = abs(np.log(width / height * height_px / width_px))
     if difference <= _ASPECT_TOLERANCE:
         return prompt
-    if abs(np.log(width / height * width_px / height_px)) < difference:
+    if abs(np.log(width / height * width_px / height_px)) <= _ASPECT_TOLERANCE:
         raise DepthFileError(
             f"{prompt.path.name} is {width} x {height} pixels, but the photo stands the other way round.",
             "Turn the depth map so that it matches the upright photo.",
+        )
+    if difference > np.log(_MOST_STRETCHED):
+        raise DepthFileError(
+            f"{prompt.path.name} is {width} x {height} pixels, another shape than the photo's {width_px} x {height_px}.",
+            "Give the depth of each pixel of the whole photo, at any resolution.",
         )
     stretched = (
         f"{prompt.path.name} has another shape than the photo ({width} x {height} pixels); "
         "it was stretched over the whole photo."
     )
-    return replace(prompt, warnings=(stretched,))
+    return replace(prompt, warnings=(*prompt.warnings, stretched))
 
 
 def read_depth_file(path: Path) -> DepthPrompt:
@@ -119,7 +128,18 @@ def read_depth_file(path: Path) -> DepthPrompt:
         raise DepthFileError(
             f"{path.name} is damaged or no depth file ({reason}).", "Write or copy it again."
         ) from error
-    return DepthPrompt(path.absolute(), _checked(path, values))
+    depth_m = _checked(path, values)
+    return DepthPrompt(path.absolute(), depth_m, _doubts(path, np.asarray(values).dtype, depth_m))
+
+
+def _doubts(path: Path, dtype: np.dtype, depth_m: NDArray[np.float32]) -> tuple[str, ...]:
+    """What a user should look at, though the file could be read."""
+    if dtype.kind in "iu" and (median := float(np.median(depth_m[depth_m > 0]))) > _LIKE_MILLIMETRES:
+        return (
+            f"{path.name} holds whole numbers about {median:.0f}, which were read as metres: "
+            "if they are millimetres, divide them by 1000 or save a 16-bit PNG.",
+        )
+    return ()
 
 
 def _checked(path: Path, values: Any) -> NDArray[np.float32]:
@@ -134,7 +154,7 @@ def _checked(path: Path, values: Any) -> NDArray[np.float32]:
         raise DepthFileError(f"{path.name} is too large: {array.shape[1]} x {array.shape[0]} pixels.", "Scale it down.")
     depth_m = array.astype(np.float32)
     with np.errstate(invalid="ignore"):
-        depth_m[~((depth_m > 0) & (depth_m < MAX_DEPTH_M))] = 0
+        depth_m[~((depth_m >= MIN_DEPTH_M) & (depth_m < MAX_DEPTH_M))] = 0
     if not depth_m.any():
         raise DepthFileError(
             f"{path.name} holds no depth: no value lies between 0 and {MAX_DEPTH_M:.0f}.",
@@ -154,15 +174,27 @@ def _read_image(path: Path) -> NDArray[Any]:
         if np.array_equal(blue, green) and np.array_equal(green, red):
             pixels = pixels[..., 0]
         elif pixels.dtype == np.uint8:
-            return (red * 65_536 + green * 256 + blue) / 1000
+            return _unpacked(path, (red * 65_536 + green * 256 + blue) / 1000)
         else:
             raise DepthFileError(f"{path.name} is a colour picture, not depth.", "Save 16-bit grey millimetres.")
+    if not pixels.any():
+        return pixels
     if pixels.dtype == np.uint8:
         raise DepthFileError(
             f"{path.name} has only 8 bits a pixel, too few for depth: it looks like a preview.",
             "Save 16-bit grey millimetres, or metres as .npy or .exr.",
         )
     return pixels.astype(np.float32) / 1000
+
+
+def _unpacked(path: Path, depth_m: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Depth out of three 8-bit channels, unless they are colours."""
+    if np.median(depth_m[depth_m > 0]) > _PREVIEW_M:
+        raise DepthFileError(
+            f"{path.name} is a colour picture, not depth: it looks like a preview.",
+            "Save 16-bit grey millimetres, or metres as .npy or .exr.",
+        )
+    return depth_m
 
 
 def _read_npy(path: Path) -> Any:
@@ -187,16 +219,27 @@ def _read_h5(path: Path) -> Any:
 def _read_exr(path: Path) -> Any:
     openexr: Any = importlib.import_module("OpenEXR")
     exr = openexr.File(str(path), separate_channels=True)
-    channels = {name: item for part in range(len(exr.parts)) for name, item in exr.channels(part).items()}
-    for wanted in _EXR_CHANNELS:
-        for name, item in channels.items():
-            if name.rpartition(".")[2].upper() == wanted:
-                return item.pixels
-    if len(channels) == 1:
-        return next(iter(channels.values())).pixels
+    channels = {name: (part, item) for part in exr.parts for name, item in part.channels.items()}
+    if (name := channel_of_depth(channels)) is not None:
+        part, item = channels[name]
+        return _on_display(item.pixels, part.header)
     raise DepthFileError(
         f"{path.name} has no depth channel (it has: {', '.join(list(channels)[:8])}).", "Name the channel Z or Y."
     )
+
+
+def _on_display(pixels: NDArray[Any], header: Mapping[str, Any]) -> NDArray[Any]:
+    """The picture that is shown, of which an EXR file may hold only a part, or more than it."""
+    (left, top), (right, bottom) = header["displayWindow"]
+    (x, y), _ = header["dataWindow"]
+    if pixels.ndim != 2 or (x, y, *pixels.shape) == (left, top, bottom - top + 1, right - left + 1):
+        return pixels
+    height, width = pixels.shape
+    y0, y1, x0, x1 = max(y, top), min(y + height, bottom + 1), max(x, left), min(x + width, right + 1)
+    shown = np.zeros((bottom - top + 1, right - left + 1), pixels.dtype)
+    if y0 < y1 and x0 < x1:
+        shown[y0 - top : y1 - top, x0 - left : x1 - left] = pixels[y0 - y : y1 - y, x0 - x : x1 - x]
+    return shown
 
 
 def _unpack(path: Path, value: Any) -> Any:
@@ -207,7 +250,7 @@ def _unpack(path: Path, value: Any) -> Any:
         return value
     if "mask" not in value or "value" not in value:
         return _pick(path, value, lambda item: item)
-    mask, packed = np.asarray(value["mask"], dtype=bool), np.asarray(value["value"])
+    mask, packed = np.squeeze(np.asarray(value["mask"], dtype=bool)), np.asarray(value["value"])
     if mask.ndim != 2 or packed.size != np.count_nonzero(mask):
         raise DepthFileError(
             f"{path.name} has a mask of {np.count_nonzero(mask)} pixels but {packed.size} values.",
@@ -221,10 +264,25 @@ def _unpack(path: Path, value: Any) -> Any:
 def _pick(path: Path, choices: Mapping[str, Any], read: Callable[[Any], Any]) -> Any:
     if not choices:
         raise DepthFileError(f"{path.name} holds no arrays.", "Save the depth under the name 'depth'.")
-    for key in _ARRAY_KEYS:
-        if key in choices:
-            return read(choices[key])
-    return read(next(iter(choices.values())))
+    if len(choices) == 1:
+        return read(next(iter(choices.values())))
+    name = named_array(choices) or likely_array(_maps(choices, read))
+    if name is None:
+        raise DepthFileError(
+            f"{path.name} holds several arrays, and it is not clear which is depth ({', '.join(list(choices)[:8])}).",
+            "Save the depth under the name 'depth'.",
+        )
+    return read(choices[name])
+
+
+def _maps(choices: Mapping[str, Any], read: Callable[[Any], Any]) -> list[str]:
+    """Names of the arrays that hold one number for each pixel."""
+    found = []
+    for name, item in choices.items():
+        array = np.squeeze(np.asarray(read(item)))
+        if array.ndim == 2 and array.dtype.kind in "fiu" and min(array.shape) > 4:
+            found.append(name)
+    return found
 
 
 _READERS: dict[str, Callable[[Path], Any]] = {

@@ -47,6 +47,14 @@ def test_sixteen_bit_png_and_tiff_are_millimetres(tmp_path: Path, depth: np.ndar
         assert np.allclose(read_depth_file(tmp_path / name).depth_m, depth, atol=1e-6)
 
 
+def test_whole_numbers_that_look_like_millimetres_are_mentioned(tmp_path: Path, depth: np.ndarray) -> None:
+    np.save(tmp_path / "a.npy", (depth * 1000).astype(np.uint16))
+    (warning,) = read_depth_file(tmp_path / "a.npy").warnings
+    assert "a.npy holds whole numbers about" in warning and "millimetres" in warning
+    np.save(tmp_path / "a.npy", np.rint(depth).astype(np.uint16))
+    assert read_depth_file(tmp_path / "a.npy").warnings == ()
+
+
 def test_near_depth_stays_in_millimetres(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "macro.png"), np.full((20, 30), 200, np.uint16))
     assert read_depth_file(tmp_path / "macro.png").depth_m[0, 0] == pytest.approx(0.2)
@@ -97,11 +105,51 @@ def test_npz_prefers_the_depth(tmp_path: Path, depth: np.ndarray) -> None:
     assert np.array_equal(read_depth_file(tmp_path / "a.npz").depth_m, depth)
 
 
+def test_npz_with_several_arrays(tmp_path: Path, depth: np.ndarray) -> None:
+    for others in ({"K": np.eye(3)}, {"confidence": depth * 0 + 1, "mask": depth > 0}):
+        np.savez(tmp_path / "a.npz", **others, depth_m=depth)
+        assert np.array_equal(read_depth_file(tmp_path / "a.npz").depth_m, depth)
+    np.savez(tmp_path / "a.npz", mask=depth > 0, K=np.eye(3), range=depth)
+    assert np.array_equal(read_depth_file(tmp_path / "a.npz").depth_m, depth)
+    np.savez(tmp_path / "a.npz", left=depth, right=depth)
+    with pytest.raises(DepthFileError, match=r"several arrays.*left, right"):
+        read_depth_file(tmp_path / "a.npz")
+
+
 @pytest.mark.parametrize("channel", ["Z", "Y", "depth", "R", "ViewLayer.Depth.Z", "whatever"])
 def test_exr(tmp_path: Path, depth: np.ndarray, channel: str) -> None:
     extra = {} if channel == "whatever" else {"a.B": depth * 0, "a.G": depth * 0}
     write_exr(tmp_path / "a.exr", **{channel: np.where(depth > 0, depth, np.float32(1e10))}, **extra)
     assert np.array_equal(read_depth_file(tmp_path / "a.exr").depth_m, depth)
+
+
+@pytest.mark.parametrize("channel", ["Depth.V", "ViewLayer.Depth.Z", "depth", "Z", "range.V"])
+def test_exr_with_other_passes(tmp_path: Path, depth: np.ndarray, channel: str) -> None:
+    others = [f"{layer}.{axis}" for layer in ("A.Normal", "Position", "Vector") for axis in "XYZ"]
+    others += ["Combined.R", "Combined.G", "Mist.Z", "ViewLayer.Mist.V", "Denoising Depth.Z"]
+    write_exr(tmp_path / "a.exr", **dict.fromkeys(others, np.full_like(depth, 0.5)), **{channel: depth})
+    assert np.array_equal(read_depth_file(tmp_path / "a.exr").depth_m, depth)
+    write_exr(tmp_path / "b.exr", **dict.fromkeys(others, np.full_like(depth, 0.5)))
+    with pytest.raises(DepthFileError, match="no depth channel"):
+        read_depth_file(tmp_path / "b.exr")
+
+
+@pytest.mark.parametrize("left_px, top_px", [(7, 4), (-5, -3), (-5, 6)])
+def test_an_exr_that_holds_another_part_than_it_shows(tmp_path: Path, left_px: int, top_px: int) -> None:
+    """Renders of a border hold less, those with overscan more."""
+    y, x = np.mgrid[top_px : top_px + 20, left_px : left_px + 24]
+    window = ((left_px, top_px), (left_px + 23, top_px + 19))
+    header = {
+        "compression": OpenEXR.ZIP_COMPRESSION,
+        "type": OpenEXR.scanlineimage,
+        "dataWindow": window,
+        "displayWindow": ((0, 0), (29, 14)),
+    }
+    OpenEXR.File(header, {"Z": (100 + x + 0.01 * y).astype(np.float32)}).write(str(tmp_path / "a.exr"))
+    y, x = np.mgrid[0:15, 0:30]
+    inside = (x >= left_px) & (x < left_px + 24) & (y >= top_px) & (y < top_px + 20)
+    expected = np.where(inside, 100 + x + 0.01 * y, 0)
+    np.testing.assert_allclose(read_depth_file(tmp_path / "a.exr").depth_m, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["dataset", "depth", "group/depth_0"])
@@ -176,6 +224,12 @@ def test_other_bad_files(tmp_path: Path, depth: np.ndarray) -> None:
     refuse("a.txt", "known kind")
     cv2.imwrite(str(tmp_path / "preview.png"), (depth * 20).astype(np.uint8))
     refuse("preview.png", "8 bits")
+    grey = np.clip(depth * 25, 0, 255).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "coloured.png"), cv2.applyColorMap(grey, cv2.COLORMAP_TURBO))
+    refuse("coloured.png", "colour picture")
+    for dtype, shape in ((np.uint8, (20, 30, 3)), (np.uint8, (20, 30)), (np.uint16, (20, 30))):
+        cv2.imwrite(str(tmp_path / "black.png"), np.zeros(shape, dtype))
+        refuse("black.png", "no depth")
     np.save(tmp_path / "cube.npy", np.ones((3, 4, 5)))
     refuse("cube.npy", r"\(3, 4, 5\)")
     np.save(tmp_path / "zero.npy", np.zeros((4, 5)))
@@ -195,6 +249,9 @@ def test_depth_of_another_shape_than_the_photo(tmp_path: Path, depth: np.ndarray
         assert prompt.warnings == ()
         np.testing.assert_allclose(prompt.depth_m, depth)
     (warning,) = read_prompt(path, 40, 20).warnings
+    for photo_px in ((60, 20), (20, 35)):
+        with pytest.raises(DepthFileError, match="another shape than the photo's"):
+            read_prompt(path, *photo_px)
     assert "another shape" in warning
     with pytest.raises(DepthFileError, match="other way round"):
         read_prompt(path, 20, 30)
