@@ -31,6 +31,10 @@ _MIN_PROMPTS_FOR_OFFSET = 8
 _MIN_PROMPTS_FOR_CORRECTION = 4
 _MANY_LEFT_OUT = 0.1
 _POOR_FIT = 0.25
+_COVERED = 0.7
+"""Share of the field's range that measurements cover, from which on a line through them is not asked beyond them."""
+_LEAST_SPREAD, _SPREAD_TO_ERROR = 0.22, 6.0
+"""Spread of the logarithms of measured depths that tells an offset: as such, and over the error of the line."""
 
 PromptUse = Literal["follow", "align", "check"]
 """`align`: measured depth gives factor and offset. `follow`: the field is also corrected locally to agree
@@ -170,18 +174,23 @@ def _offset_without_measurement(look: _Look) -> float:
 def _fit_to_prompt(field: DepthField, look: _Look, prompt: DepthPrompt, seed: int) -> ScaledField:
     warnings: list[str] = []
     source, target = _pairs(field, prompt, seed)
+    name = prompt.path.name
     factor, offset = 0.0, 0.0
     if len(source) >= _MIN_PROMPTS_FOR_OFFSET:
         factor, offset = fit_affine_robust(source, target, seed=seed)
-    if factor <= 0 or not np.isfinite([factor, offset]).all():
-        if len(source) >= _MIN_PROMPTS_FOR_OFFSET:
-            warnings.append(
-                f"The depth in {prompt.path.name} contradicts the picture: only the overall scale was taken from it."
-            )
-        factor, offset = _factor_alone(source, target, prompt)
+        if factor <= 0 or not np.isfinite([factor, offset]).all():
+            factor = 0.0
+            warnings.append(f"The depth in {name} contradicts the picture: only the overall scale was taken from it.")
+        elif not _tells_offset(source, target, look, factor, offset):
+            factor = 0.0
+            warnings.append(f"The depths in {name} lie close together: only the overall scale was taken from them.")
+    if factor == 0:
+        guessed = _offset_without_measurement(look) if field.scale == "affine" else 0.0
+        factor = _factor_alone(source + guessed, target, prompt)
+        offset = factor * guessed
     lost = np.mean(look.disparity[look.surface] * factor + offset <= 0)
     if lost > 0.02:
-        warnings.append(f"{lost:.0%} of the picture lies beyond what {prompt.path.name} covers and got no depth.")
+        warnings.append(f"{lost:.0%} of the picture lies beyond what {name} covers and got no depth.")
     error = float(np.median(np.abs(factor * source + offset - target) / target))
     warnings += _poor_fit(prompt, error)
     details = {
@@ -214,16 +223,34 @@ def _pairs(field: DepthField, prompt: DepthPrompt, seed: int) -> tuple[NDArray[n
     source = field.disparity(torch.from_numpy(coords.astype(np.float32))).cpu().numpy().astype(np.float64)
     target = 1 / prompt.depth_m.ravel()[pixels].astype(np.float64)
     good = np.isfinite(source)
-    if not good.any():
+    if not source[good].any():
         raise _nothing_in_common(prompt)
     return source[good], target[good]
 
 
-def _factor_alone(source: NDArray[np.float64], target: NDArray[np.float64], prompt: DepthPrompt) -> tuple[float, float]:
+def _tells_offset(
+    source: NDArray[np.float64], target: NDArray[np.float64], look: _Look, factor: float, offset: float
+) -> bool:
+    """Whether measurements tell more than one factor.
+
+    A line through depths that hardly differ is as good flat as steep: flat, it puts everything that was not measured
+    at the same depth.
+    """
+    covered, whole = (
+        float(np.subtract(*np.quantile(values, [0.95, 0.05]))) for values in (source, look.disparity[look.surface])
+    )
+    if covered >= _COVERED * whole:
+        return True
+    spread = float(np.subtract(*np.quantile(np.log(target), [0.95, 0.05])))
+    error = float(np.median(np.abs(factor * source + offset - target) / target))
+    return spread > max(_LEAST_SPREAD, _SPREAD_TO_ERROR * error)
+
+
+def _factor_alone(source: NDArray[np.float64], target: NDArray[np.float64], prompt: DepthPrompt) -> float:
     ahead = source > 0
     if not ahead.any():
         raise _nothing_in_common(prompt)
-    return float(np.median(target[ahead] / source[ahead])), 0.0
+    return float(np.median(target[ahead] / source[ahead]))
 
 
 def _nothing_in_common(prompt: DepthPrompt) -> DepthFileError:

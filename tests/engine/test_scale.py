@@ -89,6 +89,25 @@ def test_the_field_is_bent_to_the_measurements() -> None:
     assert scaled.details["prompt_left_out"] == 0 and scaled.details["prompt_expected_error"] < 0.01
 
 
+@pytest.mark.parametrize("scale", ["relative", "affine"])
+@pytest.mark.parametrize("noise", [0.0, 0.01])
+def test_measurements_that_lie_close_together_do_not_flatten_the_rest(scale: str, noise: float) -> None:
+    """Sixty points of one wall, and a network whose shape is off by a few percent."""
+    rng = np.random.default_rng(5)
+    y, x = np.mgrid[-1:1:60j, -1:1:80j]
+    truth = 1 / (0.3 + 0.2 * y)
+    depth = truth * (1 + 0.04 * np.sin(5 * x) * np.cos(4 * y))
+    field = GridField(depth, scale=scale)  # type: ignore[call-arg]
+    wall = np.zeros(truth.shape)
+    at = rng.permutation(np.flatnonzero(np.abs(truth / np.median(truth) - 1) < 0.02))[:60]
+    wall.ravel()[at] = truth.ravel()[at] * (1 + noise * rng.standard_normal(60))
+    scaled = scale_to_metres(field, prompt(wall), WIDTH, HEIGHT, seed=0, prompt_use="align")
+    assert any("lie close together" in warning for warning in scaled.warnings)
+    off = np.abs(1 / scaled.field.disparity_grid(60, 80).numpy() / truth - 1)
+    assert np.median(off) < (0.06 if scale == "relative" else 0.4)
+    assert off.max() < (0.15 if scale == "relative" else 3)
+
+
 def test_one_measured_point_gives_the_factor() -> None:
     field = PlaneField(scale="relative")
     truth = measured(field, 0.4, 0.0)
