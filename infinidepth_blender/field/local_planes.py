@@ -110,6 +110,23 @@ class LocalPlanes:
         return answer
 
 
+    def outside(self, known: Array, asked: Array) -> Array:
+        """(M,) how far values at the places that were asked for lie outside the range of their neighbours' values.
+
+        Args:
+            known: (N,) one for each measurement.
+            asked: (M,) one for each place.
+        """
+        result = np.empty(len(asked))
+        for start in range(0, len(asked), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            neighbours = self._neighbours[part]
+            low = np.where(neighbours < 0, np.inf, known[neighbours]).min(1)
+            high = np.where(neighbours < 0, -np.inf, known[neighbours]).max(1)
+            result[part] = np.maximum(low - asked[part], asked[part] - high)
+        return result
+
+
 @jit(nogil=True)
 def _fit_planes(
     place: Array,

@@ -16,15 +16,13 @@ from .evaluation import Evaluator, Notify, log_notice, or_on_processor
 from .network import Features, InfiniDepthNetwork
 from .outlines import LONGEST_SIDE_PX, follow_colours
 from .preprocess import PreparedImage, framed_colours, prepare_image
-from .prompt_map import CELLS_PER_PATCH, LogDepthRange, Measurements, prompt_map
+from .prompt_map import ANSWERED, CELLS_PER_PATCH, LogDepthRange, Measurements, prompt_map
 from .protocol import FieldScale, Rows
 
 _PIECE_CPU, _PIECE_CARD, _SMALLEST_PIECE = 4096, 65_536, 256
 """Points or pixels evaluated at a time: on a processor, what its cache holds."""
 _CHOICES_PER_PATCH = 32
 """How finely, along each side of a patch, the choice between two surfaces is compared with the colours."""
-_T_LIMITS = (-1.0, 2.0)
-"""Depths further out than one whole range beyond the quantiles are never meant."""
 
 
 class NetworkField:
@@ -94,12 +92,12 @@ class NetworkField:
         return self._sky[1].float()
 
     def _to_disparity(self, t: Tensor) -> Tensor:
-        return torch.exp(t.clamp(*_T_LIMITS) * -self.log_depth_range - (self.log_depth_low or 0.0))
+        return torch.exp(t.clamp(*ANSWERED) * -self.log_depth_range - (self.log_depth_low or 0.0))
 
     def _with_gradient(self, coords: Tensor) -> Tensor:
         t, slopes = self.evaluator.decoder.points_with_slopes(coords)
         disparity = self._to_disparity(t)
-        inside = (t > _T_LIMITS[0]) & (t < _T_LIMITS[1])
+        inside = (t > ANSWERED[0]) & (t < ANSWERED[1])
         by_t = disparity * inside * -self.log_depth_range
         to_photo = slopes.new_tensor([self._inside_y, self._inside_x])
         return torch.cat([disparity[:, None], by_t[:, None] * slopes * to_photo], dim=1)

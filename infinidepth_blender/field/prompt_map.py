@@ -22,6 +22,8 @@ CLOSE_CELLS = 6.0
 """Distance from a measurement at which its closeness has fallen to 1 / e."""
 SMOOTH_CELLS = 2.5
 """Standard deviation of the smoothing."""
+ANSWERED = (-1.0, 2.0)
+"""Normalised log depths that a network can answer: further out than one whole range beyond the quantiles is never meant."""
 T_LIMITS = (-0.5, 1.6)
 """What normalised log depth is limited to."""
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .grid import GridField
 from .local_planes import LocalPlanes, Scattered, search_tree
+from .prompt_map import ANSWERED, LogDepthRange
 from .protocol import DepthField, FieldScale, Rows, pixel_centres_yx
 from .reach import Reach
 from .rehearsal import AGREE, CLEARLY, MIN_TOLD, AskAgain, Rehearsal
@@ -23,6 +24,13 @@ DENSE_SHARE = 0.1
 
 _LIKE_COLOUR = 0.08
 _LIKE_LOG_DEPTH = 0.2
+_MOST_BEYOND = 0.05
+"""Share of the picture that may lie beyond what a network can answer that is told the measurements."""
+_BESIDE_PX = 1.5
+"""Pixels this near a measured one show what it shows, unless they look otherwise."""
+_UNMEASURED = (0.25, 0.5)
+"""Log depth by which the network sees something before or behind all measurements around it: from the first on they
+are trusted less there, from the second on not at all."""
 
 Array = NDArray[np.float64]
 
@@ -106,12 +114,13 @@ class PromptedField:
         rehearsal = Rehearsal(place, disparity, cell, holes, (height, width), reach, seed)
         judged = rehearsal.judge(shape, guide)
         self.asked_again = False
-        if ask_again is not None and len(place) >= MIN_TOLD:
+        may_ask = ask_again is not None and len(place) >= MIN_TOLD
+        if may_ask and _spans(disparity, network, inner.sky_grid(height, width).cpu().numpy()):
             told = _above(rehearsal.answer(ask_again, rehearsal.told), floor)
             better = rehearsal.judge(told, _guide(told, colours))
             if better.cost < CLEARLY * judged.cost:
                 judged, self.asked_again = better, True
-                network = rehearsal.answer(ask_again, np.arange(len(place)))
+                network = rehearsal.answer(ask_again, rehearsal.everyone)
                 shape = _above(network, floor)
                 guide = _guide(shape, colours)
         self.network_share, self.expected_error = judged.share, judged.error
@@ -120,6 +129,7 @@ class PromptedField:
         at_known, at_holes = shape[cell[:, 0], cell[:, 1]], shape[holes[:, 0], holes[:, 1]]
         near = self.network_share * at_holes + planes.fit(disparity - self.network_share * at_known, disparity)
         trust = reach.trust(planes.distance, planes.nearest)
+        trust = trust * _measured(planes.outside(np.log(at_known), np.log(at_holes)))
         correction = _smooth_correction(cell, np.log(disparity / at_known), (height, width))
         far = network[holes[:, 0], holes[:, 1]] * np.exp(correction[holes[:, 0], holes[:, 1]])
         near = np.maximum(near, 0.25 * float(disparity.min()))
@@ -130,7 +140,8 @@ class PromptedField:
         seen[cell[:, 0], cell[:, 1]] = True
         if len(holes):
             unlike = ((known.guide[planes.nearest] - guide[holes[:, 0], holes[:, 1]]) ** 2).sum(1)
-            close = planes.distance <= np.minimum(0.5 * reach.spacing_px[planes.nearest], 0.02 * max(height, width))
+            within_px = np.minimum(0.5 * reach.spacing_px[planes.nearest], 0.02 * max(height, width))
+            close = planes.distance <= np.maximum(within_px, _BESIDE_PX)
             seen[holes[:, 0], holes[:, 1]] = close & (unlike < 1) & ~np.isnan(mixed)
         self._not_sky = seen
         self._grid = _grid_field(filled, inner.fov_x_rad)
@@ -138,7 +149,7 @@ class PromptedField:
             tall, wide = depth_m.shape
             fine = self._grid.disparity(pixel_centres_yx(tall, wide)).view(tall, wide).numpy()
             fine[good] = 1 / depth_m[good]
-            self._grid, self._not_sky = _grid_field(fine, inner.fov_x_rad), good
+            self._grid, self._not_sky = _grid_field(fine, inner.fov_x_rad), good | nearest(seen, tall, wide)
 
     def disparity(self, coords_yx: Tensor) -> Tensor:
         """(N,) disparity at (N, 2) coordinates."""
@@ -162,6 +173,21 @@ class PromptedField:
 def _above(network: Array, floor: float) -> Array:
     """The network's disparity with a floor, which stands where it has none as well."""
     return np.where(np.isfinite(network), np.maximum(network, floor), floor)
+
+
+def _spans(disparity: Array, network: Array, sky: NDArray[np.floating]) -> bool:
+    """Whether measurements span what the network sees: told them, it can answer little beyond their range."""
+    known = LogDepthRange.of(-np.log(disparity))
+    surface = (network > 0) & (sky < 0.5)
+    t = (-np.log(network[surface]) - known.low) / known.spread
+    return bool(np.mean((t < ANSWERED[0]) | (t > ANSWERED[1])) < _MOST_BEYOND) if len(t) else True
+
+
+def _measured(outside: Array) -> Array:
+    """Share of the trust in measurements that is left where the network sees something that is not among them."""
+    least, most = _UNMEASURED
+    along = np.clip((most - outside) / (most - least), 0, 1)
+    return along * along * (3 - 2 * along)
 
 
 def _grid_field(disparity: NDArray[np.floating], fov_x_rad: float | None) -> GridField:
@@ -250,4 +276,6 @@ def _smooth_correction(cell: NDArray[np.intp], log_ratio: Array, shape: tuple[in
         there = gaussian_filter(weight, sigma)
         spread = gaussian_filter(total * weight, sigma) / np.maximum(there, 1e-12)
         result += there / (there + 1e-3) * (spread - result)
-    return np.asarray(cv2.resize(result, shape[::-1], interpolation=cv2.INTER_LINEAR), np.float64)
+    # The last cells may reach beyond the picture.
+    whole = cv2.resize(result, (columns * step, rows * step), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(whole[: shape[0], : shape[1]], np.float64)

@@ -52,6 +52,7 @@ class Rehearsal:
 
     Attributes:
         left_out, told: Indices of the measurements that are predicted, and of all others.
+        everyone: All indices, in an order without a pattern: some of a regular grid's rows would lie in few columns.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class Rehearsal:
         self._place, self._disparity, self._cell, self._shape = place, disparity, cell, shape
         order = np.random.default_rng(seed).permutation(len(place))
         count = min(_MOST_JUDGES, -(-len(place) // _JUDGE_OF))
-        self.left_out, self.told = order[:count], order[count:]
+        self.everyone, self.left_out, self.told = order, order[:count], order[count:]
         some = holes[:: max(1, len(holes) // _MOST_JUDGES)]
         gap_px, nearest = search_tree(place).query(some)
         within_px = gap_px[reach.trust(gap_px, nearest) > 0.5]
@@ -87,9 +88,8 @@ class Rehearsal:
         self._apart_px = max(float(np.median(gap_px)) if len(gap_px) else 0.0, 1e-3)
 
     def answer(self, ask_again: AskAgain, told: NDArray[np.intp]) -> Array:
-        """(h, w) disparity of the network that knows some of the measurements, by their indices."""
-        if len(told) > MAX_TOLD:
-            told = told[np.linspace(0, len(told) - 1, MAX_TOLD).astype(np.intp)]
+        """(h, w) disparity of the network that knows some of the measurements, by their indices: the first `MAX_TOLD`."""
+        told = told[:MAX_TOLD]
         coords_yx = (self._place[told] + 0.5) / self._shape * 2 - 1
         field = ask_again(Measurements(coords_yx, 1 / self._disparity[told]))
         return field.disparity_grid(*self._shape).cpu().numpy().astype(np.float64)
