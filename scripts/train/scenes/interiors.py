@@ -13,6 +13,10 @@ from .shapes import BOX, CYLINDER, ELLIPSOID, RELIEF
 from .solids import Material, SolidList
 
 
+_FROM_WALLS_M = 0.35
+"""Nobody stands nearer to a wall or the ceiling: what is too near to a camera is left out of its picture."""
+
+
 def _wall(items: SolidList, looks: Looks, start, end, height: float, m: Material, trim: Material) -> list:
     """A wall with openings, doors, pictures, from start to end (x, y); its room lies to the left.
 
@@ -202,16 +206,17 @@ def room(looks: Looks) -> Place:
                 for j in range(int(d // 4)):
                     items.add(kind, (i * w * 0.28, 2 + 4 * j, h / 2), (r, r, h / 2), column)
     backwards = rng.random() < 0.15
-    eye = (0.0, d * rng.uniform(0.05, 0.35), rng.choice([1.5, rng.uniform(0.5, h - 0.4)]))
+    eye_y = max(d * rng.uniform(0.05, 0.35), _FROM_WALLS_M + 0.3)
+    eye = (0.0, eye_y, min(rng.choice([1.5, rng.uniform(0.5, h - 0.4)]), h - _FROM_WALLS_M - 0.2))
     at_something = w > 3.2 and not backwards and rng.random() < 0.35
     if at_something:
-        eye = (0.0, eye[1], rng.uniform(1.3, min(1.9, h - 0.4)))
-        _in_front(items, looks, eye[1], w, d)
+        eye = (0.0, eye_y, rng.uniform(1.3, min(1.7, h - _FROM_WALLS_M - 0.2)))
+        _in_front(items, looks, eye_y, w, d)
     return Place(
         items,
         True,
         eye,
-        (w * (0.2 if at_something else 0.35), 0.3, 0.2),
+        (min(w * (0.2 if at_something else 0.35), w / 2 - _FROM_WALLS_M), 0.3, 0.2),
         math.pi if backwards else 0.0,
         0.45,
         -0.2 if at_something else -0.12,
