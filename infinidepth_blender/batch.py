@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections import Counter
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from .errors import InfiniDepthError, PhotoError
+from .hashing import sha256_if_there
 from .staging import ARRAYS_DIR, JSON_NAME, STAGING_SUFFIX
 
 PHOTO_SUFFIXES = frozenset(
@@ -44,7 +46,7 @@ def plan_batch(named: Sequence[Path], output: Path | None) -> tuple[list[BatchIt
     With `output`, a photo becomes `output/<stem>`, and the sub-folders of a folder that
     was named are mirrored there; without, `<photo's folder>/<stem>_infinidepth`. Where
     two stems meet, or a stem meets a mirrored sub-folder, the extension is appended:
-    `<stem>_jpg`.
+    `<stem>_jpg`. A folder that holds the result of another photo is left alone: `<stem>_2`.
 
     Args:
         named: Files and folders.
@@ -96,6 +98,18 @@ def is_own_output(folder: Path) -> bool:
     )
 
 
+def _is_of_another(folder: Path, photo: Path) -> bool:
+    """Whether a folder holds the result of another photo: of another place and of other content."""
+    try:
+        made_of = json.loads((folder / JSON_NAME).read_text(encoding="utf-8"))["photo"]
+        source, sha256 = str(made_of["source"]), str(made_of["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    if not source or not sha256 or os.path.realpath(source) == os.path.realpath(photo):
+        return False
+    return sha256 != sha256_if_there(photo)
+
+
 def _is_photo_name(name: str) -> bool:
     return not name.startswith(".") and PurePath(name).suffix.lower() in PHOTO_SUFFIXES
 
@@ -120,7 +134,7 @@ def _with_own_folders(found: list[tuple[Path, Path]], suffix: str) -> list[Batch
             folder = parent / (stem + suffix)
         number = 2
         first = folder
-        while key(folder) in taken:
+        while key(folder) in taken or _is_of_another(folder, photo):
             folder = first.with_name(f"{first.name}_{number}")
             number += 1
         taken.add(key(folder))

@@ -8,6 +8,7 @@ Numpy is all that this module needs.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -239,6 +240,7 @@ def write_arrays(reconstruction: Reconstruction, folder: Path) -> None:
     Use it inside `staged_folder`; the other files of a bundle are written before it.
     """
     arrays_dir = folder / ARRAYS_DIR
+    files = sorted(path.name for path in folder.iterdir() if path.is_file())
     arrays_dir.mkdir(exist_ok=True)
     index: dict[str, Any] = {}
     for stem, array in arrays_of(reconstruction).items():
@@ -248,7 +250,7 @@ def write_arrays(reconstruction: Reconstruction, folder: Path) -> None:
         ):
             np.save(path, np.ascontiguousarray(array), allow_pickle=False)
         index[stem] = {"shape": list(array.shape), "dtype": str(array.dtype)}
-    text = json.dumps(_to_json(reconstruction, index), indent=2, allow_nan=False)
+    text = json.dumps(_to_json(reconstruction, index) | {"files": files}, indent=2, allow_nan=False)
     (folder / JSON_NAME).write_text(text + "\n", encoding="utf-8")
 
 
@@ -270,6 +272,14 @@ def save(reconstruction: Reconstruction, folder: Path) -> None:
 def is_complete(folder: Path) -> bool:
     """Whether `folder` holds a finished bundle."""
     return (folder / JSON_NAME).is_file()
+
+
+def is_whole(folder: Path, data: dict[str, Any]) -> bool:
+    """Whether all files are there that the content of `reconstruction.json` names, and no array is cut short."""
+    return all(
+        array_path(folder, stem).stat().st_size >= math.prod(told["shape"]) * np.dtype(told["dtype"]).itemsize
+        for stem, told in data["arrays"].items()
+    ) and all((folder / name).is_file() for name in data.get("files", ()))
 
 
 def read_json(folder: Path) -> dict[str, Any]:

@@ -87,6 +87,33 @@ def test_stems_that_meet_get_their_extension(tmp_path: Path) -> None:
     }
 
 
+def test_the_result_of_another_photo_is_left_alone(tmp_path: Path) -> None:
+    for name in ("in/a.jpg", "card/a.jpg", "copy/a.jpg"):
+        touch(tmp_path, name)
+        (tmp_path / name).write_bytes(b"same" if name.startswith("c") else b"other")
+    made_of = {"source": str(tmp_path / "card" / "a.jpg"), "sha256": sha256_of(tmp_path / "card" / "a.jpg")}
+    touch(tmp_path / "out" / "a", "reconstruction.json")
+    (tmp_path / "out" / "a" / "reconstruction.json").write_text(json.dumps({"photo": made_of}))
+    assert planned([tmp_path / "card" / "a.jpg"], tmp_path / "out") == {"a.jpg": "a"}
+    assert planned([tmp_path / "copy" / "a.jpg"], tmp_path / "out") == {"a.jpg": "a"}
+    assert planned([tmp_path / "in" / "a.jpg"], tmp_path / "out") == {"a.jpg": "a_2"}
+    (tmp_path / "card" / "a.jpg").write_bytes(b"edited")
+    assert planned([tmp_path / "card" / "a.jpg"], tmp_path / "out") == {"a.jpg": "a"}
+
+
+def test_a_list_of_failures_that_is_not_ours_stays(tmp_path: Path) -> None:
+    (tmp_path / "failures.json").write_text('{"mine": 1}')
+    failure = (Path("b.jpg"), RuntimeMissingError("No engine."))
+    reconstruct.write_failures(tmp_path, [failure])
+    assert json.loads((tmp_path / "infinidepth_failures.json").read_text())[0]["photo"] == "b.jpg"
+    reconstruct.write_failures(tmp_path, [])
+    assert [path.name for path in tmp_path.iterdir()] == ["failures.json"]
+    (tmp_path / "failures.json").unlink()
+    reconstruct.write_failures(tmp_path, [failure])
+    reconstruct.write_failures(tmp_path, [])
+    assert not list(tmp_path.iterdir())
+
+
 def test_same_name_in_two_folders_and_same_file_twice(tmp_path: Path) -> None:
     one, two = touch(tmp_path / "one", "a.jpg"), touch(tmp_path / "two", "a.jpg")
     items, _ = plan_batch([one, two, one / "a.jpg"], tmp_path / "out")

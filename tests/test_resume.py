@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from infinidepth_blender.batch import BatchItem
@@ -44,6 +45,25 @@ def test_a_result_with_measured_depth_is_not_one_without(item: BatchItem) -> Non
     assert not is_up_to_date(item, ReconstructOptions(), NETWORKS)
     write_result(item, ReconstructOptions())
     assert is_up_to_date(item, ReconstructOptions(), NETWORKS)
+
+
+def test_a_result_that_lost_a_part_is_made_again(item: BatchItem) -> None:
+    write_result(item, ReconstructOptions())
+    path = item.folder / "reconstruction.json"
+    record = json.loads(path.read_text())
+    path.write_text(
+        json.dumps(record | {"arrays": {"depth": {"shape": [4, 5], "dtype": "float32"}}, "files": ["mesh.ply"]})
+    )
+    (item.folder / "arrays").mkdir()
+    np.save(item.folder / "arrays" / "depth.npy", np.ones((4, 5), np.float32))
+    assert not is_up_to_date(item, ReconstructOptions(), NETWORKS)
+    (item.folder / "mesh.ply").write_text("ply")
+    assert is_up_to_date(item, ReconstructOptions(), NETWORKS)
+    whole = (item.folder / "arrays" / "depth.npy").read_bytes()
+    (item.folder / "arrays" / "depth.npy").write_bytes(whole[:-150])
+    assert not is_up_to_date(item, ReconstructOptions(), NETWORKS)
+    (item.folder / "arrays" / "depth.npy").unlink()
+    assert not is_up_to_date(item, ReconstructOptions(), NETWORKS)
 
 
 def test_another_photo_of_the_same_name_is_made_again(item: BatchItem) -> None:

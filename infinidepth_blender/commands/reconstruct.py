@@ -22,6 +22,8 @@ from .reporters import Reporter, make_reporter
 from .resume import Networks, is_up_to_date
 
 FAILURES_NAME = "failures.json"
+_OTHER_FAILURES_NAME = "infinidepth_failures.json"
+"""Where a user has a `failures.json` already."""
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
@@ -126,7 +128,7 @@ def write_failures(output: Path, failures: Sequence[tuple[Path, InfiniDepthError
     Raises:
         OutputError: it cannot be written.
     """
-    path = output / FAILURES_NAME
+    path = output / (FAILURES_NAME if _is_ours(output / FAILURES_NAME) else _OTHER_FAILURES_NAME)
     partial = path.with_name(f"{path.name}.partial")
     entries = [{"photo": str(photo)} | error.to_json() for photo, error in failures]
     try:
@@ -139,6 +141,17 @@ def write_failures(output: Path, failures: Sequence[tuple[Path, InfiniDepthError
         with contextlib.suppress(OSError):
             partial.unlink()
         raise output_error(error, path) from error
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a list of failures is one of ours, or not there yet."""
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return isinstance(entries, list) and all(isinstance(entry, dict) and "photo" in entry for entry in entries)
 
 
 class _Batch:

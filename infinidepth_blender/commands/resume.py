@@ -12,8 +12,7 @@ from ..engine.registry import BUNDLED, SKY_MODEL
 from ..errors import InfiniDepthError
 from ..hashing import sha256_if_there
 from ..options import ReconstructOptions
-from ..reconstruction import read_json
-from ..staging import ARRAYS_DIR
+from ..reconstruction import is_whole, read_json
 from .models import model_file
 
 
@@ -75,7 +74,7 @@ def is_up_to_date(item: BatchItem, options: ReconstructOptions, networks: Networ
             and bool(recorded.depth_prompt) == bool(options.depth_prompt)
             and all(then and then == now for then, now in made_of)
             and data["model"]["sky_network_sha256"] == networks.sky
-            and all((item.folder / ARRAYS_DIR / f"{stem}.npy").is_file() for stem in data["arrays"])
+            and is_whole(item.folder, data)
         )
     except (InfiniDepthError, OSError, KeyError, TypeError, AttributeError, ValueError):
         return False

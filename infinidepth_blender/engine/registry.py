@@ -140,7 +140,9 @@ def _community(size: str, title: str, about: str, size_bytes: int) -> ModelEntry
 
 
 MODELS: tuple[ModelEntry, ...] = (
-    ModelEntry(BUNDLED, "Bundled", "depth", "small, comes with InfiniDepth", (_GPL,), "bundled.safetensors", 7_000_000),
+    ModelEntry(
+        BUNDLED, "Bundled", "depth", "small, comes with InfiniDepth", (_GPL,), "bundled.safetensors", 20_600_000
+    ),
     _official(
         "infinidepth",
         "InfiniDepth",

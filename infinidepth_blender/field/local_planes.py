@@ -109,7 +109,6 @@ class LocalPlanes:
         map_on_cores(run, range(0, len(answer), _CHUNK))
         return answer
 
-
     def outside(self, known: Array, asked: Array) -> Array:
         """(M,) how far values at the places that were asked for lie outside the range of their neighbours' values.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ VIDEO_CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".webm": "VP80"}
 
 FRAME_NAME = "frame_{:04d}.png"
 _FRAME_PATTERN = re.compile(r"frame_\d{4,}\.png")
+_LIST_NAME = "infinidepth_frames.json"
+"""Names of the frames in a folder that were rendered here: others are a user's own."""
 
 WriteFrame = Callable[[NDArray[np.uint8]], None]
 
@@ -46,7 +49,7 @@ def is_video(output: Path) -> bool:
 def frame_writer(output: Path, width_px: int, height_px: int, fps: float) -> Iterator[WriteFrame]:
     """Takes (h, w, 3) uint8 sRGB frames and makes `output` of them, all or nothing.
 
-    In a folder that exists, only earlier frames are replaced.
+    In a folder that exists, only frames that were rendered here earlier are replaced; `infinidepth_frames.json` names them.
 
     Args:
         output: A folder for PNG images, or a video file.
@@ -54,7 +57,7 @@ def frame_writer(output: Path, width_px: int, height_px: int, fps: float) -> Ite
         fps: Frames per second of a video.
 
     Raises:
-        OutputError: it cannot be written; what was there before stays.
+        OutputError: it cannot be written, or the folder holds frames of somebody else; what was there before stays.
     """
     make = _video_writer(output, width_px, height_px, fps) if is_video(output) else _image_writer(output)
     try:
@@ -68,6 +71,7 @@ def frame_writer(output: Path, width_px: int, height_px: int, fps: float) -> Ite
 def _image_writer(folder: Path) -> Iterator[WriteFrame]:
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file, not a folder for images.", "Choose another output.")
+    earlier = _own_frames(folder)
     staging = folder.with_name(folder.name + STAGING_SUFFIX)
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
@@ -84,13 +88,39 @@ def _image_writer(folder: Path) -> Iterator[WriteFrame]:
     try:
         yield write
         folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.iterdir():
-            if _FRAME_PATTERN.fullmatch(old.name):
-                old.unlink()
-        for frame in sorted(staging.iterdir()):
-            frame.replace(folder / frame.name)
+        frames = sorted(frame.name for frame in staging.iterdir())
+        # The list is right at every moment: first it names the old and the new ones.
+        (staging / _LIST_NAME).write_text(json.dumps(sorted({*earlier, *frames})), encoding="utf-8")
+        (staging / _LIST_NAME).replace(folder / _LIST_NAME)
+        for name in earlier:
+            (folder / name).unlink(missing_ok=True)
+        for name in frames:
+            (staging / name).replace(folder / name)
+        (staging / _LIST_NAME).write_text(json.dumps(frames), encoding="utf-8")
+        (staging / _LIST_NAME).replace(folder / _LIST_NAME)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _own_frames(folder: Path) -> list[str]:
+    """Names of the frames in a folder that were rendered here earlier.
+
+    Raises:
+        OutputError: it holds other frames, which would be replaced or stand among the new ones.
+    """
+    try:
+        listed = json.loads((folder / _LIST_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        listed = []
+    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    frames = {name for name in there if _FRAME_PATTERN.fullmatch(name)}
+    own = frames & {name for name in listed if isinstance(name, str)} if isinstance(listed, list) else set[str]()
+    if foreign := sorted(frames - own):
+        raise OutputError(
+            f"{folder} holds {foreign[0]}, which was not rendered here and would be replaced.",
+            "Choose another output, or move it away.",
+        )
+    return sorted(own)
 
 
 @contextlib.contextmanager

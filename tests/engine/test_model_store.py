@@ -13,7 +13,7 @@ import pytest
 from infinidepth_blender.engine import model_store
 from infinidepth_blender.engine.model_files import write_json
 from infinidepth_blender.engine.model_store import ModelStore, installed_file, models_dir
-from infinidepth_blender.engine.registry import MODELS, ModelEntry, find, megabytes
+from infinidepth_blender.engine.registry import BUNDLED, MODELS, ModelEntry, find, megabytes
 from infinidepth_blender.errors import Cancelled, LicenceError, ModelError, OutputError
 
 
@@ -253,3 +253,8 @@ def test_a_full_disk_is_noticed_beforehand(store: ModelStore, monkeypatch: pytes
     monkeypatch.setattr(model_store, "_SPARE_BYTES", 1 << 60)
     with pytest.raises(OutputError, match=r"only .* are free"):
         store.check_space(1)
+
+
+def test_the_size_of_the_bundled_model_is_told_as_it_is() -> None:
+    bundled = find(BUNDLED)
+    assert bundled.size_bytes == pytest.approx(ModelStore().file(bundled).stat().st_size, rel=0.02)

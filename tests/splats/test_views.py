@@ -106,7 +106,20 @@ def test_images_replace_only_earlier_images(splats_file, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     render_views(splats_file, tmp_path, frames=3, size_px=(24, 16))
     render_views(splats_file, tmp_path, frames=2, size_px=(24, 16))
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["frame_0001.png", "frame_0002.png", "notes.txt"]
+    names = sorted(p.name for p in tmp_path.iterdir())
+    assert names == ["frame_0001.png", "frame_0002.png", "infinidepth_frames.json", "notes.txt"]
+
+
+def test_frames_of_somebody_else_are_never_replaced(splats_file, tmp_path):
+    render_views(splats_file, tmp_path / "views", frames=2, size_px=(24, 16))
+    for folder in ("theirs", "views"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "frame_0250.png").write_text("mine")
+        before = {p.name: p.read_bytes() for p in (tmp_path / folder).iterdir()}
+        with pytest.raises(OutputError, match=r"frame_0250\.png, which was not rendered here"):
+            render_views(splats_file, tmp_path / folder, frames=3, size_px=(24, 16))
+        assert {p.name: p.read_bytes() for p in (tmp_path / folder).iterdir()} == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["theirs", "views"]
 
 
 @pytest.mark.parametrize("name", ["frames", "clip.mp4"])

@@ -12,7 +12,6 @@ from .places import INDOOR_FREE, INDOOR_WALL, Place, floating, scatter
 from .shapes import BOX, CYLINDER, ELLIPSOID, RELIEF
 from .solids import Material, SolidList
 
-
 _FROM_WALLS_M = 0.35
 """Nobody stands nearer to a wall or the ceiling: what is too near to a camera is left out of its picture."""
 
