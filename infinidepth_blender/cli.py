@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -12,22 +13,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, get_args
 
-from .commands import info, models, reconstruct, render
+from .commands import info, models, reconstruct, reconstruct_arguments, render
 from .commands.context import Context
-from .errors import Cancelled, InfiniDepthError, OptionsError
-from .options import (
-    DEFAULT_PARTS,
-    DEFAULT_SOLID,
-    Background,
-    Device,
-    MeshFaces,
-    MeshKind,
-    Outliers,
-    Part,
-    Precision,
-    ReconstructOptions,
-    Tilt,
-)
+from .errors import Cancelled, InfiniDepthError, OptionsError, RuntimeMissingError
+from .options import Device
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -81,19 +70,21 @@ def main(argv: Sequence[str] | None = None, *, context: Context | None = None) -
         arguments = build_parser().parse_args(argv)
     except SystemExit as stop:  # argparse has said why
         return int(stop.code or 0)
+    as_json = bool(getattr(arguments, "json", False))
     try:
         with _stop_signals():
             return arguments.run(arguments, context or Context())
     except OptionsError as error:
-        return _complain(error, EXIT_USAGE)
+        return _complain(error, EXIT_USAGE, as_json)
     except Cancelled:
-        return _complain("Stopped.", EXIT_INTERRUPTED)
+        return _complain(Cancelled("Stopped."), EXIT_INTERRUPTED, as_json)
     except InfiniDepthError as error:
-        return _complain(error, EXIT_FAILED)
+        return _complain(error, EXIT_FAILED, as_json)
+    except ModuleNotFoundError as error:
+        return _complain(_missing(error), EXIT_FAILED, as_json)
     except KeyboardInterrupt as stop:
-        return _complain(
-            "Stopped; nothing half-written was left behind.", int(stop.args[0]) if stop.args else EXIT_INTERRUPTED
-        )
+        code = int(stop.args[0]) if stop.args else EXIT_INTERRUPTED
+        return _complain(Cancelled("Stopped; nothing half-written was left behind."), code, as_json)
     except BrokenPipeError:
         # Whoever read our output has gone; Python would complain once more on its way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -114,204 +105,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_reconstruct(commands: Any) -> None:
-    defaults = ReconstructOptions()
     parser = _parser(commands, "reconstruct", "make a 3D scene of each photo", _EXIT_CODES)
     parser.set_defaults(run=reconstruct.run)
-    parser.add_argument(
-        "photos", nargs="+", type=Path, metavar="PHOTO", help="photos, or folders of photos with all sub-folders"
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="DIR",
-        help="write DIR/<photo>/; without it <photo>_infinidepth/ beside each photo",
-    )
-    parser.add_argument(
-        "--make",
-        default=",".join(DEFAULT_PARTS),
-        metavar="LIST",
-        help=f"any of {','.join(get_args(Part))}, default %(default)s; blend writes scene.blend and needs Blender or bpy",
-    )
-    parser.add_argument(
-        "--model",
-        default=defaults.model,
-        metavar="NAME|FILE",
-        help="'models list' shows the names; default %(default)s",
-    )
-    parser.add_argument(
-        "--splats-model",
-        default=defaults.splats_model,
-        metavar="NAME|FILE",
-        help="surface: flat splats in the photo's colours; or a Gaussian predictor, such as infinidepth-gs with "
-        "--model infinidepth; default %(default)s",
-    )
-    parser.add_argument(
-        "--depth-size",
-        default=defaults.depth_size,
-        metavar="WxH|Nx|photo",
-        help="size of the depth map, such as 1920x1080 or 2x; default the photo's, at most 4096 on the longer side",
-    )
-    parser.add_argument(
-        "--points",
-        type=int,
-        default=defaults.points,
-        metavar="N",
-        help="number of points and of splats, default %(default)s",
-    )
-    parser.add_argument(
-        "--mesh-size",
-        type=int,
-        default=defaults.mesh_size,
-        metavar="N",
-        help="vertices of the mesh along the longer side, default %(default)s",
-    )
-    parser.add_argument(
-        "--mesh",
-        choices=get_args(MeshKind),
-        default=defaults.mesh,
-        help="regular: every vertex; adaptive: fewer where the surface is flat; default %(default)s",
-    )
-    parser.add_argument(
-        "--mesh-error",
-        type=float,
-        default=defaults.mesh_error,
-        metavar="R",
-        help="largest relative depth error of an adaptive mesh, default %(default)s",
-    )
-    parser.add_argument(
-        "--mesh-error-px",
-        type=float,
-        metavar="PX",
-        help="also its largest error in pixels for a camera moved aside by 15 %% of the median distance; default: any",
-    )
-    parser.add_argument(
-        "--mesh-faces",
-        choices=get_args(MeshFaces),
-        default=defaults.mesh_faces,
-        help="quads where a regular mesh is not cut, or triangles throughout; default %(default)s",
-    )
-    parser.add_argument(
-        "--solid",
-        type=float,
-        nargs="?",
-        const=DEFAULT_SOLID,
-        metavar="R",
-        help="close the mesh at the back and the sides, R times the depth thick (default %(const)s), for printing",
-    )
-    parser.add_argument(
-        "--background",
-        choices=get_args(Background),
-        default=defaults.background,
-        help="shell: continue what the foreground hides, for cameras that move; default %(default)s",
-    )
-    parser.add_argument(
-        "--edge-step",
-        type=float,
-        default=defaults.edge_step,
-        metavar="R",
-        help="cut where neighbouring depths differ by more than this share, default %(default)s",
-    )
-    parser.add_argument(
-        "--sky",
-        default=str(defaults.sky),
-        metavar="auto|off|FILE",
-        help="where the sky is: found, nowhere, or where a picture over the photo is white; default %(default)s",
-    )
-    spread = parser.add_argument_group("where the points lie (default: evenly over all surfaces)")
-    spread.add_argument(
-        "--points-mask", type=Path, metavar="FILE", help="picture over the photo, white where points may lie"
-    )
-    spread.add_argument(
-        "--points-crop",
-        type=_crop,
-        metavar="X,Y,W,H",
-        help="only inside this rectangle, in pixels of the upright photo",
-    )
-    spread.add_argument(
-        "--points-density",
-        type=Path,
-        metavar="FILE",
-        help="picture over the photo: the brighter, the denser the points; none where it is black",
-    )
-    spread.add_argument(
-        "--points-outliers",
-        choices=get_args(Outliers),
-        default=defaults.points_outliers,
-        help="what happens to points that fly far from all others, default %(default)s",
-    )
-    spread.add_argument(
-        "--grazing-cap",
-        type=_angle_or_off,
-        default=defaults.grazing_cap_deg,
-        metavar="DEG|off",
-        help="no more points per pixel where a surface is seen flatter than this (degrees from its normal), or is further "
-        "away than ten median depths; off: exactly even; default %(default)g",
-    )
-    lens = parser.add_argument_group(
-        "the photo's camera (default: its lens from EXIF data, else estimated from straight lines and the model)"
-    )
-    lens.add_argument("--fov", type=float, metavar="DEG", help="horizontal field of view in degrees")
-    lens.add_argument("--focal-px", type=float, metavar="F", help="focal length in pixels of the photo")
-    lens.add_argument(
-        "--camera",
-        type=Path,
-        metavar="FILE",
-        help="camera.json, or a text file with a 3x3 matrix or fx fy cx cy in pixels of the photo",
-    )
-    lens.add_argument(
-        "--tilt",
-        choices=get_args(Tilt),
-        default=defaults.tilt,
-        help="auto: the scene stands upright, as straight lines in the picture show; level: its camera looks level; "
-        "default %(default)s",
-    )
-    parser.add_argument(
-        "--depth-prompt",
-        type=Path,
-        metavar="FILE",
-        help="measured depth in metres, sparse or dense: .png (16 bit, mm), .npy, .npz, .exr or .h5",
-    )
-    parser.add_argument(
-        "--known-distance",
-        action="append",
-        default=[],
-        metavar="X,Y=M|X,Y:X,Y=M",
-        help="a distance in metres that gives the scale: from the camera to a pixel, or between two pixels, counted from the "
-        "top left; may be repeated",
-    )
-    parser.add_argument("--device", choices=get_args(Device), default=defaults.device, help="default %(default)s")
-    parser.add_argument(
-        "--precision",
-        choices=get_args(Precision),
-        default=defaults.precision,
-        help="of a large model's encoder: exact (32 bit), fast (16 bit), or auto: fast where the hardware is made for "
-        "it; default %(default)s",
-    )
-    parser.add_argument(
-        "--seed", type=int, default=defaults.seed, metavar="N", help="of everything random, default %(default)s"
-    )
-    parser.add_argument("--resume", action="store_true", help="skip photos that are complete with the same options")
-    parser.add_argument("--json", action="store_true", help="one JSON event per line on stdout instead of a progress bar")  # fmt: skip
-
-
-def _crop(text: str) -> tuple[int, ...]:
-    try:
-        numbers = tuple(int(number) for number in text.split(","))
-    except ValueError:
-        numbers = ()
-    if len(numbers) != 4:
-        raise argparse.ArgumentTypeError(f"'{text}' is not X,Y,W,H in whole pixels, such as 100,50,640,480")
-    return numbers
-
-
-def _angle_or_off(text: str) -> float | None:
-    if text == "off":
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is neither an angle in degrees nor off") from None
+    reconstruct_arguments.add_arguments(parser)
 
 
 def _add_models(commands: Any) -> None:
@@ -394,6 +190,24 @@ def _stop_signals() -> Iterator[None]:
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
 
-def _complain(what: object, code: int) -> int:
-    print(f"infinidepth: {what}", file=sys.stderr, flush=True)
+def _missing(error: ModuleNotFoundError) -> RuntimeMissingError:
+    """What some commands need of this Python, while others leave it to the engine's.
+
+    Raises:
+        ModuleNotFoundError: it is a part of this program that is missing.
+    """
+    if error.name is None or error.name.partition(".")[0] == __package__:
+        raise error
+    return RuntimeMissingError(
+        f"This command needs the package {error.name}, which {sys.executable} does not have.",
+        f"Install it there (pip install {error.name}), or run the command with the engine's Python.",
+    )
+
+
+def _complain(error: InfiniDepthError, code: int, as_json: bool) -> int:
+    """Says what happened on stderr, and as the last event where events are wanted."""
+    if as_json:
+        event = "stopped" if isinstance(error, Cancelled) else "failed"
+        print(json.dumps({"event": event, "error": error.to_json()}), flush=True)
+    print(f"infinidepth: {error}", file=sys.stderr, flush=True)
     return code

@@ -17,6 +17,9 @@ MeshKind = Literal["regular", "adaptive"]
 MeshFaces = Literal["quads", "triangles"]
 Background = Literal["none", "shell"]
 Tilt = Literal["auto", "level"]
+PathKind = Literal["orbit", "swing", "dolly", "rise", "still"]
+"""How a camera moves that renders splats. orbit: round the photo's viewpoint, looking at the middle of the scene; swing: to
+either side and forward without turning; dolly: towards the scene; rise: up, looking down at it; still: no move."""
 
 SURFACE_SPLATS = "surface"
 """Splats of a photo without a Gaussian predictor."""
@@ -217,7 +220,7 @@ class ReconstructOptions:
         if self.depth_size == "photo":
             factor = min(1.0, MAX_DEPTH_SIDE_PX / max(width_px, height_px))
             return max(1, round(width_px * factor)), max(1, round(height_px * factor))
-        if match := re.fullmatch(r"(\d{1,5})x(\d{1,5})", self.depth_size):
+        if match := re.fullmatch(r"(\d{1,9})x(\d{1,9})", self.depth_size):
             width, height = int(match[1]), int(match[2])
         elif match := re.fullmatch(r"(\d{1,3}(?:\.\d+)?)x", self.depth_size):
             width, height = (max(1, round(side * float(match[1]))) for side in (width_px, height_px))

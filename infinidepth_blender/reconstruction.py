@@ -8,7 +8,6 @@ Numpy is all that this module needs.
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -17,12 +16,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from .bundle_record import FORMAT, FORMAT_VERSION, array_path, read_json
 from .camera import Camera
 from .errors import BundleError
 from .staging import ARRAYS_DIR, JSON_NAME, staged_folder
-
-FORMAT = "infinidepth-reconstruction"
-FORMAT_VERSION = 1
 
 NO_DEPTH_M = np.float32(1e10)
 """Depth of sky and of pixels without depth, as in Blender's own depth pass."""
@@ -195,11 +192,6 @@ def arrays_of(reconstruction: Reconstruction) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def array_path(folder: Path, stem: str) -> Path:
-    """Where a bundle, or one that is being written, has an array."""
-    return folder / ARRAYS_DIR / f"{stem}.npy"
-
-
 class ArrayFile:
     """An `.npy` file that is written row by row, for arrays that memory need not hold.
 
@@ -269,44 +261,6 @@ def save(reconstruction: Reconstruction, folder: Path) -> None:
     reconstruction.folder = folder
 
 
-def is_complete(folder: Path) -> bool:
-    """Whether `folder` holds a finished bundle."""
-    return (folder / JSON_NAME).is_file()
-
-
-def is_whole(folder: Path, data: dict[str, Any]) -> bool:
-    """Whether all files are there that the content of `reconstruction.json` names, and no array is cut short."""
-    return all(
-        array_path(folder, stem).stat().st_size >= math.prod(told["shape"]) * np.dtype(told["dtype"]).itemsize
-        for stem, told in data["arrays"].items()
-    ) and all((folder / name).is_file() for name in data.get("files", ()))
-
-
-def read_json(folder: Path) -> dict[str, Any]:
-    """The checked content of a bundle's `reconstruction.json`.
-
-    Raises:
-        BundleError: there is no finished bundle, or it is damaged or too new.
-    """
-    path = folder / JSON_NAME
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BundleError(
-            f"{folder} holds no finished reconstruction ({JSON_NAME} is missing).", "Reconstruct the photo again."
-        ) from None
-    except (OSError, ValueError) as error:
-        raise BundleError(f"{path} cannot be read: {error}.", "Reconstruct the photo again.") from error
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise BundleError(f"{path} is not an InfiniDepth reconstruction.")
-    if data.get("version") != FORMAT_VERSION:
-        raise BundleError(
-            f"{path} has format version {data.get('version')}, this InfiniDepth reads version {FORMAT_VERSION}.",
-            "Update InfiniDepth, or reconstruct the photo again.",
-        )
-    return data
-
-
 def load(folder: Path) -> Reconstruction:
     """Opens a bundle; its arrays are mapped into memory, read-only.
 
@@ -344,7 +298,7 @@ def load(folder: Path) -> Reconstruction:
 
 
 def _map_array(folder: Path, stem: str, index: dict[str, Any]) -> NDArray[Any]:
-    path = folder / ARRAYS_DIR / f"{stem}.npy"
+    path = array_path(folder, stem)
     try:
         # A file without elements cannot be mapped.
         empty = 0 in index[stem]["shape"]

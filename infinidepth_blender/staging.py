@@ -57,6 +57,8 @@ def output_error(error: OSError, path: Path) -> OutputError:
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return OutputError(f"No permission to write {path}.", "Choose another output folder with --output.")
+    if error.errno in (errno.EEXIST, errno.ENOTDIR) and path.is_file():
+        return OutputError(f"{path} is a file, not a folder.", "Choose another output folder.")
     return OutputError(f"{path} could not be written: {error.strerror or error}.", "Choose another output folder.")
 
 

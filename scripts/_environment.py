@@ -255,6 +255,9 @@ def enter() -> None:
         python = make_main_environment()
     except EnvironmentProblem as problem:
         sys.exit(str(problem))
+    except KeyboardInterrupt:
+        print("Stopped; run it again to go on.", file=sys.stderr)
+        sys.exit(130)
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONHOME", "PYTHONPATH")}
     environment["INFINIDEPTH_IN_VENV"] = "1"
     sys.stdout.flush()

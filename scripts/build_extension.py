@@ -19,9 +19,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
 import zipfile
 from pathlib import Path, PurePosixPath
+
+if sys.version_info < (3, 11):  # noqa: UP036 - whoever runs it with an older one is told
+    sys.exit(f"build_extension: this is Python {sys.version.split()[0]}; run it with Python 3.11 or newer.")
+import tomllib
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import fetch_wheels
@@ -142,6 +145,12 @@ def main() -> int:
     except (BuildError, fetch_wheels.WheelError) as error:
         print(f"build_extension: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"build_extension: {error}. Choose another folder with -o.", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("build_extension: stopped.", file=sys.stderr)
+        return 130
     size_mb = path.stat().st_size / 1e6
     print(f"{path}  {size_mb:.1f} MB  sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}")
     print(

@@ -32,6 +32,8 @@ def main() -> int:
     )
     parser.add_argument("--no-blender", action="store_true", help="stop before scene.blend and the renders")
     options = parser.parse_args()
+    if options.measured and options.photo:
+        parser.error("--measured is for the photo of scikit-image; give the depth of your own with --depth-prompt")
     for path in (options.photo, options.depth_prompt):
         if path and not path.expanduser().is_file():
             parser.error(f"there is no file {path}")
@@ -112,4 +114,12 @@ def _count(arrays: dict[str, dict], stem: str, unit: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        code = main()
+    except KeyboardInterrupt:
+        code = 130
+        print("demo: stopped; run it again to go on.", file=sys.stderr)
+    except OSError as error:
+        code = 1
+        print(f"demo: {error}. Choose another folder with -o.", file=sys.stderr)
+    sys.exit(code)

@@ -144,8 +144,11 @@ def main() -> int:
         return 1
     _print(result)
     if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(result, indent=1) + "\n")
+        try:
+            args.json.write_text(json.dumps(result, indent=1) + "\n")
+        except OSError as error:
+            print(f"{args.json} could not be written: {error.strerror}.", file=sys.stderr)
+            return 1
     return 0
 
 

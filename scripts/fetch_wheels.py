@@ -10,6 +10,7 @@ are kept, so that a second call needs no network; a wheel that is not in the loc
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import re
 import subprocess
@@ -90,7 +91,10 @@ def _download(lock: Path, wheels_dir: Path, missing: list[LockedWheel]) -> None:
         command += ["--only-binary=:all:", *target, "--require-hashes", "--requirement", str(lock), "--dest", folder]
         result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if result.returncode != 0:
-            raise WheelError(f"pip could not fetch the wheels of {lock.name}:\n{result.stdout.strip()}")
+            raise WheelError(
+                f"pip could not fetch the wheels of {lock.name}:\n{result.stdout.strip()}\n"
+                "This needs the network once: check the connection, or HTTPS_PROXY behind a proxy, and run it again."
+            )
         for wheel in missing:
             path = Path(folder) / wheel.file_name
             if not is_intact(path, wheel):
@@ -99,6 +103,7 @@ def _download(lock: Path, wheels_dir: Path, missing: list[LockedWheel]) -> None:
 
 
 def main() -> int:
+    argparse.ArgumentParser(description="Fetch the wheels that the extension ships.").parse_args()
     try:
         for path in fetch():
             print(path.relative_to(ROOT))

@@ -19,6 +19,7 @@ from hub_server import running_hub
 
 from infinidepth_blender import cli
 from infinidepth_blender.batch import BatchItem, plan_batch
+from infinidepth_blender.bundle_record import is_complete
 from infinidepth_blender.commands import reconstruct
 from infinidepth_blender.commands.context import Context
 from infinidepth_blender.commands.reporters import JsonReporter
@@ -27,7 +28,6 @@ from infinidepth_blender.engine.registry import find
 from infinidepth_blender.errors import RuntimeMissingError
 from infinidepth_blender.hashing import sha256_of
 from infinidepth_blender.options import ReconstructOptions
-from infinidepth_blender.reconstruction import is_complete
 
 ROOT = Path(__file__).parent.parent
 
@@ -146,6 +146,12 @@ def test_own_outputs_are_no_photos(tmp_path: Path) -> None:
         ["reconstruct", "a.jpg", "--camera", "/no/such/camera.json"],
         ["reconstruct", "a.jpg", "--known-distance", "near"],
         ["reconstruct", "a.jpg", "--mesh", "round"],
+        ["reconstruct", "a.jpg", "--mesh-error-px", "0.5"],
+        ["reconstruct", "a.jpg", "--mesh-error", "0.5"],
+        ["reconstruct", "a.jpg", "--make", "mesh", "--points-crop", "1,2,3,4"],
+        ["reconstruct", "a.jpg", "--depth-size", "100000x100000"],
+        ["models", "download", "no-such-model"],
+        ["models", "remove", "no-such-model"],
         ["nonsense"],
     ],
     ids=" ".join,
@@ -168,6 +174,44 @@ def test_one_depth_file_for_two_photos_is_wrong_usage(tmp_path: Path, capsys: py
 def test_help_teaches(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([*([name] if name else []), "--help"]) == 0
     assert "usage: infinidepth" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["reconstruct", "--help"], ["models", "list"]], ids=" ".join)
+def test_some_commands_need_no_packages(arguments: list[str], tmp_path: Path) -> None:
+    code = (
+        "import sys, runpy; sys.argv[0] = 'infinidepth'; runpy.run_module('infinidepth_blender', run_name='__main__')"
+    )
+    # -S: without the packages of this environment.
+    plain = [sys.executable, "-S", "-c", code, *arguments]
+    result = subprocess.run(plain, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_what_a_python_without_packages_cannot_do_is_one_sentence(tmp_path: Path) -> None:
+    code = (
+        "import sys, runpy; sys.argv[0] = 'infinidepth'; runpy.run_module('infinidepth_blender', run_name='__main__')"
+    )
+    plain = [sys.executable, "-S", "-c", code, "info", str(tmp_path)]
+    result = subprocess.run(plain, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "needs the package numpy" in result.stderr and "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "code"),
+    [
+        (["info", "/no/such"], "bundle", 1),
+        (["reconstruct", "a.jpg", "--points", "0"], "options", 2),
+        (["models", "download", "no-such-model"], "options", 2),
+    ],
+    ids=["info", "reconstruct", "models"],
+)
+def test_with_json_the_last_line_tells_the_failure(
+    arguments: list[str], kind: str, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*arguments, "--json"]) == code
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (last["event"], last["error"]["kind"]) == ("failed", kind)
 
 
 def test_empty_folder_and_missing_photo_are_one_sentence_each(

@@ -118,8 +118,8 @@ def test_download_as_json(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
     assert {event["event"] for event in events[:-1]} == {"progress"}
 
 
-def test_failures_are_one_sentence_and_exit_code_1(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
-    assert models("download", "nope") == 1
+def test_failures_are_one_sentence_and_a_code(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    assert models("download", "nope") == 2
     assert models("download", "bundled") == 1
     hub.add("ritianyu/InfiniDepth", "infinidepth.ckpt", WEIGHTS)
     assert models("download", "infinidepth", "--accept-licence") == 1

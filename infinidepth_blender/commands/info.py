@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ..engine.registry import megabytes
-from ..engine.summary import summary_of_bundle
 from ..errors import BundleError
 from .context import Context
 
@@ -26,6 +25,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     """
     path: Path = arguments.path.expanduser()
     if path.is_dir():
+        from ..engine.summary import summary_of_bundle
+
         summary = summary_of_bundle(path)
         lines = bundle_lines(summary)
     elif path.suffix.lower() == ".ply":

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..errors import Cancelled
+
 _INTERVAL_S = 0.1
 
 
@@ -18,6 +20,7 @@ class ModelProgress:
         self._name = name
         self._json = as_json
         self._last_s = 0.0
+        self._message = ""
         self._bar: Any = None
         if not as_json and sys.stderr.isatty():
             try:
@@ -40,6 +43,9 @@ class ModelProgress:
             return
         self._last_s = now_s
         if self._json:
+            if message == self._message and fraction < 1:
+                return
+            self._message = message
             self._print("progress", stage=stage, fraction=round(fraction, 4), message=message)
         elif self._bar is not None:
             self._bar.n = fraction
@@ -52,6 +58,13 @@ class ModelProgress:
             self._print("done", file=str(file))
         else:
             print(f"{self._name}: ready -> {file}", file=sys.stderr, flush=True)
+
+    def stopped(self, why: str) -> None:
+        """Says that the user stopped it, and what was kept."""
+        self.close()
+        if self._json:
+            self._print("stopped", error=Cancelled(why).to_json())
+        print(f"infinidepth: {why}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Takes the bar away."""

@@ -63,6 +63,18 @@ def model_file(resolved: str) -> Path:
     return ModelStore().file(find(BUNDLED)) if resolved == BUNDLED else Path(resolved)
 
 
+def _named(name: str) -> ModelEntry:
+    """The model of that name.
+
+    Raises:
+        OptionsError: there is none.
+    """
+    try:
+        return find(name)
+    except ModelError as error:
+        raise OptionsError(error.message, error.remedy) from error
+
+
 def run_list(arguments: argparse.Namespace, context: Context) -> int:
     """Prints the models that have a name, and what is here of them."""
     store = ModelStore()
@@ -86,10 +98,10 @@ def run_download(arguments: argparse.Namespace, context: Context) -> int:
     """Fetches a model, after its licences were shown and accepted.
 
     Raises:
-        OptionsError: there is nobody to ask about the licence.
+        OptionsError: there is no such model, or nobody to ask about the licence.
         DownloadError, ModelError, OutputError: see `download_model`.
     """
-    entry, store = find(arguments.name), ModelStore()
+    entry, store = _named(arguments.name), ModelStore()
     if not _agreed(entry, store, arguments.accept_licence):
         return 1
     with ModelProgress(entry.name, as_json=arguments.json) as progress:
@@ -102,7 +114,7 @@ def run_download(arguments: argparse.Namespace, context: Context) -> int:
                 kept = f"{megabytes(held.size_bytes)} stay here; run it again to go on from there."
             else:
                 kept = "nothing was kept."
-            print(f"infinidepth: Stopped: {kept}", file=sys.stderr, flush=True)
+            progress.stopped(f"Stopped: {kept}")
             return int(stop.args[0]) if stop.args else 130
         progress.done(file)
     return 0
@@ -112,10 +124,10 @@ def run_add(arguments: argparse.Namespace, context: Context) -> int:
     """Takes a model's file from a disk into the folder of the models.
 
     Raises:
-        OptionsError: there is nobody to ask about the licence.
+        OptionsError: there is no such model, or nobody to ask about the licence.
         ModelError, OutputError: see `ModelStore.add`.
     """
-    entry, store = find(arguments.name), ModelStore()
+    entry, store = _named(arguments.name), ModelStore()
     if not _agreed(entry, store, arguments.accept_licence):
         return 1
     with ModelProgress(entry.name, as_json=arguments.json) as progress:
@@ -130,7 +142,7 @@ def run_remove(arguments: argparse.Namespace, context: Context) -> int:
         ModelError: it is the bundled model.
         OutputError: its files cannot be removed.
     """
-    entry = find(arguments.name)
+    entry = _named(arguments.name)
     removed = ModelStore().remove(entry, forget=arguments.forget)
     print(f"{entry.name}: removed" if removed else f"{entry.name}: was not here", file=sys.stderr)
     return 0

@@ -78,6 +78,7 @@ def options_of(arguments: argparse.Namespace) -> ReconstructOptions:
         splats_model = resolve_splats_model(arguments.splats_model)
     except ModelError as error:
         raise OptionsError(error.message, error.remedy) from error
+    _refuse_without_effect(arguments, parts)
     return ReconstructOptions(
         make=tuple(dict.fromkeys(parts)),
         model=model,
@@ -108,6 +109,29 @@ def options_of(arguments: argparse.Namespace) -> ReconstructOptions:
         precision=arguments.precision,
         seed=arguments.seed,
     )
+
+
+def _refuse_without_effect(arguments: argparse.Namespace, parts: Sequence[str]) -> None:
+    """Stops at an option that would change nothing, which is never what was meant.
+
+    Raises:
+        OptionsError: there is one.
+    """
+    if arguments.mesh != "adaptive":
+        for name, given in (
+            ("--mesh-error-px", arguments.mesh_error_px is not None),
+            ("--mesh-error", arguments.mesh_error != ReconstructOptions.mesh_error),
+        ):
+            if given:
+                raise OptionsError(f"{name} has no effect on a regular mesh.", "Add --mesh adaptive.")
+    if not {"points", "splats"} & set(parts):
+        for name, given in (
+            ("--points-mask", arguments.points_mask),
+            ("--points-crop", arguments.points_crop),
+            ("--points-density", arguments.points_density),
+        ):
+            if given:
+                raise OptionsError(f"{name} has no effect without points or splats.", "Add points to --make.")
 
 
 def _existing(path: Path | None, what: str) -> str | None:

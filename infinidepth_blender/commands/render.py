@@ -12,7 +12,7 @@ from typing import get_args
 from ..engine.client import error_of
 from ..engine.protocol import Done, Failed, Progress, Stopped
 from ..errors import Cancelled, OptionsError
-from ..splats.paths import PathKind
+from ..options import PathKind
 from .context import Context
 
 OUTPUT_NAME = "views"
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _size(text: str) -> list[int]:
-    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    match = re.fullmatch(r"(\d{1,9})x(\d{1,9})", text)
     if not match:
         raise OptionsError(f"The size '{text}' is not understood.", "Use a form like 1280x720.")
     return [int(match[1]), int(match[2])]

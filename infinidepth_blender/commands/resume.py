@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from ..batch import BatchItem
+from ..bundle_record import is_whole, read_json
 from ..engine.model_store import held_sha256
 from ..engine.registry import BUNDLED, SKY_MODEL
 from ..errors import InfiniDepthError
 from ..hashing import sha256_if_there
 from ..options import ReconstructOptions
-from ..reconstruction import is_whole, read_json
 from .models import model_file
 
 

@@ -117,7 +117,8 @@ def _scene_error(bundle: Path, returncode: int, errors: str) -> SceneError:
     reason = f"Blender {describe_exit(returncode)}" if returncode else "Blender saved no file"
     last = f': "{lines[-1]}"' if lines else ""
     error = SceneError(
-        f"scene.blend was not written for {bundle}: {reason}{last}.", "The rest of the result is complete."
+        f"scene.blend was not written for {bundle}: {reason}{last}.",
+        "The rest of the result is complete: --resume tries this part again, or import the folder in Blender.",
     )
     error.add_note("\n".join(lines[-30:]))
     return error

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..bundle_record import array_path
 from ..errors import OutputError
 from ..options import MAX_DEPTH_SIDE_PX, ReconstructOptions
 from ..query.grids import DepthSamples, depth_grid, depth_strips
-from ..reconstruction import GRID_FILES, ArrayFile, array_path
+from ..reconstruction import GRID_FILES, ArrayFile
 from .photo_field import PhotoField
 
 IN_MEMORY_PIXELS = 1 << 25

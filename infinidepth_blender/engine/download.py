@@ -258,7 +258,9 @@ class _Transfer:
         if trouble.wait_s is not None and trouble.wait_s > self._patience.longest_wait_s:
             remedy = f"The server asks to wait {trouble.wait_s / 60:.0f} minutes; start it again then."
         else:
-            remedy = "Check the connection and start it again."
+            proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
+            through = f", and the proxy {proxy} of HTTPS_PROXY," if proxy else ""
+            remedy = f"Check the connection to {self._hub.host}{through} and start it again."
         if self._size == 0 or self._expected is None:
             return DownloadError(f"'{self._entry.name}' could not be downloaded: {trouble.reason}.", remedy)
         return DownloadError(

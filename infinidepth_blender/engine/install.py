@@ -32,7 +32,7 @@ REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 MARKER = "infinidepth-complete.json"
 INSTALL_REMEDY = (
     "Install it in Blender under Preferences > Add-ons > InfiniDepth, or set INFINIDEPTH_PYTHON to a Python that has "
-    "the packages of engine/requirements.txt."
+    f"the packages of {REQUIREMENTS}."
 )
 VENV_REMEDY = (
     "On Debian and Ubuntu install the package python3-venv; elsewhere install Python from python.org, "

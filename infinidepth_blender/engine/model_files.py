@@ -108,7 +108,8 @@ def readable_size(entry: ModelEntry, source: Path) -> int:
     }
     if not fits.get(suffix, size > 0):
         raise ModelError(
-            f"{source} is no {suffix} file.", f"'{entry.name}' is the file {entry.file} of its repository."
+            f"The content of {source} is not that of a {suffix} file ({size:,} bytes).",
+            f"'{entry.name}' is the file {entry.file} of its repository, {entry.size_text}.",
         )
     return size
 

@@ -203,6 +203,8 @@ class ModelStore:
             OutputError: it cannot be written.
         """
         for licence in self.open_licences(entry):
+            with self.writing():
+                self._licence(licence).parent.mkdir(parents=True, exist_ok=True)
             write_json(
                 self._licence(licence), {"name": licence.name, "address": licence.address, "accepted": now_text()}
             )

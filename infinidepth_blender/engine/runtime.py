@@ -87,7 +87,14 @@ def find_runtime(preferred: Path | None = None, user_dir: Path | None = None, si
     elif variable:
         named.append(("variable", Path(variable)))
     for origin, path in named:
-        return _checked(interpreter_in(path.expanduser()), origin, site)
+        try:
+            return _checked(interpreter_in(path.expanduser()), origin, site)
+        except RuntimeMissingError as error:
+            if origin != "variable":
+                raise
+            raise RuntimeMissingError(
+                error.message, f"{error.remedy} The variable {PYTHON_VARIABLE} names it."
+            ) from None
 
     problems: list[RuntimeMissingError] = []
     candidates: list[tuple[Origin, Path | None]] = [

@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from ..bundle_record import read_json
 from ..camera import Camera
-from ..reconstruction import read_json
 
 
 def summary_of_bundle(folder: Path) -> dict[str, Any]:

@@ -114,8 +114,9 @@ class PromptedField:
         rehearsal = Rehearsal(place, disparity, cell, holes, (height, width), reach, seed)
         judged = rehearsal.judge(shape, guide)
         self.asked_again = False
-        may_ask = ask_again is not None and len(place) >= MIN_TOLD
-        if may_ask and _spans(disparity, network, inner.sky_grid(height, width).cpu().numpy()):
+        if len(place) < MIN_TOLD or not _spans(disparity, network, inner.sky_grid(height, width).cpu().numpy()):
+            ask_again = None
+        if ask_again is not None:
             told = _above(rehearsal.answer(ask_again, rehearsal.told), floor)
             better = rehearsal.judge(told, _guide(told, colours))
             if better.cost < CLEARLY * judged.cost:

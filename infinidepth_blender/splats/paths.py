@@ -6,16 +6,13 @@ position. Orbit, swing and look-at are those of the official InfiniDepth.
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import OptionsError
-
-PathKind = Literal["orbit", "swing", "dolly", "rise", "still"]
-"""orbit: round the photo's viewpoint, looking at the middle of the scene; swing: to either side and
-forward without turning; dolly: towards the scene; rise: up, looking down at it; still: no move."""
+from ..options import PathKind
 
 ORBIT_RADIUS_M, ORBIT_VERTICAL_M, ORBIT_FORWARD_M = 0.25, 0.075, 0.3
 """Half of the official lengths: one photo does not show what lies behind its things."""

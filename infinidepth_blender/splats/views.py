@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from ..camera import Camera
 from ..errors import BundleError, OptionsError, SplatFileError
+from ..options import PathKind
 from ..reconstruction import ColorSpace, Gaussians, load
-from .paths import PathKind, camera_path
+from .paths import camera_path
 from .ply import read_splats
 from .raster import project, rasterise
 from .video import frame_writer, is_video

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import bpy
 
+from ..bundle_record import read_json
 from ..errors import BundleError
-from ..reconstruction import read_json
 from . import addon
 from .active_image import PhotoFile
 

@@ -358,6 +358,9 @@ def main() -> None:
         return
     if args.pool is None or sum(value is not None for value in (args.steps, args.until, args.minutes)) != 1:
         parser.error("--pool and one of --steps, --until and --minutes are needed")
+    for pool in args.pool:
+        if not pool.is_dir():
+            parser.error(f"there is no pool {pool}; pool.py makes one")
     preset = PRESETS[args.preset]
     if args.processes is not None:
         preset = replace(preset, processes=args.processes)

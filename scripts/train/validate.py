@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT / "scripts") not in sys.path:
     sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
+from infinidepth_blender.errors import ModelError  # noqa: E402
 from infinidepth_blender.field.align import fit_affine_lad  # noqa: E402
 from infinidepth_blender.field.network import InfiniDepthNetwork  # noqa: E402
 from infinidepth_blender.field.weights_files import load_weights  # noqa: E402
@@ -113,8 +114,11 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    network = load_weights(args.model).network.to(args.device)
-    scores = validate(network, args.pool, args.device, args.images)
+    try:
+        network = load_weights(args.model).network.to(args.device)
+        scores = validate(network, args.pool, args.device, args.images)
+    except (ModelError, FileNotFoundError) as error:
+        parser.error(str(error))
     print("  ".join(f"{name} {value:.4g}" for name, value in scores.items()))
     if args.json:
         args.json.write_text(json.dumps(scores, indent=1))

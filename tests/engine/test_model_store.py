@@ -130,9 +130,9 @@ def test_a_file_whose_hash_nobody_knows_is_taken_and_does_not_bind_the_hub(
     [
         (checkpoint(b"Weights"), "its SHA-256 is"),
         (CONTENT + b"!", "bytes instead of"),
-        (b"<html>" + CONTENT, "is no .safetensors file"),
+        (b"<html>" + CONTENT, "is not that of a .safetensors file"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "only a pointer"),
-        (b"", "is no .safetensors file"),
+        (b"", "is not that of a .safetensors file"),
         (None, "cannot be read: No such file"),
     ],
     ids=["other weights", "longer", "web page", "pointer", "empty", "missing"],
@@ -148,7 +148,7 @@ def test_what_is_not_the_model_is_refused_and_leaves_nothing(
 
 
 def test_checkpoints_are_told_from_other_files(store: ModelStore, source: Path) -> None:
-    with pytest.raises(ModelError, match=r"is no \.ckpt file"):
+    with pytest.raises(ModelError, match=r"is not that of a \.ckpt file"):
         store.add(find("infinidepth-gs"), source, quiet)
 
 

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image as PillowImage
 from plyfile import PlyData
 
+from infinidepth_blender.bundle_record import is_complete
 from infinidepth_blender.engine.client import EngineClient
 from infinidepth_blender.options import ReconstructOptions
-from infinidepth_blender.reconstruction import is_complete
 from infinidepth_blender.staging import STAGING_SUFFIX
 from infinidepth_blender.ui import operators
 from infinidepth_blender.ui.photo_jobs import PhotoJob, PhotoRequest
