@@ -10,7 +10,7 @@ from infinidepth_blender.field.grid import GridField
 from infinidepth_blender.field.prompt_map import Measurements
 from infinidepth_blender.field.prompted import PromptedField, _supported
 from infinidepth_blender.field.protocol import DepthField, pixel_centres_yx
-from infinidepth_blender.field.rehearsal import AskAgain
+from infinidepth_blender.field.rehearsal import MAX_TOLD, AskAgain
 
 HEIGHT, WIDTH = 90, 120
 
@@ -151,6 +151,54 @@ def test_measured_pixels_are_not_sky() -> None:
     grid = field.sky_grid(HEIGHT, WIDTH).numpy()
     assert (grid[20:] == 0).all() and (grid[:15] == 1).all()
     assert (field.disparity_grid(HEIGHT, WIDTH)[20:] > 0).all()
+
+
+@pytest.mark.parametrize("dropped", [0.02, 0.1, 0.5])
+@pytest.mark.parametrize("height", [HEIGHT, 15 * HEIGHT])
+def test_gaps_in_a_dense_map_are_not_sky(dropped: float, height: int) -> None:
+    """Also in a map that is larger than the grid on which measurements are continued."""
+    truth = scene_depth(height, WIDTH)
+    given = np.where(np.random.default_rng(1).random(truth.shape) < dropped, 0, truth)
+    all_sky = GridField(scene_depth(), np.ones((HEIGHT, WIDTH), bool))
+    field = PromptedField(all_sky, given, WIDTH, height)
+    assert np.mean(field.sky_grid(height, WIDTH).numpy()[given == 0]) < 0.05
+
+
+@pytest.mark.parametrize("count", [4, 12, 30, 120])
+def test_what_no_measurement_shows_keeps_its_depth(count: int) -> None:
+    """All measurements lie on the wall; the box stands before it, between them."""
+    truth = scene_depth()
+    y, x = pixel_centres_yx(HEIGHT, WIDTH).view(HEIGHT, WIDTH, 2).numpy().transpose(2, 0, 1)
+    network = GridField(truth * (1 + 0.01 * np.sin(7 * x) * np.cos(5 * y)))
+    box = (np.abs(y) < 0.5) & (np.abs(x) < 0.4)
+    field = PromptedField(network, sparse(np.where(box, 0, truth), count * 4), WIDTH, HEIGHT)
+    assert np.median(error(field, truth)[box]) < 0.03
+    assert np.median(error(field, truth)[~box]) < 0.02
+
+
+def test_a_network_is_not_told_measurements_that_span_little_of_what_it_sees() -> None:
+    calls: list[Measurements] = []
+    truth = scene_depth()
+    narrow = np.where(np.abs(truth / np.median(truth) - 1) < 0.03, truth, 0)
+    ask_again = knowing_better(calls)
+    PromptedField(poor_field(), sparse(narrow, 3000), WIDTH, HEIGHT, ask_again=ask_again)
+    assert calls == []
+    PromptedField(poor_field(), sparse(truth, 300), WIDTH, HEIGHT, ask_again=ask_again)
+    assert calls
+
+
+def test_of_many_measurements_those_that_are_told_have_no_pattern() -> None:
+    calls: list[Measurements] = []
+    truth = wavy_depth()
+    PromptedField(poor_field(), truth, WIDTH, HEIGHT, ask_again=knowing_better(calls))
+    PromptedField(
+        poor_field(), np.where(np.arange(WIDTH) % 2, truth, 0), WIDTH, HEIGHT, ask_again=knowing_better(calls)
+    )
+    for call in calls:
+        assert len(call.depth_m) == MAX_TOLD
+        counts = np.histogram(call.coords_yx[:, 1], 12, (-1, 1))[0]
+        assert counts.min() > 0.6 * MAX_TOLD / 12
+    assert len(calls) >= 3
 
 
 def test_a_few_points_are_enough_and_none_is_refused() -> None:
