@@ -61,6 +61,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         batch.close()
         if output:
             write_failures(output, batch.failures)
+            with contextlib.suppress(OSError):  # stopped before anything was in it
+                output.rmdir()
     return 1 if batch.failures else 0
 
 

@@ -177,7 +177,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--depth-prompt",
         type=Path,
         metavar="FILE",
-        help="measured depth in metres, sparse or dense: .png (16 bit, mm), .npy, .npz, .exr or .h5",
+        help="measured depth in metres, sparse or dense: .png or .tif (16 bit, mm), .npy, .npz, .exr or .h5",
     )
     parser.add_argument(
         "--known-distance",
