@@ -43,8 +43,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         raise OptionsError(
             "A known distance was given for several photos.", "Use --known-distance with a single photo."
         )
-    if output:
-        _make_folder(output)
+    made = output is not None and _make_folder(output)
     batch = _Batch(
         options,
         context,
@@ -61,8 +60,9 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         batch.close()
         if output:
             write_failures(output, batch.failures)
-            with contextlib.suppress(OSError):  # stopped before anything was in it
-                output.rmdir()
+            if made:
+                with contextlib.suppress(OSError):  # stopped before anything was in it
+                    output.rmdir()
     return 1 if batch.failures else 0
 
 
@@ -265,8 +265,11 @@ class _Batch:
             write_blend_file(item.folder, self._blend)
 
 
-def _make_folder(folder: Path) -> None:
+def _make_folder(folder: Path) -> bool:
+    """Makes a folder; False if it was there."""
+    there = folder.is_dir()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise output_error(error, folder) from error
+    return not there
