@@ -87,6 +87,10 @@ class Camera:
         for name in ("cx_px", "cy_px"):
             if not math.isfinite(getattr(self, name)):
                 raise OptionsError(f"The principal point {name} must be a finite number of pixels.")
+        for name in ("pitch_rad", "roll_rad"):
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                raise OptionsError(f"The tilt {name} = {value} must be a finite angle.")
 
     # -- making one ---------------------------------------------------------------
 
@@ -225,9 +229,19 @@ class Camera:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Camera:
-        """Rebuilds a camera; keys that this version does not know are ignored."""
-        names = cls.__dataclass_fields__
-        return cls(**{key: value for key, value in data.items() if key in names})
+        """Rebuilds a camera; keys that this version does not know are ignored.
+
+        Raises:
+            TypeError, ValueError, OverflowError: a value is missing, or no number.
+            OptionsError: a number is out of range.
+        """
+        known = {key: value for key, value in data.items() if key in cls.__dataclass_fields__}
+        for key, value in known.items():
+            if key != "source" and value is not None:
+                if isinstance(value, (str, bool)):
+                    raise TypeError(f"{key} is {value!r}, not a number")
+                known[key] = int(value) if key in ("width_px", "height_px") else float(value)
+        return cls(**known)
 
 
 def cam_to_blender(vectors_cam: NDArray[Any]) -> NDArray[np.float32]:

@@ -23,6 +23,11 @@ from .errors import CameraFileError, OptionsError
 
 _MAX_BYTES = 1 << 20
 _SAME_ASPECT = 0.01
+_LARGEST_SHARE = 16.0
+"""Focal lengths below this are shares of the picture's side: in pixels they would be those of a fish's eye."""
+_FAR_OFF_MIDDLE = 0.2
+"""Of the side: what only a crop, or another picture, has."""
+_WIDEST_RAD = math.radians(179)
 _FORMS = "Give camera.json, a 3 x 3 matrix, or fx fy cx cy in pixels of the photo."
 
 
@@ -42,8 +47,12 @@ def read_camera_file(path: Path, width_px: int, height_px: int) -> tuple[Camera,
     if path.suffix.lower() == ".json":
         return _from_json(path, width_px, height_px), []
     matrix, distortion = read_intrinsics(path)
+    fx, fy, cx, cy = (float(matrix[at]) for at in ((0, 0), (1, 1), (0, 2), (1, 2)))
+    if max(fx, fy) < _LARGEST_SHARE and max(cx, cy) <= 1 and min(width_px, height_px) > _LARGEST_SHARE:
+        # Shares of the picture's sides, as some programs write them.
+        fx, fy, cx, cy = fx * width_px, fy * height_px, cx * width_px, cy * height_px
     try:
-        camera = Camera(width_px, height_px, matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2])
+        camera = Camera(width_px, height_px, fx, fy, cx, cy)
     except OptionsError as error:
         raise CameraFileError(f"{path.name} holds no camera: {error.message}", _FORMS) from error
     if not (0 <= camera.cx_px <= width_px and 0 <= camera.cy_px <= height_px):
@@ -52,7 +61,18 @@ def read_camera_file(path: Path, width_px: int, height_px: int) -> tuple[Camera,
             f"{width_px} x {height_px} pixels: it was made for a picture of another size.",
             "Scale its numbers to the photo, or give the photo at its original size.",
         )
+    if max(camera.fov_x_rad, camera.fov_y_rad) > _WIDEST_RAD:
+        raise CameraFileError(
+            f"{path.name} has a focal length of {fx:g} pixels, which no photo of {width_px} x {height_px} pixels has.",
+            _FORMS,
+        )
     warnings = []
+    off_middle = max(abs(cx / width_px - 0.5), abs(cy / height_px - 0.5))
+    if off_middle > _FAR_OFF_MIDDLE or not 0.5 < fx / fy < 2:
+        warnings.append(
+            f"{path.name} is an unusual camera for this photo (focal lengths {fx:g} and {fy:g}, middle at {cx:g}, {cy:g}): "
+            "check that it was made for a picture of this size."
+        )
     if any(distortion):
         warnings.append(
             f"The lens distortion in {path.name} was left aside: photos are taken as undistorted. Undistort the photo first if lines look bent."
@@ -109,11 +129,11 @@ def _from_json(path: Path, width_px: int, height_px: int) -> Camera:
     try:
         data = json.loads(_text(path))
         camera = Camera.from_json(data)
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        aspect = camera.width_px / camera.height_px
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise CameraFileError(f"{path.name} is not a camera.json.", _FORMS) from error
     except OptionsError as error:
         raise CameraFileError(f"{path.name} holds no camera: {error.message}", _FORMS) from error
-    aspect = camera.width_px / camera.height_px
     if abs(math.log(aspect * height_px / width_px)) > _SAME_ASPECT:
         raise CameraFileError(
             f"{path.name} is for a picture of {camera.width_px} x {camera.height_px} pixels, "

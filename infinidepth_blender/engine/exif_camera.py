@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..camera import DIAGONAL_35MM, Camera
@@ -96,6 +96,7 @@ def camera_from_exif(exif: PhotoExif, width_px: int, height_px: int) -> tuple[Ca
         return None, [
             "The photo is a panorama or a narrow strip: the focal length in its EXIF data does not apply and was ignored."
         ]
+    exif = _turned_as_the_photo(exif, width_px, height_px)
     original, warnings = _size_before_cropping(exif, width_px, height_px)
     if exif.focal_35mm is not None:
         focal_px = exif.focal_35mm * math.hypot(*original) / DIAGONAL_35MM
@@ -111,14 +112,28 @@ def camera_from_exif(exif: PhotoExif, width_px: int, height_px: int) -> tuple[Ca
     return Camera.from_focal_px(focal_px, width_px, height_px, "exif"), warnings
 
 
+def _turned_as_the_photo(exif: PhotoExif, width_px: int, height_px: int) -> PhotoExif:
+    """The record for a photo that an editor turned, leaving the sizes as they were."""
+    if exif.width_px is None or exif.height_px is None:
+        return exif
+    full = (exif.width_px, exif.height_px)
+    if (width_px > height_px) == (full[0] > full[1]) or not _alike(width_px / height_px, full[1] / full[0]):
+        return exif
+    return replace(
+        exif,
+        width_px=full[1],
+        height_px=full[0],
+        plane_x_per_mm=exif.plane_y_per_mm or exif.plane_x_per_mm,
+        plane_y_per_mm=exif.plane_x_per_mm,
+    )
+
+
 def _size_before_cropping(exif: PhotoExif, width_px: int, height_px: int) -> tuple[tuple[float, float], list[str]]:
     """Size of the whole frame at the photo's present resolution, and a warning if it was cropped."""
     size = (float(width_px), float(height_px))
     if exif.width_px is None or exif.height_px is None:
         return size, []
     full = (exif.width_px, exif.height_px)
-    if (width_px > height_px) != (full[0] > full[1]) and _alike(width_px / height_px, full[1] / full[0]):
-        full = (full[1], full[0])  # turned by an editor that left the sizes as they were
     if _alike(width_px / height_px, full[0] / full[1]):
         return size, []
     factor = max(width_px / full[0], height_px / full[1])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..camera import Camera
 from ..field.protocol import DepthField
-from ..geometry.backdrop import backdrop_distance_m, build_backdrop
+from ..geometry.backdrop import DISTANCE_FACTOR, backdrop_distance_m, build_backdrop
 from ..geometry.background import build_background, hidden_surface
 from ..geometry.mesh import CutGrid, cut_grid, mesh_of_grid, mesh_vertex_coords
 from ..geometry.solid import closed
@@ -38,7 +38,12 @@ class PhotoMeshes:
 
 
 def make_meshes(
-    field: DepthField, camera: Camera, photo: Photo, options: ReconstructOptions, report: Callable[[float], None]
+    field: DepthField,
+    camera: Camera,
+    photo: Photo,
+    options: ReconstructOptions,
+    farthest_m: float,
+    report: Callable[[float], None],
 ) -> PhotoMeshes:
     """Makes the photo's meshes.
 
@@ -49,6 +54,7 @@ def make_meshes(
         camera: The photo's camera.
         photo: The photo.
         options: What to make.
+        farthest_m: Of the depth map, which may be finer than the mesh: the sky lies behind it.
         report: Called with the fraction done; it may raise to stop the work.
     """
     depth_m, flags = mesh_grid(field, camera, options.mesh_size, progress=lambda fraction: report(0.5 * fraction))
@@ -56,7 +62,9 @@ def make_meshes(
     opaque = photo.opaque
     at_vertex = None if opaque is None else opaque_at(opaque, mesh_vertex_coords(options.mesh_size, camera)[0])
     not_sky = flags if at_vertex is None else np.where(at_vertex.reshape(flags.shape), flags, flags | FLAG_VALID)
-    backdrop = build_backdrop(depth_m, not_sky.astype(np.uint8), camera, backdrop_distance_m(depth_m, flags))
+    # Points and splats between the pixels may lie a little further away than any of these.
+    distance_m = max(backdrop_distance_m(depth_m, flags), DISTANCE_FACTOR * farthest_m)
+    backdrop = build_backdrop(depth_m, not_sky.astype(np.uint8), camera, distance_m)
     if backdrop is not None and opaque is not None:
         backdrop = without_transparent(backdrop, camera, opaque)
     report(0.6)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..camera import Camera
 from ..camera_files import read_camera_file
+from ..errors import OptionsError
 from ..lines.segments import find_segments
 from ..lines.upright import CameraGuess, find_upright
 from ..options import ReconstructOptions
@@ -19,6 +20,8 @@ DEFAULT_FOV_RAD = math.radians(55)
 """Along the longer side, when nothing is known: about 35 mm on full frame, between a phone and a standard lens."""
 
 _MIN_FOV_RAD, _MAX_FOV_RAD = math.radians(2), math.radians(170)
+_WIDEST_BY_FOCAL_RAD = math.radians(160)
+"""No lens without distortion is wider: a focal length that says so was meant in millimetres."""
 _MAX_PITCH_RAD, _MAX_ROLL_RAD = math.radians(75), math.radians(30)
 _LOG_FOCAL_ERROR = 0.2
 _PITCH_ERROR_RAD, _BLIND_PITCH_ERROR_RAD = math.radians(3), math.radians(6)
@@ -93,11 +96,19 @@ def known_camera(
 
     Raises:
         CameraFileError: the camera file cannot be used.
+        OptionsError: the focal length cannot be in pixels of this photo.
     """
     if options.camera is not None:
         return read_camera_file(Path(options.camera), width_px, height_px)
     if options.focal_px is not None:
-        return Camera.from_focal_px(options.focal_px, width_px, height_px, "given"), []
+        camera = Camera.from_focal_px(options.focal_px, width_px, height_px, "given")
+        if max(camera.fov_x_rad, camera.fov_y_rad) > _WIDEST_BY_FOCAL_RAD:
+            raise OptionsError(
+                f"A focal length of {options.focal_px:g} pixels is far too short for a photo of {width_px} x {height_px} "
+                f"pixels: it would see {math.degrees(max(camera.fov_x_rad, camera.fov_y_rad)):.0f} degrees.",
+                "Give it in pixels of the photo, not in millimetres, or give --fov.",
+            )
+        return camera, []
     if options.fov_deg is not None:
         return Camera.from_fov_x(math.radians(options.fov_deg), width_px, height_px, "given"), []
     return camera_from_exif(exif, width_px, height_px)

@@ -16,7 +16,7 @@ from ..camera import Camera
 from ..field.protocol import DepthField
 from ..options import ReconstructOptions
 from ..query.grids import DepthSamples
-from ..reconstruction import Gaussians, MeshArrays, PhotoInfo, PointArrays, Reconstruction
+from ..reconstruction import FLAG_VALID, Gaussians, MeshArrays, PhotoInfo, PointArrays, Reconstruction
 from ..splats.ply import write_splats
 from ..staging import staged_folder
 from . import exports
@@ -152,7 +152,7 @@ def _reconstruct_into(
         camera = surface.camera
     with stages.stage("depth", "Depth map") as report:
         depth = make_depth(surface.found, size, options, staging, report)
-    meshes = _meshes(surface, stages)
+    meshes = _meshes(surface, depth.working, stages)
     points = _points(surface, depth.working, selection, stages)
     splats = _splats(surface, depth.working, splats_model, meshes.backdrop, stages)
     with stages.stage("write", "Writing the results") as report:
@@ -192,12 +192,14 @@ def _silent(stage: str, fraction: float, message: str = "") -> None:
     """Progress that nobody listens to."""
 
 
-def _meshes(surface: _Surface, stages: _Stages) -> PhotoMeshes:
+def _meshes(surface: _Surface, depth: DepthSamples, stages: _Stages) -> PhotoMeshes:
     """The mesh, the sky behind everything that is made, and what the foreground hides."""
     if not {"mesh", "points", "splats"} & set(surface.options.make):
         return PhotoMeshes()
+    depths = depth.depth_m[(depth.flags & FLAG_VALID) > 0]
+    farthest_m = float(depths.max()) if len(depths) else 0.0
     with stages.stage("mesh", "Mesh") as report:
-        return make_meshes(surface.field, surface.camera, surface.photo, surface.options, report)
+        return make_meshes(surface.field, surface.camera, surface.photo, surface.options, farthest_m, report)
 
 
 def _points(
@@ -207,9 +209,7 @@ def _points(
     if "points" not in surface.options.make:
         return None
     with stages.stage("points", "Points") as report:
-        return make_points(
-            surface.field, surface.camera, surface.photo.pixels_srgb, depth, surface.options, selection, report
-        )
+        return make_points(surface.field, surface.camera, surface.photo, depth, surface.options, selection, report)
 
 
 def _splats(

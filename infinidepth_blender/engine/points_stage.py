@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..camera import Camera
 from ..errors import OptionsError
 from ..field.protocol import DepthField
+from ..field.resample import nearest
 from ..geometry.outliers import without_outliers
 from ..geometry.points import build_points
 from ..options import ReconstructOptions
@@ -20,6 +21,7 @@ from ..query.grids import DepthSamples
 from ..query.sampling import FAR_CAP, sample_in_chunks
 from ..reconstruction import PointArrays
 from .mask_files import read_painted
+from .photo import Photo
 
 
 def read_selection(options: ReconstructOptions, width_px: int, height_px: int) -> NDArray[np.uint8] | None:
@@ -68,7 +70,7 @@ def read_selection(options: ReconstructOptions, width_px: int, height_px: int) -
 def make_points(
     field: DepthField,
     camera: Camera,
-    photo_srgb: NDArray[np.uint8],
+    photo: Photo,
     depth: DepthSamples,
     options: ReconstructOptions,
     selection: NDArray[np.uint8] | None,
@@ -79,7 +81,7 @@ def make_points(
     Args:
         field: Its disparity is 1 / metres.
         camera: Camera at the photo's size.
-        photo_srgb: (H, W, 3) uint8.
+        photo: The photo.
         depth: A depth map of the field, of any size.
         options: Their number, seed and caps.
         selection: As `read_selection` gives it.
@@ -100,7 +102,7 @@ def make_points(
         grid=depth,
         grazing_cap_deg=options.grazing_cap_deg,
         far_cap=None if options.grazing_cap_deg is None else FAR_CAP,
-        density=selection,
+        density=_visible(selection, photo.opaque),
         progress=lambda fraction: progress(sampling_share * fraction),
     )
     for start, samples in parts:
@@ -111,7 +113,7 @@ def make_points(
             samples.area_m2,
             samples.confidence,
             camera,
-            photo_srgb,
+            photo.pixels_srgb,
         )
         points = points or _room_for(options.points, part)
         for f in fields(PointArrays):
@@ -127,6 +129,15 @@ def make_points(
         points.positions_cam, progress=lambda fraction: progress(sampling_share + (1 - sampling_share) * fraction)
     )
     return PointArrays(*(getattr(points, f.name)[keep] for f in fields(PointArrays)))
+
+
+def _visible(selection: NDArray[np.uint8] | None, opaque: NDArray[np.bool_] | None) -> NDArray[np.uint8] | None:
+    """A selection without what is cut out of the photo: pixels of a grid may be larger than such holes."""
+    if opaque is None:
+        return selection
+    if selection is None:
+        return np.where(opaque, np.uint8(255), np.uint8(0))
+    return np.where(nearest(opaque, selection.shape[0], selection.shape[1]), selection, np.uint8(0))
 
 
 def _room_for(count: int, like: PointArrays) -> PointArrays:

@@ -13,9 +13,10 @@ from ..camera import Camera
 from ..errors import OptionsError
 from ..field.evaluation import Notify, or_on_processor
 from ..field.official.field import OfficialField
+from ..field.resample import nearest
 from ..options import ReconstructOptions
 from ..query.grids import SKY_THRESHOLD, DepthSamples, depth_grid, flags_and_depth
-from ..reconstruction import FLAG_VALID, Gaussians
+from ..reconstruction import FLAG_SKY, FLAG_VALID, Gaussians
 from ..splats.of_photo import sky_splats, splat_grid_size, splats_of_photo
 from ..splats.placed import concatenate
 from ..splats.predicted import network_grid, predict_splats
@@ -118,9 +119,13 @@ def make_splats(
         edge_step=options.edge_step,
         progress=lambda fraction: report(0.4 * fraction),
     )
+    # Behind what has neither depth nor sky the photo goes on as well, as on the backdrop of the mesh.
+    empty = (grid.flags & FLAG_VALID) == 0
+    if photo.opaque is not None:
+        empty &= nearest(photo.opaque, grid.flags.shape[0], grid.flags.shape[1])
     return splats_of_photo(
         grid.depth_m,
-        grid.flags,
+        np.where(empty, grid.flags | FLAG_SKY, grid.flags).astype(np.uint8),
         found.camera,
         photo.pixels_srgb,
         edge_step=options.edge_step,
@@ -161,7 +166,7 @@ def _predicted(
     points = make_points(
         found.field,
         found.camera,
-        photo.pixels_srgb,
+        photo,
         depth,
         replace(options, points_outliers="keep"),
         _density(depth, found.camera),

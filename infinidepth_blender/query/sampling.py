@@ -26,6 +26,8 @@ from numpy.typing import NDArray
 
 from ..camera import Camera
 from ..field.protocol import DepthField
+from ..field.resample import nearest
+from ..reconstruction import FLAG_VALID
 from .grids import DepthSamples, Progress, depth_grid
 from .surface import area_vector, surface_normals
 from .surface_cells import SurfaceCells
@@ -92,8 +94,8 @@ def sample_surface(
         n: Number of samples, at least 1; all of them are returned.
         seed: The same seed gives the same samples.
         edge_step: Relative depth step between pixels that separates two surfaces.
-        grid: A depth map of the same field; None, or one too large to be worth it: a map
-            of at most `GRID_SIDE_PX` is made.
+        grid: A depth map of the same field; None, or one too large to be worth it or too small: a map
+            of at most `GRID_SIDE_PX` is made. No sample lies where a map that is too large has no surface.
         grazing_cap_deg: Surfaces seen at a flatter angle get no more samples per pixel
             than at this one, so that a sliver does not eat the budget; None: no limit.
         far_cap: Likewise for pixels further away than this many median depths; None: no limit.
@@ -139,10 +141,13 @@ def sample_in_chunks(
     progress: Progress | None = None,
 ) -> Iterator[tuple[int, SurfaceSamples]]:
     """As `sample_surface`, but yields the samples in parts of bounded size, each with the number of its first one."""
-    if grid is None or grid.depth_m.size > MAX_GRID_PIXELS:
-        factor = min(1.0, GRID_SIDE_PX / max(camera.width_px, camera.height_px))
-        size = (max(1, round(side * factor)) for side in (camera.width_px, camera.height_px))
-        grid = depth_grid(field, camera, *size, edge_step=edge_step)
+    factor = min(1.0, GRID_SIDE_PX / max(camera.width_px, camera.height_px))
+    width, height = (max(1, round(side * factor)) for side in (camera.width_px, camera.height_px))
+    if grid is not None and grid.depth_m.size > MAX_GRID_PIXELS:
+        density = _where_surface(density, (grid.flags & FLAG_VALID) > 0)
+        grid = None
+    if grid is None or grid.depth_m.shape[0] < height or grid.depth_m.shape[1] < width:
+        grid = depth_grid(field, camera, width, height, edge_step=edge_step)
     cells = SurfaceCells.from_depth(grid, camera, edge_step, grazing_cap_deg, far_cap, density)
     if not len(cells.order):
         return
@@ -163,6 +168,15 @@ def sample_in_chunks(
         )
         if progress:
             progress((start + len(drawn.cell)) / n)
+
+
+def _where_surface(density: NDArray[np.uint8] | None, surface: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
+    """A density that is 0 where a finer map has no surface."""
+    if surface.all():
+        return density
+    if density is None:
+        return np.where(surface, np.uint8(255), np.uint8(0))
+    return np.where(nearest(surface, density.shape[0], density.shape[1]), density, np.uint8(0))
 
 
 def _measured_by_field(cells: SurfaceCells, field: DepthField, n: int) -> SurfaceCells:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from plyfile import PlyData, PlyListProperty
+from plyfile import PlyData
 
 from .ply import SplatFile, is_splat_layout, open_ply, read_splats
 from .sh import dc_to_rgb, sh_degree
@@ -36,7 +36,7 @@ def ply_info(path: Path) -> dict[str, Any]:
         return info
     if is_splat_layout(info["properties"]):
         return info | _splat_values(read_splats(path))
-    has_faces = any(isinstance(p, PlyListProperty) for e in data.elements for p in e.properties) or "face" in data
+    has_faces = any(e.name in ("face", "tristrips") and e.count > 0 for e in data.elements)
     return info | {"kind": "mesh" if has_faces else "points", "bounds_m": _bounds(_positions(data))}
 
 

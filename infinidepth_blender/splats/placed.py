@@ -35,7 +35,7 @@ MAX_STRETCH = 8.0
 """Longest axis of a disc against its shortest: a sliver seen edge-on must not become a needle
 that sticks out over the next depth edge."""
 
-_TINY = 1e-12
+_TINY = 1e-24
 
 
 def gaussians_on_surface(

@@ -213,8 +213,17 @@ def open_ply(path: Path) -> PlyData:
         raise SplatFileError(f"{path} cannot be read: {error.strerror or error}.", "Check the permissions.") from error
     except PlyParseError as error:
         raise SplatFileError(f"{path} is damaged: {error}.", remedy) from error
+    except UnicodeDecodeError as error:
+        raise SplatFileError(
+            f"{path} has other letters than ASCII in its header, which PLY does not allow.",
+            "Remove them from its comments, or export the file again.",
+        ) from error
     except (ValueError, OverflowError, MemoryError) as error:
-        raise SplatFileError(f"{path} is damaged: it is shorter than its header says.", remedy) from error
+        # What is mapped and too short has no better words of its own.
+        reason = " ".join(str(error).split())[:120]
+        short = "mmap" in reason or "buffer" in reason or not reason
+        reason = "it is shorter than its header says" if short else reason
+        raise SplatFileError(f"{path} is damaged: {reason}.", remedy) from error
 
 
 def is_splat_layout(properties: Iterable[str]) -> bool:
@@ -292,14 +301,25 @@ def _rest_names(table: _Table) -> list[str]:
     return sorted(numbered, key=lambda name: int(name[7:]))
 
 
+def _white(table: _Table) -> float:
+    """What white is in the colours of a table: bytes are also kept in wider types, and floats may end at 1 or at 255."""
+    columns = [table._data[name] for name in ("red", "green", "blue") if name in table]
+    dtype = columns[0].dtype
+    if dtype.kind in "ui" and dtype.itemsize <= 2:
+        return float(np.iinfo(dtype).max)
+    largest = max((float(column.max()) for column in columns if len(column)), default=1.0)
+    if dtype.kind == "f" and largest <= 2:
+        return 1.0
+    return 255.0 if largest <= 255 else 65_535.0
+
+
 def _decode(table: _Table) -> Gaussians:
     """Activated parameters of all rows, block by block."""
     count = table.count
     rest_names = _rest_names(table)
     coefficients = 1 + len(rest_names) // 3
     color_names = [f"f_dc_{i}" for i in range(3)] if "f_dc_0" in table else ["red", "green", "blue"]
-    integer_colors = "f_dc_0" not in table and table._data.dtype["red"].kind in "ui"
-    color_scale = 1 / np.iinfo(table._data.dtype["red"]).max if integer_colors else 1.0
+    color_scale = 1.0 if "f_dc_0" in table else 1 / _white(table)
     scale_names = [f"scale_{i}" for i in range(3) if f"scale_{i}" in table]
     rotation_names = [f"rot_{i}" for i in range(4)]
     means, scales = np.empty((count, 3), np.float32), np.empty((count, 3), np.float32)

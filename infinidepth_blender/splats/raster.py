@@ -25,6 +25,8 @@ LOW_PASS_PX2 = 0.3
 """Variance that 3DGS adds to every projected Gaussian, so that none falls between pixels."""
 
 NEAR_M = 0.01
+"""Nearer splats are not drawn, but where all that is seen is small: then a fiftieth of its median distance."""
+_NEAR_SHARE = 0.02
 MIN_ALPHA = 1 / 255
 MAX_ALPHA = 0.999
 MIN_TRANSMITTANCE = 1e-4
@@ -120,6 +122,13 @@ def rasterise(
     return RasterImage(rgb, alpha, depth)
 
 
+def _near_m(means: NDArray[np.float32], world_to_cam: NDArray[np.float64]) -> float:
+    """Distance from which on splats are drawn."""
+    depth = means @ world_to_cam[2, :3].astype(np.float32) + np.float32(world_to_cam[2, 3])
+    ahead = depth[depth > 0]
+    return min(NEAR_M, _NEAR_SHARE * float(np.median(ahead))) if len(ahead) else NEAR_M
+
+
 def project(
     gaussians: Gaussians,
     camera: Camera,
@@ -142,6 +151,7 @@ def project(
         camera.height_px,
         low_pass_px2,
         keep_energy,
+        _near_m(gaussians.means, world_to_cam),
     )
     seen = np.nonzero(box[:, 1] > box[:, 0])[0]
     seen = seen[np.argsort(depth[seen], kind="stable")]
@@ -169,7 +179,9 @@ def project(
 
 
 @jit(parallel=True)
-def _project(means, scales, rotations, opacities, world_to_cam, intrinsics, width, height, low_pass, keep_energy):
+def _project(
+    means, scales, rotations, opacities, world_to_cam, intrinsics, width, height, low_pass, keep_energy, near_m
+):
     """Means, conics, opacities, depths and pixel boxes; a box is empty where nothing is seen."""
     count = len(means)
     center = np.empty((count, 2), np.float32)
@@ -188,7 +200,7 @@ def _project(means, scales, rotations, opacities, world_to_cam, intrinsics, widt
         y = r[1, 0] * mx + r[1, 1] * my + r[1, 2] * mz + r[1, 3]
         z = r[2, 0] * mx + r[2, 1] * my + r[2, 2] * mz + r[2, 3]
         alpha = np.float64(opacities[i])
-        if not (z > NEAR_M and alpha >= MIN_ALPHA):
+        if not (z > near_m and alpha >= MIN_ALPHA):
             continue
         tx, ty = x / z, y / z
         jx, jy = min(max(tx, low_x), high_x), min(max(ty, low_y), high_y)

@@ -37,7 +37,7 @@ def is_video(output: Path) -> bool:
     suffix = output.suffix.lower()
     if suffix in VIDEO_CODECS:
         return True
-    if suffix and not output.is_dir() and re.fullmatch(r"\.[a-z0-9]{2,4}", suffix):
+    if suffix and not output.is_dir() and re.fullmatch(r"\.(?=\d*[a-z]\w)[a-z0-9]{2,4}", suffix):
         raise OptionsError(
             f"'{suffix}' is no kind of video that can be written.",
             f"Use {', '.join(VIDEO_CODECS)}, or a name without extension for a folder of PNG images.",
