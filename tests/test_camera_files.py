@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,18 @@ def test_the_forms_of_intrinsics(tmp_path: Path, text: str) -> None:
     assert warnings == []
 
 
+def test_intrinsics_as_shares_of_the_sides(tmp_path: Path) -> None:
+    camera, warnings = read_camera_file(write(tmp_path, "0.78 1.04 0.5 0.5"), 640, 480)
+    assert (camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px) == pytest.approx((499.2, 499.2, 320, 240))
+    assert warnings == []
+
+
+@pytest.mark.parametrize("text", ["250 250 160 120", "500 50 320 240"])
+def test_a_camera_of_another_picture_is_doubted(tmp_path: Path, text: str) -> None:
+    (warning,) = read_camera_file(write(tmp_path, text), 640, 480)[1]
+    assert "camera.txt is an unusual camera for this photo" in warning
+
+
 def test_distortion_is_said(tmp_path: Path) -> None:
     camera, warnings = read_camera_file(write(tmp_path, "500 510 320 240 0.04 -0.3 0 0 0"), 640, 480)
     assert camera.fx_px == 500
@@ -77,6 +90,7 @@ def test_our_own_camera_json(tmp_path: Path) -> None:
         ("500 nan 320 240", "not finite"),
         ("-500 510 320 240", "fx_px"),
         ("2083 2083 957 650", "another size"),
+        ("1 1 320 240", "focal length of 1 pixels"),
         ("500 9 320\n0 510 240\n0 0 1", "skew"),
         ("1 2 3\n4 5 6\n7 8 9", "no camera calibration"),
     ],
@@ -87,7 +101,19 @@ def test_bad_intrinsics(tmp_path: Path, text: str, message: str) -> None:
     assert "camera.txt" in caught.value.message and caught.value.remedy
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"width_px": "a"}', '{"width_px": 0, "height_px": 1, "fx_px": 1, "fy_px": 1, "cx_px": 0, "cy_px": 0}'])  # fmt: skip
+_ODD = [
+    json.dumps({"width_px": 640, "height_px": 480, "fx_px": 500, "fy_px": 500, "cx_px": 320, "cy_px": 240} | odd)
+    for odd in (
+        {"pitch_rad": math.nan},
+        {"pitch_rad": "5"},
+        {"fx_px": 10**400},
+        {"width_px": math.nan},
+        {"cy_px": True},
+    )
+]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"width_px": "a"}', '{"width_px": 0, "height_px": 1, "fx_px": 1, "fy_px": 1, "cx_px": 0, "cy_px": 0}', *_ODD])  # fmt: skip
 def test_bad_json(tmp_path: Path, text: str) -> None:
     with pytest.raises(CameraFileError, match=r"camera\.json"):
         read_camera_file(write(tmp_path, text, "camera.json"), 640, 480)

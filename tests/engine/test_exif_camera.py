@@ -70,6 +70,15 @@ def test_turned_without_the_tag_is_no_crop() -> None:
     assert warnings == []
 
 
+@pytest.mark.parametrize("size", [(3456, 5184), (1728, 2592)])
+def test_turned_without_the_tag_keeps_the_focal_length_of_the_sensor(size: tuple[int, int]) -> None:
+    plane = 5184 / 22.3
+    exif = PhotoExif(focal_mm=50, plane_x_per_mm=plane, plane_y_per_mm=plane, width_px=5184, height_px=3456)
+    camera, warnings = camera_from_exif(exif, *size)
+    assert camera is not None and camera.fx_px == pytest.approx(50 / 22.3 * size[1])
+    assert warnings == []
+
+
 @pytest.mark.parametrize("focal_35mm", [0.5, 60_000])
 def test_implausible_lenses_are_ignored_with_a_warning(focal_35mm: float) -> None:
     camera, warnings = camera_from_exif(PhotoExif(focal_35mm=focal_35mm), 4000, 3000)

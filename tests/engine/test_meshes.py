@@ -79,3 +79,31 @@ def test_layout_faces_and_thickness(tmp_path: Path) -> None:
     assert len(triangles.quads) == 0 < len(regular.quads)
     assert len(solid.vertices_cam) >= 2 * len(regular.vertices_cam)
     assert solid.vertices_cam[:, 2].max() > 1.09 * regular.vertices_cam[:, 2].max()
+
+
+def test_the_sky_lies_behind_what_a_finer_depth_map_sees(tmp_path: Path) -> None:
+    """Ground up to the horizon: the rows just below it are further away than any vertex of the mesh."""
+    photo = tmp_path / "photo.png"
+    Image.fromarray(np.full((600, 800, 3), 120, np.uint8)).save(photo)
+    ground = PlaneField(constant=0.1 * 0.5, by_y=0.5, by_x=0.0, sky_above_y=-0.1)
+    options = ReconstructOptions(
+        make=("mesh", "points", "splats"), mesh_size=65, points=20_000, fov_deg=60.0, grazing_cap_deg=None
+    )
+    made = reconstruct_photo(photo, tmp_path / "out", options, field=ground)
+    assert made.backdrop is not None and made.points is not None and made.splats is not None and made.mesh is not None
+    distance_m = made.backdrop.vertices_cam[:, 2].min()
+    assert made.depth_m[made.depth_m < 1e9].max() > made.mesh.vertices_cam[:, 2].max()
+    assert distance_m > made.depth_m[made.depth_m < 1e9].max()
+    assert np.mean(made.points.positions_cam[:, 2] > distance_m) < 0.001
+
+
+def test_splats_show_the_photo_where_there_is_neither_depth_nor_sky(tmp_path: Path) -> None:
+    photo = tmp_path / "photo.png"
+    Image.fromarray(np.full((60, 80, 3), 120, np.uint8)).save(photo)
+    beyond = PlaneField(constant=0.04, by_y=0.2, by_x=0.0)
+    options = ReconstructOptions(make=("splats",), points=1200, fov_deg=60.0)
+    made = reconstruct_photo(photo, tmp_path / "out", options, field=beyond)
+    assert made.splats is not None and made.backdrop is not None
+    upper = made.splats.means[:, 1] / made.splats.means[:, 2] < -0.2
+    assert upper.sum() > 200
+    assert made.splats.means[upper, 2].min() > 0.9 * made.backdrop.vertices_cam[:, 2].min()

@@ -147,3 +147,37 @@ def test_flying_points_can_be_removed(photo: Path) -> None:
     assert len(kept.radius_m) == 3000 and off(kept) > 0.003
     assert off(removed) < 0.3 * off(kept)
     assert len(removed.radius_m) > 0.95 * 3000
+
+
+@pytest.mark.parametrize("depth_size", ["photo", "20x15", "64x48"])
+def test_the_size_of_the_depth_map_does_not_decide_where_points_lie(photo: Path, depth_size: str) -> None:
+    points = points_of(photo, depth_size=depth_size)
+    np.testing.assert_array_equal(points.source_px, points_of(photo).source_px)
+
+
+@pytest.mark.parametrize("depth_size", ["photo", "200x150"])
+def test_no_point_lies_where_a_large_photo_is_cut_out(
+    tmp_path: Path, depth_size: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twigs thinner than the cells of the grid that areas are measured on."""
+    monkeypatch.setattr("infinidepth_blender.query.sampling.GRID_SIDE_PX", 100)
+    monkeypatch.setattr("infinidepth_blender.query.sampling.MAX_GRID_PIXELS", 40_000)
+    y, x = np.mgrid[0:300, 0:400]
+    opaque = (x + y) % 24 < 7
+    rgba = np.dstack([np.full((300, 400, 3), 200, np.uint8), np.where(opaque, 255, 0).astype(np.uint8)])
+    Image.fromarray(rgba).save(tmp_path / "photo.png")
+    points = points_of(tmp_path / "photo.png", depth_size=depth_size)
+    column, row = points.source_px.T.astype(int)
+    assert len(points.source_px) == 3000
+    assert opaque[row, column].mean() > 0.999
+
+
+def test_no_point_lies_in_the_sky_of_a_large_photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infinidepth_blender.query.sampling.GRID_SIDE_PX", 100)
+    monkeypatch.setattr("infinidepth_blender.query.sampling.MAX_GRID_PIXELS", 40_000)
+    y, x = np.mgrid[0:300, 0:400]
+    sky = (x + y) % 24 < 14
+    Image.fromarray(np.full((300, 400, 3), 200, np.uint8)).save(tmp_path / "photo.png")
+    points = points_of(tmp_path / "photo.png", sky=save(tmp_path / "sky.png", np.where(sky, 255, 0).astype(np.uint8)))
+    column, row = points.source_px.T.astype(int)
+    assert sky[row, column].mean() < 0.001

@@ -52,6 +52,10 @@ def test_points_meshes_and_other_tables_are_told_apart(tmp_path):
     info = ply_info(tmp_path / "mesh.ply")
     assert (info["kind"], info["elements"]) == ("mesh", {"vertex": 4, "face": 1})
     assert "a mesh" in ply_lines(tmp_path / "mesh.ply", info)[0]
+    PlyData([PlyElement.describe(vertices, "vertex"), PlyElement.describe(faces[:0], "face")]).write(
+        tmp_path / "points.ply"
+    )
+    assert ply_info(tmp_path / "points.ply")["kind"] == "points"
     PlyData([PlyElement.describe(np.zeros(2, [("a", "f4")]), "thing")]).write(tmp_path / "other.ply")
     info = ply_info(tmp_path / "other.ply")
     assert (info["kind"], info["bounds_m"]) == ("other", None)

@@ -252,6 +252,29 @@ def test_byte_colours_stand_in_for_f_dc(tmp_path):
     np.testing.assert_array_equal(file.gaussians.opacities, 1)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "white"), [("u1", 255), ("u2", 65535), ("i4", 255), ("f4", 255), ("f4", 1), ("u4", 65535)]
+)
+def test_colours_of_any_number_type(tmp_path, dtype, white):
+    table = table_of(random_gaussians(4), tmp_path)
+    names = [*"xyz", "red", "green", "blue", "scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3"]
+    out = np.zeros(4, [(n, dtype if n in ("red", "green", "blue") else "f4") for n in names])
+    for name in names:
+        if name in table.dtype.names:
+            out[name] = table[name]
+    out["blue"] = white
+    file = read_splats(write_table(out, tmp_path / "colours.ply"))
+    np.testing.assert_allclose(file.gaussians.sh[:, 0] * SH_C0 + 0.5, [[0, 0, 1]] * 4, atol=1e-6)
+
+
+def test_letters_beyond_ascii_in_a_header_are_named(tmp_path):
+    path = tmp_path / "comment.ply"
+    write_splats(path, random_gaussians(3))
+    path.write_bytes(path.read_bytes().replace(b"element vertex", "comment für Zoë\nelement vertex".encode(), 1))
+    with pytest.raises(SplatFileError, match="other letters than ASCII in its header"):
+        read_splats(path)
+
+
 def test_two_dimensional_gaussians_become_flat_ones(tmp_path):
     gaussians = random_gaussians(4)
     table = table_of(gaussians, tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -152,3 +154,14 @@ def test_the_projection_lists_what_is_seen_from_near_to_far():
     assert (np.diff(view.depth_m) >= 0).all()
     assert view.tile_start[-1] == len(view.entries)
     assert set(view.entries) == set(range(len(view.index)))
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.02, 0.0002])
+def test_small_scenes_look_like_large_ones(scale):
+    """Nothing of a scene a tenth of a millimetre away is taken for being behind the lens."""
+    scene = random_scene(60, seed=4, coefficients=1)
+    scene = replace(scene, means=np.maximum(scene.means, np.float32([-9, -9, 1])))
+    small = replace(scene, means=scene.means * np.float32(scale), scales=scene.scales * np.float32(scale))
+    seen, wanted = (rasterise(gaussians, CAMERA) for gaussians in (small, scene))
+    np.testing.assert_allclose(seen.rgb, wanted.rgb, atol=1e-4)
+    np.testing.assert_allclose(seen.alpha, wanted.alpha, atol=1e-4)
