@@ -35,7 +35,7 @@ MANIFEST = ROOT / "blender_manifest.toml"
 LICENSE = ROOT / "LICENSE"
 
 _LEFT_OUT_DIRS = {"__pycache__"}
-_LEFT_OUT_SUFFIXES = {".pyc", ".pyo", ".partial", ".tmp", ".bak", ".orig"}
+_SHIPPED_SUFFIXES = {".py", ".txt", ".md", ".safetensors", ".json", ".typed"}
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 """The earliest date that a zip can hold: file times must not change the bytes."""
 
@@ -50,7 +50,7 @@ def package_files(package: Path = PACKAGE) -> dict[str, Path]:
     for path in package.rglob("*"):
         relative = path.relative_to(package)
         hidden = any(part.startswith(".") or part in _LEFT_OUT_DIRS for part in relative.parts)
-        if path.is_file() and not hidden and not _LEFT_OUT_SUFFIXES & {*path.suffixes} and not path.name.endswith("~"):
+        if path.is_file() and not hidden and len(path.suffixes) == 1 and path.suffix in _SHIPPED_SUFFIXES:
             files[relative.as_posix()] = path
     return files
 

@@ -209,7 +209,17 @@ def _points(
     if "points" not in surface.options.make:
         return None
     with stages.stage("points", "Points") as report:
-        return make_points(surface.field, surface.camera, surface.photo, depth, surface.options, selection, report)
+        photo = surface.photo
+        return make_points(
+            surface.field,
+            surface.camera,
+            photo.pixels_srgb,
+            depth,
+            surface.options,
+            selection,
+            report,
+            opaque=photo.opaque,
+        )
 
 
 def _splats(

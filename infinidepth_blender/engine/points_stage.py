@@ -21,7 +21,6 @@ from ..query.grids import DepthSamples
 from ..query.sampling import FAR_CAP, sample_in_chunks
 from ..reconstruction import PointArrays
 from .mask_files import read_painted
-from .photo import Photo
 
 
 def read_selection(options: ReconstructOptions, width_px: int, height_px: int) -> NDArray[np.uint8] | None:
@@ -70,22 +69,25 @@ def read_selection(options: ReconstructOptions, width_px: int, height_px: int) -
 def make_points(
     field: DepthField,
     camera: Camera,
-    photo: Photo,
+    photo_srgb: NDArray[np.uint8],
     depth: DepthSamples,
     options: ReconstructOptions,
     selection: NDArray[np.uint8] | None,
     progress: Callable[[float], None],
+    *,
+    opaque: NDArray[np.bool_] | None = None,
 ) -> PointArrays:
     """Spreads points over the surface and colours them.
 
     Args:
         field: Its disparity is 1 / metres.
         camera: Camera at the photo's size.
-        photo: The photo.
+        photo_srgb: (H, W, 3) uint8.
         depth: A depth map of the field, of any size.
         options: Their number, seed and caps.
         selection: As `read_selection` gives it.
         progress: Called with the fraction done.
+        opaque: (H, W) where the photo is not cut out; None: all of it.
 
     Raises:
         OptionsError: there is no surface where points may lie.
@@ -102,7 +104,7 @@ def make_points(
         grid=depth,
         grazing_cap_deg=options.grazing_cap_deg,
         far_cap=None if options.grazing_cap_deg is None else FAR_CAP,
-        density=_visible(selection, photo.opaque),
+        density=_visible(selection, opaque),
         progress=lambda fraction: progress(sampling_share * fraction),
     )
     for start, samples in parts:
@@ -113,7 +115,7 @@ def make_points(
             samples.area_m2,
             samples.confidence,
             camera,
-            photo.pixels_srgb,
+            photo_srgb,
         )
         points = points or _room_for(options.points, part)
         for f in fields(PointArrays):

@@ -166,11 +166,12 @@ def _predicted(
     points = make_points(
         found.field,
         found.camera,
-        photo,
+        photo.pixels_srgb,
         depth,
         replace(options, points_outliers="keep"),
         _density(depth, found.camera),
         lambda fraction: report(_POINTS_SHARE * fraction),
+        opaque=photo.opaque,
     )
     prepared, tokens = model.official.prepared, model.official.dino_tokens
     height, width = network_grid(prepared)

@@ -13,7 +13,8 @@ from .. import reconstruction as bundles
 from ..errors import BundleError
 from ..reconstruction import Reconstruction
 from .camera import depth_range, make_camera, rig_rotation
-from .materials import PhotoMode, photo_material
+from .color_names import SRGB_TEXTURES, set_first
+from .materials import PhotoMode, photo_material, sky_mode
 from .mesh import mesh_from_arrays
 from .pointcloud import make_points
 from .saved import PART_KEY, remember
@@ -168,7 +169,7 @@ def _build(rec: Reconstruction, options: SceneOptions, scene: bpy.types.Scene) -
             picture = _load_picture(rec.background_path, rec.name, f"{name} Background", options.pack_photo)
             background = _mesh_object(rec.background, f"{name} Background", picture, options.photo_mode)
     if rec.backdrop is not None:
-        backdrop = _mesh_object(rec.backdrop, f"{name} Sky", image, "PHOTO")
+        backdrop = _mesh_object(rec.backdrop, f"{name} Sky", image, sky_mode(options.photo_mode))
         _make_backdrop(backdrop)
     if rec.points is not None and "POINTS" in options.parts:
         points = make_points(rec.points, f"{name} Points")
@@ -216,7 +217,7 @@ def _load_picture(path: Path | None, photo: str, name: str, pack: bool) -> bpy.t
     try:
         image = bpy.data.images.load(str(path.resolve()), check_existing=False)
         image.name = name
-        image.colorspace_settings.name = "sRGB"
+        set_first(image.colorspace_settings, "name", SRGB_TEXTURES)  # else what Blender takes for such files
         # The copy in the bundle is opaque; straight channels keep colours if it is ever edited.
         image.alpha_mode = "CHANNEL_PACKED"
         if 0 in image.size:
@@ -279,14 +280,36 @@ def _remove_new_data(before: dict[str, set[int]]) -> None:
 def _replace_earlier(objects: SceneObjects, name: str, scene: bpy.types.Scene) -> None:
     """Removes the scene's other collections of the same photo and gives their names to the new objects."""
     source = objects.collection[PHOTO_KEY]
+    had_camera = scene.camera is not None
     for other in scene.collection.children_recursive:
         if other != objects.collection and other.get(PHOTO_KEY) == source:
             remove_collection(other, scene)
+    if had_camera and scene.camera is None:
+        scene.camera = objects.camera
     objects.collection.name = name
     for part, obj in objects.parts().items():
         obj.name = f"{name} {part}"
         if obj.data is not None:
             obj.data.name = obj.name
+
+
+def hide_earlier(objects: SceneObjects, scene: bpy.types.Scene) -> int:
+    """Hides the scene's other collections of the same photo, which would lie exactly on the new one.
+
+    Returns:
+        How many there were.
+    """
+    source = objects.collection[PHOTO_KEY]
+    earlier = [
+        other
+        for other in scene.collection.children_recursive
+        if other != objects.collection
+        and other.get(PHOTO_KEY) == source
+        and not (other.hide_viewport and other.hide_render)
+    ]
+    for other in earlier:
+        other.hide_viewport = other.hide_render = True
+    return len(earlier)
 
 
 def remove_collection(collection: bpy.types.Collection, scene: bpy.types.Scene) -> None:

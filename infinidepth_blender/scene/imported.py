@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..reconstruction import Gaussians
 from ..splats.ply import read_splats
 from ..splats.sh import dc_to_rgb, rgb_to_dc
+from .build import short_name
 from .splats import make_splats
 
 
@@ -38,7 +39,7 @@ def import_splats(path: Path, scene: bpy.types.Scene) -> tuple[bpy.types.Object,
         if gaussians.sh.shape[1] > 1:
             notes.append("Colors that depend on the view are linear in this file and were left out")
         gaussians = _srgb_encoded(gaussians)
-    splats = make_splats(gaussians, path.stem or "Splats")
+    splats = make_splats(gaussians, short_name(path.stem or "Splats"))
     splats.scale = (1.0 / scene.unit_settings.scale_length,) * 3
     scene.collection.objects.link(splats)
     return splats, notes

@@ -6,6 +6,7 @@ import bpy
 
 from ..errors import SceneError
 from .build import SceneObjects
+from .color_names import PLAIN_VIEWS, SRGB_DISPLAYS, set_first
 
 TRANSPARENT_BOUNCES = 128
 """Splats that one ray may pass. Rays end earlier by themselves once hardly any light comes through."""
@@ -18,38 +19,50 @@ def match_scene_to_photo(objects: SceneObjects, scene: bpy.types.Scene | None = 
     """Makes a render of the scene give the photo back.
 
     Sets the render size, pixel aspect, active camera, a view transform that leaves photo
-    colours alone (Standard, no look, exposure or gamma) and enough transparent bounces
-    for splats in Cycles. Nothing else of the scene changes.
+    colours alone (Standard, no look, exposure or gamma), Cycles' film exposure and enough
+    transparent bounces for splats. Nothing else of the scene changes.
 
     Args:
         objects: What `build_scene` made.
         scene: The scene; the current one by default.
 
     Raises:
-        SceneError: the camera is not in this scene any more.
+        SceneError: the camera is not in this scene any more, or Blender's colour configuration has no
+            view that shows colours as they are; nothing was changed.
     """
     target = scene or bpy.context.scene
     if target.objects.get(objects.camera.name) is None:
         raise SceneError(f"The scene '{target.name}' has no camera '{objects.camera.name}'.", "Build the photo again.")
+    match_colors_to_photo(target)
     render = target.render
     render.resolution_x, render.resolution_y = objects.photo_size_px
     render.resolution_percentage = 100
     render.pixel_aspect_x, render.pixel_aspect_y = objects.pixel_aspect
     render.use_border = False
     target.camera = objects.camera
-    match_colors_to_photo(target)
     if hasattr(target, "cycles"):
         cycles = target.cycles
+        cycles.film_exposure = 1.0
         cycles.transparent_max_bounces = max(cycles.transparent_max_bounces, TRANSPARENT_BOUNCES)
         cycles.min_transparent_bounces = max(cycles.min_transparent_bounces, SURE_TRANSPARENT_BOUNCES)
 
 
 def match_colors_to_photo(scene: bpy.types.Scene) -> None:
-    """Lets the colours of emission materials reach the image unchanged."""
-    view = scene.view_settings
-    scene.display_settings.display_device = "sRGB"
-    view.view_transform = "Standard"
-    view.look = "None"
+    """Lets the colours of emission materials reach the image unchanged.
+
+    Raises:
+        SceneError: the colour configuration has no display or view for that; nothing was changed.
+    """
+    view, display = scene.view_settings, scene.display_settings
+    before = display.display_device, view.view_transform
+    if not (set_first(display, "display_device", SRGB_DISPLAYS) and set_first(view, "view_transform", PLAIN_VIEWS)):
+        display.display_device = before[0]
+        view.view_transform = before[1]
+        raise SceneError(
+            "This colour configuration (OCIO) has no sRGB display with a view that shows colours as they are.",
+            "Choose such a view under Color Management by hand, or use Blender's own configuration.",
+        )
+    set_first(view, "look", ("None",))
     view.exposure = 0.0
     view.gamma = 1.0
     view.use_curve_mapping = False

@@ -19,7 +19,7 @@ from typing import Literal
 import bpy
 
 from .mesh import PROJECTION_ATTRIBUTE
-from .nodes import NodeTree, empty_material_tree, new_group
+from .nodes import NodeTree, empty_material_tree, kept_group, new_group
 
 PhotoMode = Literal["PHOTO", "LIT", "HOLDOUT"]
 PROJECTION_GROUP = "InfiniDepth Projection"
@@ -64,6 +64,11 @@ def photo_material(name: str, image: bpy.types.Image, mode: PhotoMode = "PHOTO")
     material.diffuse_color = (0.8, 0.8, 0.8, 1.0)
     _no_light_sampling(material)
     return material
+
+
+def sky_mode(mode: PhotoMode) -> PhotoMode:
+    """How the sky is shown beside a mesh in a mode: cut out with it, else as the photo has it."""
+    return "HOLDOUT" if mode == "HOLDOUT" else "PHOTO"
 
 
 def set_photo_mode(material: bpy.types.Material, mode: PhotoMode) -> None:
@@ -117,7 +122,7 @@ def splats_material(name: str) -> bpy.types.Material:
 
 
 def _projection_group() -> bpy.types.NodeTree:
-    group = bpy.data.node_groups.get(PROJECTION_GROUP)
+    group = kept_group(PROJECTION_GROUP, (), ("Vector",))
     if group is not None:
         return group
     group = new_group(PROJECTION_GROUP, "ShaderNodeTree")
@@ -144,7 +149,7 @@ def _splat_group() -> bpy.types.NodeTree:
     every splat takes one. The last splat that a ray may still pass is therefore opaque:
     with few bounces silhouettes grow a little, but nothing turns black.
     """
-    group = bpy.data.node_groups.get(SPLAT_GROUP)
+    group = kept_group(SPLAT_GROUP, ("Transparent Bounces",), ("Shader",))
     if group is not None:
         return group
     group = new_group(SPLAT_GROUP, "ShaderNodeTree")
@@ -180,6 +185,9 @@ def _drive_by_transparent_bounces(socket: bpy.types.NodeSocket) -> None:
     variable.type = "CONTEXT_PROP"
     variable.targets[0].context_property = "ACTIVE_SCENE"
     variable.targets[0].data_path = "cycles.transparent_max_bounces"
+    # Without Cycles nothing counts bounces, and no splat is the last one.
+    variable.targets[0].use_fallback_value = True
+    variable.targets[0].fallback_value = 1024.0
 
 
 def _no_light_sampling(material: bpy.types.Material) -> None:

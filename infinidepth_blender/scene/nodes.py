@@ -10,6 +10,22 @@ Socket = Any
 """A node socket, or a plain value for an unlinked input."""
 
 
+def kept_group(name: str, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> bpy.types.NodeTree | None:
+    """The file's own group of that name, if its sockets are still those that are used; None: make one.
+
+    Linked groups are left to their library, and what a user changed gets another name.
+    """
+    group = bpy.data.node_groups.get((name, None))
+    if group is None:
+        return None
+    sockets = [item for item in group.interface.items_tree if item.item_type == "SOCKET"]
+    names = {kind: {item.name for item in sockets if item.in_out == kind} for kind in ("INPUT", "OUTPUT")}
+    if set(inputs) <= names["INPUT"] and set(outputs) <= names["OUTPUT"]:
+        return group
+    group.name = f"{name} (changed)"
+    return None
+
+
 class NodeTree:
     """Adds nodes to a tree and links them; inputs are given by name or index.
 

@@ -11,7 +11,7 @@ from ..reconstruction import PointArrays
 from .attributes import flat_float, set_attribute, srgb_to_scene_linear
 from .materials import COLOR_ATTRIBUTE, points_material
 from .modifiers import add_nodes_modifier, set_modifier_input
-from .nodes import NodeTree, new_group
+from .nodes import NodeTree, kept_group, new_group
 
 RADIUS_ATTRIBUTE = "radius"
 SIZE_GROUP = "InfiniDepth Point Size"
@@ -105,7 +105,7 @@ def _point_cloud_from_vertices(carrier: bpy.types.Mesh, name: str) -> bpy.types.
 
 
 def _size_group() -> bpy.types.NodeTree:
-    group = bpy.data.node_groups.get(SIZE_GROUP)
+    group = kept_group(SIZE_GROUP, ("Geometry", SIZE_INPUT), ("Geometry",))
     if group is not None:
         return group
     group = new_group(SIZE_GROUP, "GeometryNodeTree")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import bpy
@@ -39,7 +40,10 @@ def recall(collection: bpy.types.Collection) -> SceneObjects:
     if not is_photo(collection):
         raise SceneError(f"The collection '{collection.name}' was not made from a photo.")
     found: dict[str, bpy.types.Object] = {}
-    for obj in collection.all_objects:
+    for obj in _objects_of(collection):
+        found.setdefault(str(obj.get(PART_KEY, "")), obj)
+    # What was sorted into other collections still hangs on the root.
+    for obj in found["Root"].children_recursive if "Root" in found else ():
         found.setdefault(str(obj.get(PART_KEY, "")), obj)
     if "Root" not in found or "Camera" not in found:
         raise SceneError(f"The camera of '{collection.name}' was deleted.", "Build the photo again.")
@@ -59,6 +63,14 @@ def recall(collection: bpy.types.Collection) -> SceneObjects:
     )
 
 
+def _objects_of(collection: bpy.types.Collection) -> Iterator[bpy.types.Object]:
+    """The objects of a photo's collection and of those below it, but not of other photos."""
+    yield from collection.objects
+    for child in collection.children:
+        if not is_photo(child):
+            yield from _objects_of(child)
+
+
 def is_photo(collection: bpy.types.Collection) -> bool:
     """Whether `build_scene` made the collection."""
     return SIZE_KEY in collection and ASPECT_KEY in collection
@@ -69,6 +81,10 @@ def photo_collection(scene: bpy.types.Scene, active: bpy.types.Object | None) ->
     photos = [collection for collection in scene.collection.children_recursive if is_photo(collection)]
     if active is not None:
         for collection in photos:
-            if collection.all_objects.get(active.name) == active:
+            if any(obj == active for obj in _objects_of(collection)):
+                return collection
+        for collection in photos:  # sorted into another collection, but still hanging on the photo's root
+            root = next((obj for obj in _objects_of(collection) if obj.get(PART_KEY) == "Root"), None)
+            if root is not None and any(obj == active for obj in root.children_recursive):
                 return collection
     return photos[0] if len(photos) == 1 else None

@@ -25,7 +25,7 @@ from ..splats.transform import rotated_quaternions, rotated_sh
 from .attributes import set_attribute
 from .materials import COLOR_ATTRIBUTE, SPLAT_COORDINATE_ATTRIBUTE, splats_material
 from .modifiers import add_nodes_modifier
-from .nodes import NodeTree, new_group
+from .nodes import NodeTree, kept_group, new_group
 from .pointcloud import color_attribute, vertex_mesh
 
 DISPLAY_GROUP = "InfiniDepth Splats"
@@ -78,7 +78,7 @@ def colors_from_photo_camera(gaussians: Gaussians) -> NDArray[np.float32]:
 
 
 def _display_group() -> bpy.types.NodeTree:
-    group = bpy.data.node_groups.get(DISPLAY_GROUP)
+    group = kept_group(DISPLAY_GROUP, ("Geometry", "Size", "Face Active Camera", "Material"), ("Geometry",))
     if group is not None:
         return group
     group = new_group(DISPLAY_GROUP, "GeometryNodeTree")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`blender --command infinidepth ...`: the same command line as outside Blender."""
 
+import os
 from typing import Any
 
 import bpy
@@ -13,6 +14,9 @@ def _execute(argv: list[str]) -> int:
     from ..commands.context import Context
     from . import addon, runtime_link
 
+    if not bpy.app.online_access:
+        # Blender's own switch holds for its commands as well; downloads say which variable forbids them.
+        os.environ["HF_HUB_OFFLINE"] = "1"
     context = Context(runtime_link.preferred_python(), addon.user_dir())
     return main(argv, context=context)
 

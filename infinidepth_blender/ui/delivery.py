@@ -6,7 +6,7 @@ from pathlib import Path
 import bpy
 
 from ..reconstruction import Reconstruction, load
-from ..scene.build import SceneObjects, SceneOptions, build_scene
+from ..scene.build import SceneObjects, SceneOptions, build_scene, hide_earlier
 from ..scene.match import match_scene_to_photo
 from .session import Delivered, session
 
@@ -34,13 +34,16 @@ def put_into_scene(
     reconstruction = load(bundle)
     options = SceneOptions(show=settings.show, photo_mode=settings.photo_mode)
     objects = build_scene(reconstruction, options, scene=scene)
+    notes = []
+    if hide_earlier(objects, scene):
+        notes.append("The earlier result of this photo was hidden: both would lie on one another.")
     if settings.match_scene:
         match_scene_to_photo(objects, scene)
     _select(context, scene, objects)
     session.delivered = Delivered(
         name=reconstruction.name,
         summary=_summary(reconstruction, seconds),
-        warnings=list(dict.fromkeys([*warnings, *reconstruction.warnings])),
+        warnings=list(dict.fromkeys([*warnings, *reconstruction.warnings, *notes])),
     )
     return objects
 

@@ -22,7 +22,8 @@ class INFINIDEPTH_FH_photos(bpy.types.FileHandler):
     @classmethod
     def poll_drop(cls, context: bpy.types.Context) -> bool:
         """Only the sidebar: elsewhere Blender's own actions must not be hidden."""
-        return context.region is not None and context.region.type == "UI"
+        here = context.area is not None and context.area.type in {"VIEW_3D", "IMAGE_EDITOR"}
+        return here and context.region is not None and context.region.type == "UI"
 
 
 class INFINIDEPTH_FH_splats(bpy.types.FileHandler):

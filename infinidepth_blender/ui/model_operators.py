@@ -11,7 +11,7 @@ from bpy_extras.io_utils import ImportHelper
 
 from ..engine.model_store import ModelStore
 from ..engine.registry import find
-from ..errors import InfiniDepthError
+from ..errors import InfiniDepthError, LicenceError
 from . import addon, model_fetch, session
 from .registering import add_classes, remove_classes
 from .reports import refuse
@@ -62,6 +62,10 @@ class _Fetch:
             entry = find(self.model)
             if self.accept_licence:
                 ModelStore().accept_licences(entry)
+            elif ModelStore().open_licences(entry):
+                raise LicenceError(
+                    f"The licence of '{entry.title}' was not accepted.", "Read it, and tick that you accept it."
+                )
             model_fetch.start(entry, source)
             if bpy.app.background:
                 model_fetch.run_to_end()

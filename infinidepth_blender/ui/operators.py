@@ -118,8 +118,9 @@ class INFINIDEPTH_OT_reconstruct_file(_Reconstruct, bpy.types.Operator, ImportHe
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Sends the files to the engine."""
         names = [element.name for element in self.files if element.name]
-        paths = [Path(self.directory) / name for name in names] or [Path(self.filepath)]
-        paths = [Path(bpy.path.abspath(str(path))) for path in paths]
+        # Blender's "//" is gone once it was a path on Windows.
+        folder = Path(bpy.path.abspath(self.directory))
+        paths = [folder / name for name in names] or [Path(bpy.path.abspath(self.filepath))]
         missing = [path for path in paths if not path.is_file()]
         if missing:
             self.report({"ERROR"}, f"There is no file {missing[0]}")

@@ -6,6 +6,7 @@ file that uses it. By default it therefore lies beside the .blend file; results 
 that was never saved go to the extension's folder for user data.
 """
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 
@@ -13,10 +14,13 @@ import bpy
 
 from ..bundle_record import read_json
 from ..errors import BundleError
+from ..staging import output_error
 from . import addon
 from .active_image import PhotoFile
 
 FOLDER_SUFFIX = "_infinidepth"
+_NAME_BYTES = 200
+"""Of the 255 that file systems allow."""
 
 
 def bundle_folder(photo: PhotoFile, taken: Collection[Path] = ()) -> Path:
@@ -28,13 +32,25 @@ def bundle_folder(photo: PhotoFile, taken: Collection[Path] = ()) -> Path:
     Args:
         photo: The photo.
         taken: Folders that are spoken for by photos of the same job.
+
+    Raises:
+        OutputError: the place for results may not be looked at.
     """
-    first = _parent(photo) / (photo.name + FOLDER_SUFFIX if _is_beside_photo(photo) else photo.name)
+    name = shortened(photo.name)
+    first = _parent(photo) / (name + FOLDER_SUFFIX if _is_beside_photo(photo) else name)
     folder, number = first, 1
-    while folder in taken or not _is_free_for(photo, folder):
-        folder = first.with_name(f"{first.name}.{number:03d}")
-        number += 1
+    try:
+        while folder in taken or not _is_free_for(photo, folder):
+            folder = first.with_name(f"{first.name}.{number:03d}")
+            number += 1
+    except OSError as error:  # a folder that may not be looked into has no free name either
+        raise output_error(error, folder) from error
     return folder
+
+
+def shortened(name: str) -> str:
+    """A file name, cut so that file systems take it with what is added to it."""
+    return os.fsencode(name)[:_NAME_BYTES].decode(errors="ignore").rstrip(" .") or "Photo"
 
 
 def _location() -> str:
@@ -50,11 +66,13 @@ def _parent(photo: PhotoFile) -> Path:
     preferences = addon.preferences()
     if _is_beside_photo(photo):
         return photo.path.parent
-    if _location() == "FOLDER" and preferences is not None and preferences.bundle_folder:
-        return Path(bpy.path.abspath(preferences.bundle_folder))
+    folder = preferences.bundle_folder if preferences is not None and _location() == "FOLDER" else ""
+    # Relative to a file that was never saved, it would be relative to nothing.
+    if folder and (bpy.data.filepath or not folder.startswith("//")):
+        return Path(bpy.path.abspath(folder))
     if bpy.data.filepath:
         blend = Path(bpy.data.filepath)
-        return blend.with_name(blend.stem + FOLDER_SUFFIX)
+        return blend.with_name(shortened(blend.stem) + FOLDER_SUFFIX)
     return addon.user_dir() / "results"
 
 
@@ -63,6 +81,6 @@ def _is_free_for(photo: PhotoFile, folder: Path) -> bool:
         if not folder.exists():
             return True
         source = read_json(folder)["photo"]["source"]
-    except (OSError, BundleError, KeyError, TypeError):
+    except (BundleError, KeyError, TypeError):
         return False
     return not photo.temporary and bool(source) and Path(source) == photo.path.absolute()

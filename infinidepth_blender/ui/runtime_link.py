@@ -17,6 +17,7 @@ from ..errors import Cancelled, InfiniDepthError, RuntimeMissingError
 from . import addon
 
 _TICK_S = 0.2
+_LAST_WAIT_S = 3.0
 
 
 @dataclass
@@ -141,7 +142,12 @@ def installed(user_dir: Path) -> bool:
 
 def _look(preferred: Path | None, user_dir: Path) -> None:
     try:
-        state.found, state.problem = runtime.find_runtime(preferred, user_dir), None
+        try:
+            state.found, state.problem = runtime.find_runtime(preferred, user_dir), None
+        except (OSError, RuntimeError, ValueError) as error:  # a path that cannot be one
+            raise RuntimeMissingError(
+                f"The engine's Python {preferred} cannot be used: {error}.", "Choose another."
+            ) from error
     except InfiniDepthError as error:
         state.found, state.problem = None, error
         try:
@@ -196,7 +202,7 @@ def _on_line(line: str) -> None:
 
 def _start(target: object, *arguments: object) -> None:
     global _thread
-    _thread = threading.Thread(target=target, args=arguments, name="infinidepth-runtime")  # pyright: ignore[reportArgumentType]
+    _thread = threading.Thread(target=target, args=arguments, name="infinidepth-runtime", daemon=True)  # pyright: ignore[reportArgumentType]
     _thread.start()
     if not bpy.app.timers.is_registered(_on_timer):
         bpy.app.timers.register(_on_timer, first_interval=_TICK_S, persistent=True)
@@ -230,7 +236,8 @@ def register() -> None:
 def unregister() -> None:
     """Ends what is going on."""
     _cancel.set()
-    _join()
+    if _thread is not None:
+        _thread.join(_LAST_WAIT_S)  # it may wait for a Python that does not answer, and touches nothing of Blender
     for timer in (_on_timer, _first_look):
         if bpy.app.timers.is_registered(timer):
             bpy.app.timers.unregister(timer)

@@ -2,6 +2,7 @@
 # pyright: reportInvalidTypeForm=false
 """Operators for what is in the scene already, or comes from a file: no engine needed."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import bpy
@@ -12,7 +13,7 @@ from ..errors import InfiniDepthError, SceneError
 from ..scene.build import SceneObjects, show_only
 from ..scene.imported import import_splats
 from ..scene.match import match_scene_to_photo
-from ..scene.materials import photo_mode, set_photo_mode
+from ..scene.materials import PhotoMode, photo_mode, set_photo_mode, sky_mode
 from ..scene.saved import photo_collection, recall
 from .delivery import put_into_scene
 from .properties import PHOTO_MODES, SHOWN
@@ -54,11 +55,18 @@ class INFINIDEPTH_OT_import_splats(bpy.types.Operator, ImportHelper):
     bl_options = {"REGISTER", "UNDO"}
 
     filter_glob: StringProperty(default="*.ply", options={"HIDDEN"})
+    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """Objects can only be added in Object Mode."""
         return needs_object_mode(cls, context)
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Opens the file browser, unless a file was dropped into the view."""
+        if self.filepath:
+            return self.execute(context)
+        return ImportHelper.invoke(self, context, event)  # pyright: ignore[reportReturnType]
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Reads the file and adds the object."""
@@ -84,7 +92,7 @@ class _OnPhoto:
         if photo_collection(context.scene, context.active_object) is None:
             cls.poll_message_set("Select an object of a reconstructed photo")  # pyright: ignore[reportAttributeAccessIssue]
             return False
-        return True
+        return needs_object_mode(cls, context)  # pyright: ignore[reportArgumentType]
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Changes the photo's objects."""
@@ -131,6 +139,7 @@ class INFINIDEPTH_OT_show(_OnPhoto, bpy.types.Operator):
     what: EnumProperty(name="Show", items=SHOWN)
 
     def _change(self, context: bpy.types.Context, objects: SceneObjects) -> None:
+        _refuse_linked(list(objects.parts().values()))
         show_only(objects, self.what)
 
 
@@ -145,12 +154,40 @@ class INFINIDEPTH_OT_photo_mode(_OnPhoto, bpy.types.Operator):
     mode: EnumProperty(name="Material", items=PHOTO_MODES)
 
     def _change(self, context: bpy.types.Context, objects: SceneObjects) -> None:
-        slots = [slot for obj in (objects.mesh, objects.background) if obj for slot in obj.material_slots]
-        materials = [slot.material for slot in slots if slot.material and photo_mode(slot.material) is not None]
-        if not materials:
+        surfaces = _photo_materials(objects.mesh) + _photo_materials(objects.background)
+        sky = _photo_materials(objects.backdrop)
+        if not surfaces:
             raise SceneError("The mesh does not have its photo material any more.", "Reconstruct or open it again.")
-        for material in materials:
-            set_photo_mode(material, self.mode)
+        _refuse_linked(surfaces + sky)
+        try:
+            mode: PhotoMode = self.mode  # pyright: ignore[reportAssignmentType]
+            for material in surfaces:
+                set_photo_mode(material, mode)
+            for material in sky:
+                set_photo_mode(material, sky_mode(mode))
+        except KeyError as error:
+            raise SceneError(
+                "A node of the photo's material is missing that this needs.", "Reconstruct or open the photo again."
+            ) from error
+
+
+def _photo_materials(obj: bpy.types.Object | None) -> list[bpy.types.Material]:
+    slots = obj.material_slots if obj is not None else ()
+    return [slot.material for slot in slots if slot.material and photo_mode(slot.material) is not None]
+
+
+def _refuse_linked(items: Sequence[bpy.types.ID]) -> None:
+    """Changes of what is linked are lost when the file is opened again.
+
+    Raises:
+        SceneError: one of them is linked.
+    """
+    for item in items:
+        if item.library is not None:
+            raise SceneError(
+                f"'{item.name}' is linked from {bpy.path.basename(item.library.filepath)}, and changes of it are not saved.",
+                "Make it local or a library override first.",
+            )
 
 
 CLASSES = (

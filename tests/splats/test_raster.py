@@ -160,7 +160,7 @@ def test_the_projection_lists_what_is_seen_from_near_to_far():
 def test_small_scenes_look_like_large_ones(scale):
     """Nothing of a scene a tenth of a millimetre away is taken for being behind the lens."""
     scene = random_scene(60, seed=4, coefficients=1)
-    scene = replace(scene, means=np.maximum(scene.means, np.float32([-9, -9, 1])))
+    scene = replace(scene, means=np.maximum(scene.means, np.array([-9, -9, 1], np.float32)))
     small = replace(scene, means=scene.means * np.float32(scale), scales=scene.scales * np.float32(scale))
     seen, wanted = (rasterise(gaussians, CAMERA) for gaussians in (small, scene))
     np.testing.assert_allclose(seen.rgb, wanted.rgb, atol=1e-4)

@@ -61,7 +61,7 @@ def test_a_model_is_downloaded_and_used(hub: Hub) -> None:
     settings.model = SMALL.name
     with pytest.raises(ModelError, match="not downloaded yet"):
         options_of(settings)
-    with pytest.raises(RuntimeError, match="licence of 'infinidepth-small' was not accepted"):
+    with pytest.raises(RuntimeError, match="licence of 'InfiniDepth Small' was not accepted"):
         bpy.ops.infinidepth.download_model(model=SMALL.name)
     assert hub.seen == [] and model_fetch.held(SMALL).status == "not downloaded"
 
@@ -85,7 +85,7 @@ def test_without_online_access_only_a_disk_helps(hub: Hub, tmp_path: Path) -> No
     assert model_fetch.held(SMALL).status == "ready"
     assert hub.seen == []
     source.write_text("<html>no model</html>")
-    with pytest.raises(RuntimeError, match=r"is no \.safetensors file"):
+    with pytest.raises(RuntimeError, match=r"is not that of a \.safetensors file"):
         bpy.ops.infinidepth.add_model_file(**arguments)
 
 
