@@ -13,9 +13,12 @@ from plyfile import PlyData
 
 from infinidepth_blender.bundle_record import is_complete
 from infinidepth_blender.engine.client import EngineClient
+from infinidepth_blender.errors import OutputError
 from infinidepth_blender.options import ReconstructOptions
 from infinidepth_blender.staging import STAGING_SUFFIX
 from infinidepth_blender.ui import operators
+from infinidepth_blender.ui.active_image import PhotoFile
+from infinidepth_blender.ui.output import bundle_folder
 from infinidepth_blender.ui.photo_jobs import PhotoJob, PhotoRequest
 from infinidepth_blender.ui.session import _on_timer, session
 
@@ -250,3 +253,41 @@ def test_disabling_the_addon_ends_the_engine(engine: bpy.types.AddonPreferences,
     assert not client.running
     assert session.client is None
     addon_utils.enable("infinidepth_blender", default_set=True)
+
+
+def test_a_linked_photo_is_not_changed_as_if_that_would_last(
+    engine: bpy.types.AddonPreferences, photo: Path, tmp_path: Path
+) -> None:
+    bpy.context.scene.infinidepth.make = {"mesh", "points"}
+    bpy.ops.infinidepth.reconstruct_file(filepath=str(photo))
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "library.blend"))
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "library.blend"), link=True) as (_, wanted):
+        wanted.collections = ["street"]
+    bpy.context.scene.collection.children.link(bpy.data.collections["street"])
+    for operator, arguments in (
+        (bpy.ops.infinidepth.show, {"what": "POINTS"}),
+        (bpy.ops.infinidepth.photo_mode, {"mode": "LIT"}),
+    ):
+        with pytest.raises(RuntimeError, match=r"is linked from library\.blend"):
+            operator(**arguments)
+    assert not bpy.data.objects["street Mesh"].hide_render
+
+
+def test_places_for_results_that_cannot_be(addon: bpy.types.AddonPreferences, photo: Path, tmp_path: Path) -> None:
+    """A name that is too long is cut; a place that may not be looked at is said instead of searched for ever."""
+    long = bundle_folder(PhotoFile(photo, "絵" * 100))
+    assert len(long.name.encode()) <= 220 and long.parent == tmp_path / "results"
+    addon.bundle_folder = str(tmp_path / ("x" * 300))
+    with pytest.raises(OutputError, match="could not be written"):
+        bundle_folder(PhotoFile(photo, "a"))
+    addon.bundle_folder = "//results"  # of a file that was never saved
+    assert bundle_folder(PhotoFile(photo, "a")).is_absolute()
+
+
+def test_a_dropped_splat_file_is_opened(engine: bpy.types.AddonPreferences, photo: Path, tmp_path: Path) -> None:
+    bpy.context.scene.infinidepth.make = {"splats"}
+    bpy.ops.infinidepth.reconstruct_file(filepath=str(photo))
+    path = tmp_path / "results" / "street" / "splats.ply"
+    assert bpy.ops.infinidepth.import_splats("INVOKE_DEFAULT", filepath=str(path)) == {"FINISHED"}
+    assert bpy.context.active_object.name == "splats"
