@@ -20,6 +20,8 @@ PHOTO_SUFFIXES = frozenset(
 )
 """What counts as a photo when a folder is walked; a file that is named itself may be called anything."""
 
+_STEM_BYTES = 200
+"""Of the 255 that file systems allow."""
 OWN_SUFFIX = "_infinidepth"
 """Ends the name of a bundle that lies beside its photo."""
 
@@ -103,11 +105,19 @@ def _is_of_another(folder: Path, photo: Path) -> bool:
     try:
         made_of = json.loads((folder / JSON_NAME).read_text(encoding="utf-8"))["photo"]
         source, sha256 = str(made_of["source"]), str(made_of["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
     if not source or not sha256 or os.path.realpath(source) == os.path.realpath(photo):
         return False
     return sha256 != sha256_if_there(photo)
+
+
+def _stem(photo: Path) -> str:
+    """The name of a photo's bundle: cut so that file systems take it with what is added, and not that of a staging folder."""
+    stem = photo.stem
+    while len(os.fsencode(stem)) > _STEM_BYTES:
+        stem = stem[:-1]
+    return f"{stem}_photo" if stem.endswith(STAGING_SUFFIX) else stem
 
 
 def _is_photo_name(name: str) -> bool:
@@ -116,21 +126,23 @@ def _is_photo_name(name: str) -> bool:
 
 def _natural(name: str) -> list[tuple[int, int, str]]:
     """Sort key with numbers as numbers: photo2 before photo10."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part.lower()) for part in re.split(r"(\d+)", name) if part]
+    return [
+        (0, int(part), "") if part.isdecimal() else (1, 0, part.lower()) for part in re.split(r"(\d+)", name) if part
+    ]
 
 
 def _with_own_folders(found: list[tuple[Path, Path]], suffix: str) -> list[BatchItem]:
     def key(folder: Path) -> str:
         return os.path.normcase(folder.absolute()).lower()  # file systems of Windows and macOS ignore case
 
-    plain = [parent / (photo.stem + suffix) for photo, parent in found]
+    plain = [parent / (_stem(photo) + suffix) for photo, parent in found]
     meets = Counter(map(key, plain))
     above = {key(folder) for _, parent in found for folder in (parent, *parent.parents)}
     items: list[BatchItem] = []
     taken: set[str] = set()
     for (photo, parent), folder in zip(found, plain, strict=True):
         if meets[key(folder)] > 1 or key(folder) in above:
-            stem = f"{photo.stem}_{photo.suffix.lstrip('.')}" if photo.suffix else f"{photo.stem}_photo"
+            stem = f"{_stem(photo)}_{photo.suffix.lstrip('.')}" if photo.suffix else f"{_stem(photo)}_photo"
             folder = parent / (stem + suffix)
         number = 2
         first = folder

@@ -46,7 +46,7 @@ def read_json(folder: Path) -> dict[str, Any]:
         raise BundleError(
             f"{folder} holds no finished reconstruction ({JSON_NAME} is missing).", "Reconstruct the photo again."
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{path} cannot be read: {error}.", "Reconstruct the photo again.") from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise BundleError(f"{path} is not an InfiniDepth reconstruction.")

@@ -63,6 +63,8 @@ def main(argv: Sequence[str] | None = None, *, context: Context | None = None) -
         argv: Arguments without the program's name; None: those of this process.
         context: Where the engine is; None: as for a terminal.
     """
+    # Closed by whoever started this: then nobody listens.
+    sys.stdout, sys.stderr = (stream or Path(os.devnull).open("w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 from .bundle_record import FORMAT, FORMAT_VERSION, array_path, read_json
 from .camera import Camera
 from .errors import BundleError
-from .staging import ARRAYS_DIR, JSON_NAME, staged_folder
+from .staging import ARRAYS_DIR, JSON_NAME, LOCK_NAME, staged_folder
 
 NO_DEPTH_M = np.float32(1e10)
 """Depth of sky and of pixels without depth, as in Blender's own depth pass."""
@@ -232,7 +232,7 @@ def write_arrays(reconstruction: Reconstruction, folder: Path) -> None:
     Use it inside `staged_folder`; the other files of a bundle are written before it.
     """
     arrays_dir = folder / ARRAYS_DIR
-    files = sorted(path.name for path in folder.iterdir() if path.is_file())
+    files = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name != LOCK_NAME)
     arrays_dir.mkdir(exist_ok=True)
     index: dict[str, Any] = {}
     for stem, array in arrays_of(reconstruction).items():

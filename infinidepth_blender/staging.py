@@ -4,16 +4,36 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import shutil
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import OutputError
+from .file_lock import locked
 
 JSON_NAME = "reconstruction.json"
 ARRAYS_DIR = "arrays"
 STAGING_SUFFIX = ".partial"
+
+
+LOCK_NAME = ".lock"
+"""In a staging folder: tells that it is ours, and, by its lock, whether somebody is writing there."""
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+_owned: set[Path] = set()
+
+
+def staging_of(folder: Path) -> Path:
+    """Where a bundle is staged: beside its folder, on the same drive if that is a link."""
+    whole = Path(os.path.realpath(folder)) if folder.is_symlink() else folder
+    return whole.with_name(whole.name + STAGING_SUFFIX)
+
+
+def owns(staging: Path) -> bool:
+    """Whether this process is writing into a staging folder."""
+    return staging in _owned
 
 
 @contextlib.contextmanager
@@ -26,25 +46,87 @@ def staged_folder(folder: Path) -> Iterator[Path]:
     not part of a bundle stay. A `scene.blend` becomes `scene.blend1`, since somebody may have worked in it.
 
     Raises:
-        OutputError: the folder cannot be created or written, or holds files of the same
-            names that no reconstruction made.
+        OutputError: the folder cannot be created or written, holds files of the same
+            names that no reconstruction made, or another process is making it.
     """
-    staging = folder.with_name(folder.name + STAGING_SUFFIX)
+    staging = staging_of(folder)
     try:
+        if folder.exists() and not folder.is_dir():
+            raise OutputError(f"{folder} is a file, not a folder.", "Choose another output folder.")
         _refuse_files_of_others(folder)
-        shutil.rmtree(staging, ignore_errors=True)
+        _clear(staging)
         staging.mkdir(parents=True)
-        try:
-            yield staging
-        except BaseException as error:
-            # Arrays that are mapped from the folder must be let go of: Windows removes no mapped file.
-            traceback.clear_frames(error.__traceback__)
-            raise
-        _commit(staging, folder)
+        _owned.add(staging)
+        with _held(staging):
+            try:
+                yield staging
+            except BaseException as error:
+                # Arrays that are mapped from the folder must be let go of: Windows removes no mapped file.
+                traceback.clear_frames(error.__traceback__)
+                raise
+            _commit(staging, folder)
     except OSError as error:
         raise output_error(error, folder) from error
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        if owns(staging):
+            shutil.rmtree(staging, ignore_errors=True)
+            _owned.discard(staging)
+
+
+def discard(staging: Path) -> None:
+    """Removes what a process that ended has left behind: a staging folder, or an unfinished file.
+
+    What is not ours, or what another process is writing, stays.
+    """
+    with contextlib.suppress(OSError, OutputError):
+        if staging.is_file():
+            staging.unlink()
+        else:
+            _clear(staging)
+
+
+def _clear(staging: Path) -> None:
+    """Removes an abandoned staging folder.
+
+    Raises:
+        OutputError: it is not ours, or another process is writing there.
+        OSError: it cannot be looked at.
+    """
+    if not staging.exists():
+        return
+    names = {item.name for item in staging.iterdir()} if staging.is_dir() else {""}
+    if LOCK_NAME not in names and not names <= {*_BUNDLE_FILES, ARRAYS_DIR, JSON_NAME, _OLD_DIR}:
+        raise OutputError(
+            f"{staging} is in the way, and is not from a reconstruction.",
+            "Move it away, or choose another output folder.",
+        )
+    if LOCK_NAME in names:
+        with _held(staging):
+            pass
+    shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _held(staging: Path) -> Iterator[None]:
+    """Holds the lock of a staging folder, on file systems that have locks.
+
+    Raises:
+        OutputError: another process holds it.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked(staging / LOCK_NAME, lambda: _busy(staging)))
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+        yield
+
+
+def _busy(staging: Path) -> None:
+    raise OutputError(
+        f"Another InfiniDepth is just making {staging.with_name(staging.name.removesuffix(STAGING_SUFFIX))}.",
+        "Wait for it, or choose another output folder.",
+    )
 
 
 def output_error(error: OSError, path: Path) -> OutputError:
@@ -94,9 +176,14 @@ def _commit(staging: Path, folder: Path) -> None:
     old = staging / _OLD_DIR
     order = (ARRAYS_DIR, *_BUNDLE_FILES, JSON_NAME)
     new = [name for name in order if (staging / name).exists()]
-    new[-1:-1] = sorted(item.name for item in staging.iterdir() if item.name not in order)
+    new[-1:-1] = sorted(item.name for item in staging.iterdir() if item.name not in (*order, LOCK_NAME))
     old.mkdir()
     moved: list[str] = []
+    blend, earlier_blend = folder / _BLEND_NAME, folder / f"{_BLEND_NAME}1"
+    # First of all and by a single step: whenever this is cut short, the scene is still there.
+    kept_blend = blend.exists()
+    if kept_blend:
+        blend.replace(earlier_blend)
     try:
         for name in reversed(order):
             if (folder / name).exists():
@@ -110,6 +197,6 @@ def _commit(staging: Path, folder: Path) -> None:
         for name in order:
             if (old / name).exists():
                 (old / name).replace(folder / name)
+        if kept_blend:
+            earlier_blend.replace(blend)
         raise
-    if (old / _BLEND_NAME).exists():
-        (old / _BLEND_NAME).replace(folder / f"{_BLEND_NAME}1")

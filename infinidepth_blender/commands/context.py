@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..engine.client import EngineClient
 from ..engine.process import user_data_dir
 from ..engine.runtime import find_runtime
+
+
+def expanded(path: Path) -> Path:
+    """A path with the user's home for `~`; other names that begin with `~` are names."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises for unknown users
 
 
 @dataclass(frozen=True)

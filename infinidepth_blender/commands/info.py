@@ -9,7 +9,7 @@ from typing import Any
 
 from ..engine.registry import megabytes
 from ..errors import BundleError
-from .context import Context
+from .context import Context, expanded
 
 _MODEL_SUFFIXES = (".ckpt", ".safetensors", ".pt", ".pth")
 
@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         ModelError: the model's file is damaged, or no known model.
         RuntimeMissingError: it is a model, and there is no engine to read it.
     """
-    path: Path = arguments.path.expanduser()
+    path: Path = expanded(arguments.path)
     if path.is_dir():
         from ..engine.summary import summary_of_bundle
 

@@ -14,7 +14,7 @@ from ..engine.model_store import ModelStore
 from ..engine.registry import BUNDLED, MODELS, PURPOSES, ModelEntry, Purpose, find, is_registered, megabytes
 from ..errors import InfiniDepthError, ModelError, OptionsError
 from ..options import SURFACE_SPLATS
-from .context import Context
+from .context import Context, expanded
 from .model_progress import ModelProgress
 
 
@@ -49,7 +49,7 @@ def _file_of(name_or_file: str, purposes: tuple[Purpose, ...], what: str, defaul
                 f"'models list' shows which models are for {what}.",
             )
         return str(ModelStore().path(entry))
-    path = Path(name_or_file).expanduser()
+    path = expanded(Path(name_or_file))
     if not path.is_file():
         raise ModelError(
             f"There is no model named '{name_or_file}', and no such file.",
@@ -131,7 +131,7 @@ def run_add(arguments: argparse.Namespace, context: Context) -> int:
     if not _agreed(entry, store, arguments.accept_licence):
         return 1
     with ModelProgress(entry.name, as_json=arguments.json) as progress:
-        progress.done(store.add(entry, arguments.file.expanduser(), progress))
+        progress.done(store.add(entry, expanded(arguments.file), progress))
     return 0
 
 

@@ -16,7 +16,7 @@ from ..engine.protocol import Done, Failed, Progress, Stopped, Warned
 from ..errors import Cancelled, InfiniDepthError, ModelError, OptionsError, RuntimeMissingError
 from ..options import DEFAULT_PARTS, Part, ReconstructOptions
 from ..staging import output_error
-from .context import Context
+from .context import Context, expanded
 from .models import resolve_model, resolve_splats_model
 from .reporters import Reporter, make_reporter
 from .resume import Networks, is_up_to_date
@@ -35,8 +35,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         RuntimeMissingError: `blend` was asked and there is no Blender.
     """
     options = options_of(arguments)
-    output = arguments.output.expanduser() if arguments.output else None
-    items, refused = plan_batch([path.expanduser() for path in arguments.photos], output)
+    output = expanded(arguments.output) if arguments.output else None
+    items, refused = plan_batch([expanded(path) for path in arguments.photos], output)
     if options.depth_prompt and len(items) > 1:
         raise OptionsError("One depth file was given for several photos.", "Use --depth-prompt with a single photo.")
     if options.known_distance and len(items) > 1:
@@ -140,7 +140,7 @@ def _existing(path: Path | None, what: str) -> str | None:
     """The absolute path of a file that an argument names."""
     if path is None:
         return None
-    path = path.expanduser().absolute()
+    path = expanded(path).absolute()
     if path.is_dir():
         raise OptionsError(f"The {what} {path} is a folder.", "Name the file in it.")
     if not path.is_file():

@@ -13,7 +13,7 @@ from ..engine.client import error_of
 from ..engine.protocol import Done, Failed, Progress, Stopped
 from ..errors import Cancelled, OptionsError
 from ..options import PathKind
-from .context import Context
+from .context import Context, expanded
 
 OUTPUT_NAME = "views"
 
@@ -52,9 +52,9 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         OptionsError: the size is not understood.
         InfiniDepthError: of whatever kind the engine raises.
     """
-    source: Path = arguments.source.expanduser().absolute()
+    source: Path = expanded(arguments.source).absolute()
     beside = source if source.is_dir() else source.parent
-    output = arguments.output.expanduser().absolute() if arguments.output else beside / OUTPUT_NAME
+    output = expanded(arguments.output).absolute() if arguments.output else beside / OUTPUT_NAME
     settings = {
         "source": str(source),
         "output": str(output),

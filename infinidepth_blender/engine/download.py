@@ -72,6 +72,12 @@ def download_model(entry: ModelEntry, store: ModelStore, progress: Progress, pat
         return _Transfer(entry, store, Hub(), progress, patience or Patience()).run()
 
 
+def _proxy_host() -> str:
+    """Host and port of the proxy, without the password that may stand before them; empty if there is none."""
+    proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy") or ""
+    return proxy.rpartition("@")[2].removeprefix("http://").removeprefix("https://").rstrip("/")
+
+
 class _Unusable(Exception):
     """What was fetched so far cannot be continued; the file begins anew."""
 
@@ -258,8 +264,7 @@ class _Transfer:
         if trouble.wait_s is not None and trouble.wait_s > self._patience.longest_wait_s:
             remedy = f"The server asks to wait {trouble.wait_s / 60:.0f} minutes; start it again then."
         else:
-            proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
-            through = f", and the proxy {proxy} of HTTPS_PROXY," if proxy else ""
+            through = f", and the proxy {proxy} of HTTPS_PROXY," if (proxy := _proxy_host()) else ""
             remedy = f"Check the connection to {self._hub.host}{through} and start it again."
         if self._size == 0 or self._expected is None:
             return DownloadError(f"'{self._entry.name}' could not be downloaded: {trouble.reason}.", remedy)

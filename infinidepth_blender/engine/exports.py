@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
+import io
 import json
 import os
 from pathlib import Path
@@ -48,9 +49,23 @@ def write_depth_exr(path: Path, depth_m: NDArray[Any]) -> None:
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)
     try:
-        openexr.File(header, {"Y": pixels}).write(str(path))
+        exr = openexr.File(header, {"Y": pixels})
+        if _is_utf8(path):
+            exr.write(str(path))
+        else:  # the library takes no other names
+            content = io.BytesIO()
+            exr.write(content)
+            path.write_bytes(content.getbuffer())
     except Exception as error:  # the library hides the operating system's reason
         raise _write_error(path, error) from error
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def write_depth_png(path: Path, depth_m: NDArray[Any], flags: NDArray[np.uint8]) -> None:

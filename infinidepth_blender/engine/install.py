@@ -19,17 +19,20 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import Cancelled, InfiniDepthError, OutputError, RuntimeMissingError
+from ..file_lock import locked
 from .process import child_environment, no_window_flags
 from .torch_builds import TorchBuild, choose_build, nvidia_card, torch_pip_arguments
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 MARKER = "infinidepth-complete.json"
+LOCK_NAME = "install.lock"
 INSTALL_REMEDY = (
     "Install it in Blender under Preferences > Add-ons > InfiniDepth, or set INFINIDEPTH_PYTHON to a Python that has "
     f"the packages of {REQUIREMENTS}."
@@ -114,6 +117,39 @@ def install_runtime(
     build = choose_build(nvidia_card()) if torch else None
     _check_disk(user_dir, build)
     base = base_python or _base_python()
+    with _alone(user_dir, on_line, cancel):
+        return _install(user_dir, folder, base, torch, build, pins, pip_arguments, on_line, cancel)
+
+
+@contextlib.contextmanager
+def _alone(user_dir: Path, on_line: Callable[[str], None], cancel: threading.Event) -> Iterator[None]:
+    """Waits until no other process installs there; what it installed is then made anew."""
+
+    def wait() -> None:
+        if cancel.is_set():
+            raise Cancelled("The installation was cancelled.")
+        on_line("Another Blender is installing the engine; waiting for it")
+        time.sleep(1.0)
+
+    try:
+        with locked(user_dir / LOCK_NAME, wait):
+            yield
+    finally:
+        with contextlib.suppress(OSError):
+            (user_dir / LOCK_NAME).unlink()
+
+
+def _install(
+    user_dir: Path,
+    folder: Path,
+    base: Path,
+    torch: str | None,
+    build: TorchBuild | None,
+    pins: list[str],
+    pip_arguments: Sequence[str],
+    on_line: Callable[[str], None],
+    cancel: threading.Event,
+) -> Path:
     try:
         shutil.rmtree(folder, ignore_errors=True)
         on_line(f"Making an environment in {folder} with {base}")
@@ -207,8 +243,9 @@ def _base_python() -> Path:
 def _run(command: list[str], on_line: Callable[[str], None], cancel: threading.Event) -> None:
     """Runs a command to its end, line by line; ends it and its children when cancelled."""
     environment = child_environment(command[0])
-    for name in ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV"):
+    for name in ("PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV"):
         environment.pop(name, None)
+    environment["PIP_USER"] = "0"  # whatever pip's configuration file says
     try:
         process = subprocess.Popen(
             command,

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from ..errors import OptionsError
+from .photo_pillow import formats_for
 
 _ASPECT_TOLERANCE = 0.01
 _HALF = 128
+_MAX_PIXELS = 1 << 28
 
 
 def read_painted(path: Path, width_px: int, height_px: int, what: str, *, hard: bool) -> NDArray[np.uint8]:
@@ -31,15 +33,21 @@ def read_painted(path: Path, width_px: int, height_px: int, what: str, *, hard: 
         (height_px, width_px) uint8.
 
     Raises:
-        OptionsError: the file is missing, no picture, or has another shape than the photo.
+        OptionsError: the file is missing, no picture, too large, or has another shape than the photo.
     """
     try:
-        with Image.open(path) as opened:
+        with Image.open(path, formats=formats_for(path)) as opened:
+            if opened.width * opened.height > _MAX_PIXELS:
+                raise OptionsError(
+                    f"The {what} {path} is too large: {opened.width} x {opened.height} pixels.", "Scale it down."
+                )
             picture = ImageOps.exif_transpose(opened)
             grey = _grey(picture)
     except FileNotFoundError:
         raise OptionsError(f"The {what} {path} does not exist.", "Check the spelling.") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (MemoryError, OptionsError):
+        raise
+    except Exception as error:  # each decoder fails in its own ways on damaged files
         raise OptionsError(f"The {what} {path} is no picture that can be read.", "Save it as a PNG file.") from error
     height, width = grey.shape
     slack = max(1 / width, 1 / height, _ASPECT_TOLERANCE)

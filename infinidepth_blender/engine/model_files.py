@@ -54,7 +54,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """What a small file says; empty if it is missing or damaged."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}
 

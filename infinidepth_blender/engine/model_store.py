@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import LicenceError, ModelError, OutputError
+from ..file_lock import locked
 from ..hashing import sha256_if_there, sha256_of
-from .file_lock import locked
 from .model_files import (
     CHUNK_BYTES,
     Fingerprint,

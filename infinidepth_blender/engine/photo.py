@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import PhotoError
-from ..hashing import sha256_of
+from ..hashing import sha256_if_there, sha256_of
 from .exif_camera import PhotoExif
 from .photo_color import OPAQUE, fill_transparent
 from .photo_linear import decode_exr, decode_float_image
@@ -130,7 +130,8 @@ def write_texture(photo: Photo, folder: Path) -> str:
     Raises:
         OSError: it cannot be written.
     """
-    if photo.is_plain_jpeg and sha256_of(photo.path) == photo.sha256:
+    # A photo that is not there any more, or was changed meanwhile, is still in memory.
+    if photo.is_plain_jpeg and sha256_if_there(photo.path) == photo.sha256:
         shutil.copyfile(photo.path, folder / "photo.jpg")
         return "photo.jpg"
     Image.fromarray(photo.pixels_srgb).save(folder / "photo.png", compress_level=1)
@@ -188,6 +189,8 @@ def _not_a_photo(path: Path, head: bytes) -> PhotoError:
     for offset, magic, kind in _MAGIC:
         if head[offset : offset + len(magic)] == magic:
             return PhotoError(f"{path.name} is {kind}, not a photo.", _USABLE)
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS and "HEIF" in Image.OPEN:
+        return PhotoError(f"{path.name} is damaged: it cannot be decoded.", "Copy or download the file again.")
     if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
         return PhotoError(
             f"{path.name} is a HEIC photo, and the engine's Python environment has no pillow-heif package.",

@@ -13,7 +13,7 @@ from ..field.official.field import OfficialField
 from ..field.official.model import OfficialModel
 from ..field.protocol import DepthField
 from ..field.rehearsal import AskAgain
-from ..hashing import sha256_of
+from ..hashing import sha256_if_there
 from ..options import ReconstructOptions
 from .companion import companion_alignment, with_estimates
 from .depth_files import DepthPrompt
@@ -176,10 +176,10 @@ def _sky_record(sky: SkyChoice, options: ReconstructOptions) -> dict[str, Any]:
 def _prompt_record(prompt: DepthPrompt | None) -> dict[str, Any]:
     if prompt is None:
         return {}
-    return {"depth_prompt": prompt.path.name, "depth_prompt_sha256": sha256_of(prompt.path)}
+    return {"depth_prompt": prompt.path.name, "depth_prompt_sha256": sha256_if_there(prompt.path)}
 
 
 def _files_record(options: ReconstructOptions) -> dict[str, Any]:
     """Hashes of the files about the photo, so that `--resume` notices when one is painted or written anew."""
-    hashes = {name: sha256_of(Path(path)) for name, path in options.photo_files.items()}
+    hashes = {name: sha256_if_there(Path(path)) for name, path in options.photo_files.items()}
     return {"file_sha256": hashes} if hashes else {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import struct
 import warnings as python_warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,25 +87,27 @@ def decode_with_pillow(path: Path) -> DecodedPhoto:
     with python_warnings.catch_warnings(), path.open("rb") as file:
         python_warnings.simplefilter("ignore")  # about damaged EXIF: it is then not used
         try:
-            image = Image.open(file, formats=_formats(path))
+            image = Image.open(file, formats=formats_for(path))
         except UnidentifiedImageError as error:
             raise UnknownFormatError(str(error)) from error
-        except (SyntaxError, ValueError, struct.error, EOFError, KeyError) as error:
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # likewise
             raise _damaged(path, error) from error
         with image:
             check_size(path, *image.size)
-            notes = _check_frames(path, image)
             try:
+                notes = _check_frames(path, image)
                 image.load()
                 return _convert(path, image, notes)
-            except UnknownFormatError:
+            except (UnknownFormatError, PhotoError, MemoryError):
                 raise
-            except (OSError, SyntaxError, ValueError, struct.error, EOFError, IndexError, KeyError) as error:
+            except Exception as error:  # each decoder fails in its own ways on damaged files
                 raise _damaged(path, error) from error
 
 
-def _formats(path: Path) -> list[str]:
-    """Names of the formats to try: HEIC only with pillow-heif; TGA, which has no signature, only by its suffix."""
+def formats_for(path: Path) -> list[str]:
+    """Names of the formats of photos to try (PostScript and the like would start other programs): HEIC only with pillow-heif; TGA, which has no signature, only by its suffix."""
     Image.init()
     if "HEIF" not in Image.OPEN:
         with contextlib.suppress(ImportError):
@@ -136,7 +137,7 @@ def _convert(path: Path, image: Image.Image, notes: list[str]) -> DecodedPhoto:
     transform: ImageCms.ImageCmsTransform | None = None
     if icc_profile:
         try:
-            transform = srgb_transform(icc_profile, flat.mode)
+            transform = srgb_transform(icc_profile, "RGB" if flat.mode == "RGBA" else flat.mode)
         except ProfileError:
             notes.append(f"The colour profile in {path.name} cannot be used; its colours were taken as sRGB.")
     if transform is None and flat.mode == "LAB":

@@ -153,6 +153,8 @@ def probe(python: Path, site: Path | None = None, timeout_s: float = 60.0) -> di
 
 
 def _checked(python: Path, origin: Origin, site: Path | None) -> Runtime:
+    if len(python.parts) > 1:
+        python = python.absolute()  # the engine runs in another folder; links of environments stay as they are
     found = probe(python, site)
     version = tuple(int(part) for part in found["python"].split(".")[:2])
     if version < _MINIMUM_PYTHON:

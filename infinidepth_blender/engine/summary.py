@@ -8,6 +8,8 @@ from typing import Any
 
 from ..bundle_record import read_json
 from ..camera import Camera
+from ..errors import BundleError
+from ..staging import JSON_NAME
 
 
 def summary_of_bundle(folder: Path) -> dict[str, Any]:
@@ -23,7 +25,13 @@ def summary_of_bundle(folder: Path) -> dict[str, Any]:
     Raises:
         BundleError: there is no finished bundle, or it is damaged.
     """
-    return summary_of_json(read_json(folder))
+    data = read_json(folder)
+    try:
+        return summary_of_json(data)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise BundleError(
+            f"{folder / JSON_NAME} is damaged: {type(error).__name__} {error}.", "Reconstruct the photo again."
+        ) from error
 
 
 def summary_of_json(data: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Cancelled, EngineError, InfiniDepthError, RuntimeMissingError
+from ..staging import owns
 from . import protocol
 from .probe import package_versions
 from .process import package_version
@@ -140,7 +141,7 @@ class Worker:
     def _leave(self, code: int) -> None:
         """Ends the process from any thread; what the running job has staged is removed."""
         staging = self._staging
-        if staging is not None:
+        if staging is not None and owns(staging):
             shutil.rmtree(staging, ignore_errors=True)
             shutil.rmtree(staging, ignore_errors=True)  # the main thread may still be writing
         os._exit(code)
@@ -167,6 +168,7 @@ class Worker:
             self._report(self._run(request))
             self._cancelled.discard(request.job)
             gc.collect()
+            _free_card()
         self._leave(0)
 
     def _report(self, event: Event) -> None:
@@ -188,21 +190,23 @@ class Worker:
         except Exception as error:
             details = traceback.format_exc()
             print(details, file=sys.stderr)
-            if type(error).__name__ in ("OutOfMemoryError", "AcceleratorError") or "out of memory" in str(error):
+            whose = _whose_memory(error)
+            if whose or type(error).__name__ == "AcceleratorError":
                 self._models = type(self._models)()
-                return Failed(job, _memory_error("the graphics card").to_json(), details)
+                told = _memory_error(whose) if whose else _card_error(error)
+                return Failed(job, told.to_json(), details)
             return Failed(job, _unforeseen_error(error).to_json(), details)
         finally:
             self._staging = None
 
     def _reconstruct(self, request: Reconstruct) -> Done:
         from ..options import ReconstructOptions
-        from ..staging import STAGING_SUFFIX
+        from ..staging import staging_of
         from .pipeline import reconstruct_photo
         from .summary import summary_of_bundle
 
         folder = Path(request.folder)
-        self._staging = folder.with_name(folder.name + STAGING_SUFFIX)
+        self._staging = staging_of(folder)
         self._channel.send(Started(request.job, str(self._staging)))
         result = reconstruct_photo(
             Path(request.photo),
@@ -243,6 +247,32 @@ class Worker:
                 raise Cancelled() from None
 
         return progress
+
+
+def _whose_memory(error: Exception) -> str:
+    """What has too little memory, by what the libraries say; empty: it is another error."""
+    text = str(error).lower()
+    if "can't allocate" in text or "not enough memory" in text or "insufficient memory" in text:
+        return "the computer"
+    if type(error).__name__ == "OutOfMemoryError" or "out of memory" in text:
+        return "the graphics card"
+    return ""
+
+
+def _card_error(error: Exception) -> EngineError:
+    """A card that is too old for this PyTorch, was lost, or has a broken driver."""
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return EngineError(
+        f"The graphics card does not work with the engine's PyTorch ({reason}).",
+        "Set the device to CPU, or update the card's driver, and reconstruct again.",
+    )
+
+
+def _free_card() -> None:
+    """Gives a graphics card's cached memory back after a job: Blender may render on the same one meanwhile."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def _hello(light: bool) -> Ready:

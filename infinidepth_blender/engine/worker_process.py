@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..errors import EngineError, RuntimeMissingError
+from ..staging import discard
 from . import protocol
 from .process import child_environment, no_window_flags
 from .protocol import Done, Failed, Ready, Request, Shutdown, Started, Stopped
@@ -157,7 +157,7 @@ class WorkerProcess:
             self.process.wait()
         self.threads[0].join(1.0)
         for folder in filter(None, staging.values()):
-            shutil.rmtree(folder, ignore_errors=True)
+            discard(Path(folder))
         self.queue.put((self, WorkerExit(self.process.returncode, list(self.last_lines), fatal)))
 
 
