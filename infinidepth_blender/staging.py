@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 import traceback
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ STAGING_SUFFIX = ".partial"
 LOCK_NAME = ".lock"
 """In a staging folder: tells that it is ours, and, by its lock, whether somebody is writing there."""
 
+_FRAME_PATTERN = re.compile(r"frame_\d{4,}\.png")
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 _owned: set[Path] = set()
 
@@ -54,7 +56,7 @@ def staged_folder(folder: Path) -> Iterator[Path]:
         if folder.exists() and not folder.is_dir():
             raise OutputError(f"{folder} is a file, not a folder.", "Choose another output folder.")
         _refuse_files_of_others(folder)
-        _clear(staging)
+        clear(staging)
         staging.mkdir(parents=True)
         _owned.add(staging)
         with _held(staging):
@@ -82,11 +84,11 @@ def discard(staging: Path) -> None:
         if staging.is_file():
             staging.unlink()
         else:
-            _clear(staging)
+            clear(staging)
 
 
-def _clear(staging: Path) -> None:
-    """Removes an abandoned staging folder.
+def clear(staging: Path) -> None:
+    """Removes an abandoned staging folder, of a bundle or of frames.
 
     Raises:
         OutputError: it is not ours, or another process is writing there.
@@ -95,7 +97,8 @@ def _clear(staging: Path) -> None:
     if not staging.exists():
         return
     names = {item.name for item in staging.iterdir()} if staging.is_dir() else {""}
-    if LOCK_NAME not in names and not names <= {*_BUNDLE_FILES, ARRAYS_DIR, JSON_NAME, _OLD_DIR}:
+    known = {*_BUNDLE_FILES, ARRAYS_DIR, JSON_NAME, _OLD_DIR, LOCK_NAME}
+    if LOCK_NAME not in names and not all(name in known or _FRAME_PATTERN.fullmatch(name) for name in names):
         raise OutputError(
             f"{staging} is in the way, and is not from a reconstruction.",
             "Move it away, or choose another output folder.",

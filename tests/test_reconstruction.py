@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +16,9 @@ from infinidepth_blender.bundle_record import is_complete
 from infinidepth_blender.camera import Camera
 from infinidepth_blender.errors import BundleError, OutputError
 from infinidepth_blender.reconstruction import Gaussians, MeshArrays, PhotoInfo, PointArrays, Reconstruction
-from infinidepth_blender.staging import JSON_NAME, staged_folder
+from infinidepth_blender.staging import JSON_NAME, LOCK_NAME, discard, staged_folder
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def example(with_parts: bool = True) -> Reconstruction:
@@ -172,3 +177,80 @@ def test_a_file_where_the_folder_should_be_is_an_output_error(tmp_path: Path) ->
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(OutputError, match="taken"):
         bundle.save(example(), tmp_path / "taken" / "photo")
+
+
+# -- staging ---------------------------------------------------------------------------------
+
+
+def test_two_processes_cannot_make_one_result(tmp_path: Path) -> None:
+    folder = tmp_path / "photo"
+    code = (
+        "import sys; from pathlib import Path; from infinidepth_blender.staging import staged_folder\n"
+        "with staged_folder(Path(sys.argv[1])): pass"
+    )
+    with staged_folder(folder) as staging:
+        (staging / "mesh.ply").write_text("first")
+        second = subprocess.run(
+            [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False, cwd=ROOT
+        )
+        assert second.returncode != 0 and "Another InfiniDepth is just making" in second.stderr
+        discard(staging)  # what a client does whose engine was killed
+        assert (staging / "mesh.ply").is_file()
+    assert (folder / "mesh.ply").read_text() == "first"
+    assert sorted(path.name for path in folder.iterdir()) == ["mesh.ply"]
+
+
+def test_a_folder_that_is_called_like_a_staging_folder_is_not_touched(tmp_path: Path) -> None:
+    work = tmp_path / "beach.partial" / "my_work.psd"
+    work.parent.mkdir()
+    work.write_text("mine")
+    with pytest.raises(OutputError, match=r"beach\.partial is in the way"), staged_folder(tmp_path / "beach"):
+        pass
+    discard(work.parent)
+    assert work.read_text() == "mine"
+
+
+def test_what_a_killed_process_left_is_cleared(tmp_path: Path) -> None:
+    left = tmp_path / "photo.partial"
+    (left / "arrays").mkdir(parents=True)
+    (left / "arrays" / "depth.npy").write_text("half")
+    with staged_folder(tmp_path / "photo") as staging:
+        assert [path.name for path in staging.iterdir()] == [LOCK_NAME]
+    assert not left.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="killing in the middle is done by a signal")
+@pytest.mark.parametrize("moves", range(1, 7))
+def test_a_kill_at_any_moment_keeps_the_users_scene(tmp_path: Path, moves: int) -> None:
+    folder = tmp_path / "photo"
+    with staged_folder(folder) as staging:
+        (staging / "arrays").mkdir()
+        (staging / "mesh.ply").write_text("old")
+        (staging / JSON_NAME).write_text("{}")
+    (folder / "scene.blend").write_text("hours of work")
+    code = (
+        "import os, sys; from pathlib import Path; from infinidepth_blender.staging import staged_folder\n"
+        "left = [int(sys.argv[2])]; replace = Path.replace\n"
+        "def counted(self, target):\n"
+        "    left[0] -= 1\n"
+        "    return replace(self, target) if left[0] else os.kill(os.getpid(), 9)\n"
+        "Path.replace = counted\n"
+        "with staged_folder(Path(sys.argv[1])) as staging:\n"
+        "    (staging / 'arrays').mkdir(); (staging / 'mesh.ply').write_text('new')\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(folder), str(moves)], check=False, cwd=ROOT)
+    discard(tmp_path / "photo.partial")
+    kept = [path for path in folder.glob("scene.blend*") if path.read_text() == "hours of work"]
+    assert kept
+
+
+def test_results_in_a_linked_folder_and_on_a_file(tmp_path: Path) -> None:
+    (tmp_path / "drive").mkdir()
+    (tmp_path / "photo").symlink_to(tmp_path / "drive", target_is_directory=True)
+    with staged_folder(tmp_path / "photo") as staging:
+        assert staging.parent == tmp_path and staging.name == "drive.partial"
+        (staging / "mesh.ply").write_text("x")
+    assert (tmp_path / "drive" / "mesh.ply").is_file()
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match="is a file, not a folder"), staged_folder(tmp_path / "file"):
+        pass

@@ -90,9 +90,11 @@ def decode_with_pillow(path: Path) -> DecodedPhoto:
             image = Image.open(file, formats=formats_for(path))
         except UnidentifiedImageError as error:
             raise UnknownFormatError(str(error)) from error
-        except (OSError, MemoryError):
+        except MemoryError:
             raise
-        except Exception as error:  # likewise
+        except Exception as error:  # each decoder fails in its own ways on damaged files
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
             raise _damaged(path, error) from error
         with image:
             check_size(path, *image.size)
@@ -102,7 +104,7 @@ def decode_with_pillow(path: Path) -> DecodedPhoto:
                 return _convert(path, image, notes)
             except (UnknownFormatError, PhotoError, MemoryError):
                 raise
-            except Exception as error:  # each decoder fails in its own ways on damaged files
+            except Exception as error:  # likewise
                 raise _damaged(path, error) from error
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Cancelled, EngineError, InfiniDepthError, RuntimeMissingError
-from ..staging import owns
+from ..staging import discard, owns
 from . import protocol
 from .probe import package_versions
 from .process import package_version
@@ -144,6 +144,8 @@ class Worker:
         if staging is not None and owns(staging):
             shutil.rmtree(staging, ignore_errors=True)
             shutil.rmtree(staging, ignore_errors=True)  # the main thread may still be writing
+        elif staging is not None:
+            discard(staging)
         os._exit(code)
 
     # -- working ----------------------------------------------------------------------
@@ -225,7 +227,11 @@ class Worker:
         command = COMMANDS.get(request.command)
         if command is None:
             raise EngineError(f"The engine has no command '{request.command}'.", "Restart after an update.")
-        self._channel.send(Started(request.job))
+        if request.command == "render":
+            from ..splats.video import unfinished
+
+            self._staging = unfinished(Path(request.arguments["output"]))
+        self._channel.send(Started(request.job, str(self._staging or "")))
         summary = command(request.arguments, models=self._models, progress=self._progress_of(request.job))
         return Done(request.job, summary=summary)
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import OptionsError, OutputError
-from ..staging import STAGING_SUFFIX, output_error
+from ..staging import STAGING_SUFFIX, clear, output_error
 
 VIDEO_CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".webm": "VP80"}
 """What OpenCV's own wheels encode on every system: no other software is needed."""
@@ -45,6 +45,13 @@ def is_video(output: Path) -> bool:
     return False
 
 
+def unfinished(output: Path) -> Path:
+    """What holds the frames of an output until it is complete."""
+    if is_video(output):
+        return output.with_name(output.stem + STAGING_SUFFIX + output.suffix)
+    return output.with_name(output.name + STAGING_SUFFIX)
+
+
 @contextlib.contextmanager
 def frame_writer(output: Path, width_px: int, height_px: int, fps: float) -> Iterator[WriteFrame]:
     """Takes (h, w, 3) uint8 sRGB frames and makes `output` of them, all or nothing.
@@ -72,8 +79,8 @@ def _image_writer(folder: Path) -> Iterator[WriteFrame]:
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file, not a folder for images.", "Choose another output.")
     earlier = _own_frames(folder)
-    staging = folder.with_name(folder.name + STAGING_SUFFIX)
-    shutil.rmtree(staging, ignore_errors=True)
+    staging = unfinished(folder)
+    clear(staging)
     staging.mkdir(parents=True)
     count = 0
 
@@ -129,7 +136,7 @@ def _video_writer(path: Path, width_px: int, height_px: int, fps: float) -> Iter
         raise OutputError(f"{path} is a folder, not a video file.", "Choose another output.")
     path.parent.mkdir(parents=True, exist_ok=True)
     # OpenCV tells the container by the extension, so the mark of the unfinished file stands before it.
-    partial = path.with_name(path.stem + STAGING_SUFFIX + path.suffix)
+    partial = unfinished(path)
     partial.open("wb").close()  # permissions and space are found wanting here, with a reason
     codec = cv2.VideoWriter.fourcc(*VIDEO_CODECS[path.suffix.lower()])
     writer = cv2.VideoWriter(str(partial), codec, float(fps), (width_px, height_px))
