@@ -19,10 +19,11 @@ import itertools
 import queue
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import Cancelled, EngineError, InfiniDepthError
+from ..errors import Cancelled, EngineError, InfiniDepthError, RuntimeMissingError
 from ..options import ReconstructOptions
 from .exits import death_error
 from .protocol import Call, Cancel, Done, Event, Failed, Ready, Reconstruct, Request, Stopped
@@ -71,7 +72,8 @@ class EngineClient:
         self._worker: WorkerProcess | None = None
         self._queue: queue.Queue[tuple[WorkerProcess, Event | WorkerExit]] = queue.Queue()
         self._job_numbers = itertools.count(1)
-        self._pending: set[int] = set()
+        self._pending: dict[int, _Sent] = {}
+        self._gave_up = False
         self._cancel_deadlines: dict[int, float] = {}
         self._backlog: list[Event] = []
 
@@ -134,7 +136,7 @@ class EngineClient:
 
     def cancel(self, job: int | None = None) -> None:
         """Asks a job, or all of them, to stop; each answers with `Stopped`."""
-        for number in sorted(self._pending if job is None else self._pending & {job}):
+        for number in sorted(self._pending if job is None else self._pending.keys() & {job}):
             if number not in self._cancel_deadlines:
                 self._cancel_deadlines[number] = time.monotonic() + CANCEL_GRACE_S
                 self._send(Cancel(number))
@@ -213,8 +215,9 @@ class EngineClient:
 
     def _submit(self, request: Reconstruct | Call) -> None:
         self.start()
-        self._pending.add(request.job)
-        self._send(request)
+        assert self._worker is not None  # it was started, or an error was raised
+        self._pending[request.job] = _Sent(self._worker, request)
+        self._worker.send(request)
 
     def _send(self, request: Request) -> None:
         if self._worker is not None:
@@ -227,30 +230,57 @@ class EngineClient:
             while True:
                 events += self._accept(*self._queue.get_nowait())
         if any(time.monotonic() > deadline for deadline in self._cancel_deadlines.values()):
+            self._gave_up = True
             self.kill()
         return events
 
     def _accept(self, worker: WorkerProcess, item: Event | WorkerExit) -> list[Event]:
+        if isinstance(item, WorkerExit):
+            current = worker is self._worker
+            if current:
+                self._worker = None
+                self.ready = None
+            # A new worker may have been started before the old one's end was heard.
+            jobs = sorted(job for job, sent in self._pending.items() if sent.worker is worker)
+            return self._obituaries(item, jobs or ([0] if current else []))
         if worker is not self._worker:
             return []  # the last words of a worker that was closed
-        if isinstance(item, WorkerExit):
-            self._worker = None
-            self.ready = None
-            return self._obituaries(item)
         if isinstance(item, Ready):
             self.ready = item
         elif isinstance(item, Done | Failed | Stopped):
-            self._pending.discard(item.job)
+            self._pending.pop(item.job, None)
             self._cancel_deadlines.pop(item.job, None)
         return [item]
 
-    def _obituaries(self, death: WorkerExit) -> list[Event]:
-        """The last event of every job that died with its worker; job 0 if there was none."""
-        jobs, self._pending = sorted(self._pending) or [0], set()
-        cancelled, self._cancel_deadlines = self._cancel_deadlines, {}
+    def _obituaries(self, death: WorkerExit, jobs: list[int]) -> list[Event]:
+        """The last event of every job that died with its worker.
+
+        What only waited behind a job that did not stop when it was told to is sent to a new worker.
+        """
+        gave_up, self._gave_up = self._gave_up, False
         error = death.fatal.error if death.fatal else death_error(death.returncode, death.last_lines).to_json()
         details = "\n".join(filter(None, [death.fatal.details if death.fatal else "", *death.last_lines]))
-        return [Stopped(job) if job in cancelled else Failed(job, error, details) for job in jobs]
+        events: list[Event] = []
+        for job in jobs:
+            sent = self._pending.pop(job, None)
+            if self._cancel_deadlines.pop(job, None) is not None:
+                events.append(Stopped(job))
+            elif gave_up and sent is not None:
+                try:
+                    self._submit(sent.request)
+                except RuntimeMissingError as missing:
+                    events.append(Failed(job, missing.to_json()))
+            else:
+                events.append(Failed(job, error, details))
+        return events
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A job that has not ended, and the worker that it was sent to."""
+
+    worker: WorkerProcess
+    request: Reconstruct | Call
 
 
 def error_of(event: Failed) -> InfiniDepthError:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -201,6 +202,36 @@ def test_cancel_ends_a_worker_that_does_not_listen(
     engine.cancel(job)
     assert isinstance(last_event(engine, job), Stopped)
     assert list(tmp_path.iterdir()) == []
+
+
+@needs_kill
+def test_what_waits_behind_a_job_that_does_not_stop_is_still_made(
+    engine: EngineClient, photo: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "CANCEL_GRACE_S", 0.5)
+    deaf = start_long_job(engine, photo, tmp_path / "a", model)
+    waiting = engine.reconstruct(photo, tmp_path / "b", quick_options(model))
+    assert engine.pid is not None
+    os.kill(engine.pid, signal.SIGSTOP)
+    engine.cancel(deaf)
+    assert isinstance(last_event(engine, deaf), Stopped)
+    assert isinstance(last_event(engine, waiting), Done)
+    assert not engine.busy
+
+
+@needs_kill
+def test_the_end_of_a_job_is_heard_though_the_next_was_sent_before(
+    engine: EngineClient, photo: Path, model: Path, tmp_path: Path
+) -> None:
+    job = start_long_job(engine, photo, tmp_path / "a", model)
+    assert engine.pid is not None
+    os.kill(engine.pid, signal.SIGKILL)
+    while engine.running:
+        time.sleep(0.01)
+    after = engine.reconstruct(photo, tmp_path / "b", quick_options(model))
+    assert isinstance(last_event(engine, after), Done)
+    assert isinstance(last_event(engine, job), Failed)
+    assert not engine.busy
 
 
 def test_prints_of_libraries_do_not_reach_the_client(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def wide_gamut() -> bytes:
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".tif"])
 def test_a_profile_counts_with_an_alpha_channel_too(tmp_path: Path, suffix: str, alpha: int) -> None:
     pixels = np.full((40, 50, 3), (100, 150, 60), np.uint8)
-    options = {"icc_profile": wide_gamut()} | ({"lossless": True} if suffix == ".webp" else {})
+    options: dict[str, Any] = {"icc_profile": wide_gamut()} | ({"lossless": True} if suffix == ".webp" else {})
     Image.fromarray(pixels).save(tmp_path / f"rgb{suffix}", **options)
     with_alpha = np.dstack([pixels, np.full((40, 50), alpha, np.uint8)])
     Image.fromarray(with_alpha).save(tmp_path / f"rgba{suffix}", **options)
