@@ -145,6 +145,7 @@ def main() -> int:
     _print(result)
     if args.json:
         try:
+            args.json.parent.mkdir(parents=True, exist_ok=True)
             args.json.write_text(json.dumps(result, indent=1) + "\n")
         except OSError as error:
             print(f"{args.json} could not be written: {error.strerror}.", file=sys.stderr)
