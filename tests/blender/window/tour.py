@@ -110,7 +110,7 @@ def models() -> Iterator[None]:
         assert fetch.current is None
         with bpy.context.temp_override(window=window()):
             bpy.ops.infinidepth.download_model("EXEC_DEFAULT", model=small, accept_licence=True)
-        yield from until(lambda: fetch.current is None or fetch.current.fraction > 0.4)
+        yield from until(lambda: fetch.current is None or fetch.current.fraction > 0.2)
         yield from pause(3)
         picture("11-download")
         run(bpy.ops.infinidepth.cancel_download)
@@ -120,7 +120,9 @@ def models() -> Iterator[None]:
             bpy.ops.infinidepth.download_model("EXEC_DEFAULT", model=small)
         yield from until(lambda: fetch.current is None, 60)
         assert fetch.problem is None, fetch.problem
-        assert hub.requests("/storage/")[-1].headers["range"] == "bytes=17000000-"
+        # What had come is on disk, less what a read was still waiting for.
+        ranges = [request.headers.get("range") or "" for request in hub.requests("/storage/")]
+        assert len(ranges) == 2 and 14_000_000 < int(ranges[1].strip("bytes=-")) <= 17_000_000, ranges
         yield from pause(3)
         picture("12-models")
 
