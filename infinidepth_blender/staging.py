@@ -22,7 +22,9 @@ STAGING_SUFFIX = ".partial"
 LOCK_NAME = ".lock"
 """In a staging folder: tells that it is ours, and, by its lock, whether somebody is writing there."""
 
-_FRAME_PATTERN = re.compile(r"frame_\d{4,}\.png")
+FRAME_PATTERN = re.compile(r"frame_\d{4,}\.png")
+FRAMES_NAME = "infinidepth_frames.json"
+"""Names of the frames in a folder that were rendered here: others are a user's own."""
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 _owned: set[Path] = set()
 
@@ -97,8 +99,8 @@ def clear(staging: Path) -> None:
     if not staging.exists():
         return
     names = {item.name for item in staging.iterdir()} if staging.is_dir() else {""}
-    known = {*_BUNDLE_FILES, ARRAYS_DIR, JSON_NAME, _OLD_DIR, LOCK_NAME}
-    if LOCK_NAME not in names and not all(name in known or _FRAME_PATTERN.fullmatch(name) for name in names):
+    known = {*_BUNDLE_FILES, ARRAYS_DIR, JSON_NAME, _OLD_DIR, LOCK_NAME, FRAMES_NAME}
+    if LOCK_NAME not in names and not all(name in known or FRAME_PATTERN.fullmatch(name) for name in names):
         raise OutputError(
             f"{staging} is in the way, and is not from a reconstruction.",
             "Move it away, or choose another output folder.",

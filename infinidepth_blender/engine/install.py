@@ -117,26 +117,30 @@ def install_runtime(
     build = choose_build(nvidia_card()) if torch else None
     _check_disk(user_dir, build)
     base = base_python or _base_python()
-    with _alone(user_dir, on_line, cancel):
+    with _alone(user_dir, on_line, cancel) as waited:
+        if waited and (folder / MARKER).is_file():
+            return _venv_python(folder)  # the other process made the same
         return _install(user_dir, folder, base, torch, build, pins, pip_arguments, on_line, cancel)
 
 
 @contextlib.contextmanager
-def _alone(user_dir: Path, on_line: Callable[[str], None], cancel: threading.Event) -> Iterator[None]:
-    """Waits until no other process installs there; what it installed is then made anew."""
+def _alone(user_dir: Path, on_line: Callable[[str], None], cancel: threading.Event) -> Iterator[bool]:
+    """Waits until no other process installs there; yields whether it had to.
+
+    The lock's file stays: whoever removed it would let a third process in beside one that waits for it.
+    """
+    waited = False
 
     def wait() -> None:
+        nonlocal waited
+        waited = True
         if cancel.is_set():
             raise Cancelled("The installation was cancelled.")
         on_line("Another Blender is installing the engine; waiting for it")
         time.sleep(1.0)
 
-    try:
-        with locked(user_dir / LOCK_NAME, wait):
-            yield
-    finally:
-        with contextlib.suppress(OSError):
-            (user_dir / LOCK_NAME).unlink()
+    with locked(user_dir / LOCK_NAME, wait):
+        yield waited
 
 
 def _install(

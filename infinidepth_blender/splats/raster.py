@@ -123,7 +123,7 @@ def rasterise(
 
 
 def _near_m(means: NDArray[np.float32], world_to_cam: NDArray[np.float64]) -> float:
-    """Distance from which on splats are drawn."""
+    """Distance in metres along the optical axis from which on splats with these (N, 3) means are drawn."""
     depth = means @ world_to_cam[2, :3].astype(np.float32) + np.float32(world_to_cam[2, 3])
     ahead = depth[depth > 0]
     return min(NEAR_M, _NEAR_SHARE * float(np.median(ahead))) if len(ahead) else NEAR_M

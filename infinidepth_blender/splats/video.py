@@ -15,15 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import OptionsError, OutputError
-from ..staging import STAGING_SUFFIX, clear, output_error
+from ..staging import FRAME_PATTERN, FRAMES_NAME, STAGING_SUFFIX, clear, output_error
 
 VIDEO_CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".webm": "VP80"}
 """What OpenCV's own wheels encode on every system: no other software is needed."""
 
 FRAME_NAME = "frame_{:04d}.png"
-_FRAME_PATTERN = re.compile(r"frame_\d{4,}\.png")
-_LIST_NAME = "infinidepth_frames.json"
-"""Names of the frames in a folder that were rendered here: others are a user's own."""
 
 WriteFrame = Callable[[NDArray[np.uint8]], None]
 
@@ -97,14 +94,14 @@ def _image_writer(folder: Path) -> Iterator[WriteFrame]:
         folder.mkdir(parents=True, exist_ok=True)
         frames = sorted(frame.name for frame in staging.iterdir())
         # The list is right at every moment: first it names the old and the new ones.
-        (staging / _LIST_NAME).write_text(json.dumps(sorted({*earlier, *frames})), encoding="utf-8")
-        (staging / _LIST_NAME).replace(folder / _LIST_NAME)
+        (staging / FRAMES_NAME).write_text(json.dumps(sorted({*earlier, *frames})), encoding="utf-8")
+        (staging / FRAMES_NAME).replace(folder / FRAMES_NAME)
         for name in earlier:
             (folder / name).unlink(missing_ok=True)
         for name in frames:
             (staging / name).replace(folder / name)
-        (staging / _LIST_NAME).write_text(json.dumps(frames), encoding="utf-8")
-        (staging / _LIST_NAME).replace(folder / _LIST_NAME)
+        (staging / FRAMES_NAME).write_text(json.dumps(frames), encoding="utf-8")
+        (staging / FRAMES_NAME).replace(folder / FRAMES_NAME)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
@@ -116,11 +113,11 @@ def _own_frames(folder: Path) -> list[str]:
         OutputError: it holds other frames, which would be replaced or stand among the new ones.
     """
     try:
-        listed = json.loads((folder / _LIST_NAME).read_text(encoding="utf-8"))
+        listed = json.loads((folder / FRAMES_NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         listed = []
     there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    frames = {name for name in there if _FRAME_PATTERN.fullmatch(name)}
+    frames = {name for name in there if FRAME_PATTERN.fullmatch(name)}
     own = frames & {name for name in listed if isinstance(name, str)} if isinstance(listed, list) else set[str]()
     if foreign := sorted(frames - own):
         raise OutputError(

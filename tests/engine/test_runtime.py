@@ -19,6 +19,7 @@ from infinidepth_blender.engine.install import InstallPlan, find_installed, inst
 from infinidepth_blender.engine.runtime import PYTHON_VARIABLE, find_runtime, interpreter_in, probe
 from infinidepth_blender.engine.torch_builds import NvidiaCard, choose_build, torch_pip_arguments
 from infinidepth_blender.errors import Cancelled, OutputError, RuntimeMissingError
+from infinidepth_blender.file_lock import locked
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="shell scripts stand for interpreters")
 
@@ -144,6 +145,28 @@ def install_tiny(user_dir: Path, version: str = "1.0", **more: object) -> tuple[
     return python, lines
 
 
+def left_in(user_dir: Path) -> list[Path]:
+    """What is there beside the lock, whose file stays."""
+    return [path for path in user_dir.iterdir() if path.name != install.LOCK_NAME]
+
+
+def test_a_second_install_waits_and_cancelling_it_does_not_open_the_lock(tmp_path: Path) -> None:
+    user_dir, cancel, said = tmp_path / "user", threading.Event(), []
+
+    def hear(line: str) -> None:
+        said.append(line)
+        cancel.set()
+
+    user_dir.mkdir()
+    with locked(user_dir / install.LOCK_NAME, lambda: None):
+        with pytest.raises(Cancelled), install._alone(user_dir, hear, cancel):
+            pass
+        assert (user_dir / install.LOCK_NAME).is_file()
+    assert said == ["Another Blender is installing the engine; waiting for it"]
+    with install._alone(user_dir, hear, threading.Event()) as waited:
+        assert not waited
+
+
 def test_install_for_real_and_update(tmp_path: Path) -> None:
     user_dir = tmp_path / "user folder"
     python, lines = install_tiny(user_dir)
@@ -154,7 +177,7 @@ def test_install_for_real_and_update(tmp_path: Path) -> None:
     (python.parent.parent / install.MARKER).unlink()
     assert find_installed(user_dir) is None  # not complete without its marker
     remove_runtime(user_dir)
-    assert list(user_dir.iterdir()) == []
+    assert left_in(user_dir) == []
 
 
 @pytest.mark.slow
@@ -164,7 +187,7 @@ def test_package_that_cannot_be_had_is_named_and_nothing_is_left(tmp_path: Path)
     with pytest.raises(RuntimeMissingError, match="no-such-package") as caught:
         install_runtime(tmp_path / "user", lambda line: None, requirements=requirements, pip_arguments=["--no-index"])
     assert caught.value.remedy
-    assert list((tmp_path / "user").iterdir()) == []
+    assert left_in(tmp_path / "user") == []
 
 
 def test_cancelled_install_leaves_nothing(tmp_path: Path) -> None:
@@ -172,7 +195,7 @@ def test_cancelled_install_leaves_nothing(tmp_path: Path) -> None:
     cancel.set()
     with pytest.raises(Cancelled):
         install_tiny(tmp_path / "user", cancel=cancel)
-    assert list((tmp_path / "user").iterdir()) == []
+    assert left_in(tmp_path / "user") == []
 
 
 @posix_only
@@ -184,7 +207,7 @@ def test_python_without_venv_is_explained_and_what_works_is_kept(tmp_path: Path)
     with pytest.raises(RuntimeMissingError, match="environment could not be made") as caught:
         install_tiny(tmp_path / "user", base_python=python)
     assert "python3-venv" in caught.value.remedy
-    assert list((tmp_path / "user").iterdir()) == [old]
+    assert left_in(tmp_path / "user") == [old]
 
 
 def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
