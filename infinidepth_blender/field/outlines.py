@@ -2,7 +2,8 @@
 
 The network sees the photo much smaller than it is and knows an outline to about one of its pixels. In small windows
 what it says is fitted as a linear function of the colours, and that function is read at the photo's resolution: the
-guided filter of He, Sun and Tang (ECCV 2010), in its fast form (arXiv 1505.00996).
+guided filter of He, Sun and Tang (ECCV 2010), in its fast form (arXiv 1505.00996). Grain and fine texture are taken
+out of the colours first, by a bilateral filter, which keeps outlines: otherwise they would become relief.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ REACH = 0.03
 SMOOTHNESS = 1e-3
 """Variance of colours in [0, 1] below which a window counts as plain, and says the mean of what was said there."""
 
+GRAIN = 0.1
+"""Difference of colours in [0, 1] beyond which neighbours are no grain of one another."""
+GRAIN_SIDE_PX, GRAIN_SPREAD_PX, GRAIN_PASSES = 9, 3.0, 2
+
 
 def follow_colours(choice: NDArray[np.float32], colours: NDArray[np.float32]) -> NDArray[np.float32]:
     """What was said of every place, at the resolution of the colours.
@@ -29,6 +34,7 @@ def follow_colours(choice: NDArray[np.float32], colours: NDArray[np.float32]) ->
     Returns:
         (H, W) logits between about -2 and 2.
     """
+    colours = _without_grain(colours)
     height, width = choice.shape
     said = np.tanh(choice / 2)
     shrunk = cv2.resize(colours, (width, height), interpolation=cv2.INTER_AREA)
@@ -52,3 +58,9 @@ def follow_colours(choice: NDArray[np.float32], colours: NDArray[np.float32]) ->
     line = mean(np.concatenate([slope, offset[..., None]], axis=-1).astype(np.float32))
     line = cv2.resize(line, colours.shape[1::-1], interpolation=cv2.INTER_LINEAR).reshape(*colours.shape[:2], 4)
     return 2 * ((line[..., :3] * colours).sum(axis=-1) + line[..., 3])
+
+
+def _without_grain(colours: NDArray[np.float32]) -> NDArray[np.float32]:
+    for _ in range(GRAIN_PASSES):
+        colours = np.asarray(cv2.bilateralFilter(colours, GRAIN_SIDE_PX, GRAIN, GRAIN_SPREAD_PX), np.float32)
+    return colours

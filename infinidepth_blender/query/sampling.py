@@ -18,7 +18,7 @@ are put onto one of the two surfaces; none lies in between.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ from ..field.protocol import DepthField
 from ..field.resample import nearest
 from ..reconstruction import FLAG_VALID
 from .grids import DepthSamples, Progress, depth_grid
-from .surface import area_vector, surface_normals
+from .surface import surface_normals
 from .surface_cells import SurfaceCells
 
 GRID_SIDE_PX = 1024
@@ -40,14 +40,8 @@ GRAZING_CAP_DEG = 87.0
 FAR_CAP = 10.0
 """Median depths beyond which a pixel's area does not grow with its distance any more."""
 
-
-MEASURED_FROM = 100_000
-"""Samples from which on the field's own slopes correct those between the grid's pixels."""
-SAMPLES_PER_MEASUREMENT = 4
-MAX_CORRECTION = 4.0
-"""Of a single pixel's area."""
-MEASUREMENTS_PER_PATCH = 512
-"""Measurements that are averaged; about a tenth of the area of a pixel is noise."""
+SAMPLES_PER_QUESTION = 2
+"""Samples for each corner of a pixel that the field may be asked for to measure its area."""
 
 
 @dataclass(frozen=True)
@@ -148,11 +142,11 @@ def sample_in_chunks(
         grid = None
     if grid is None or grid.depth_m.shape[0] < height or grid.depth_m.shape[1] < width:
         grid = depth_grid(field, camera, width, height, edge_step=edge_step)
-    cells = SurfaceCells.from_depth(grid, camera, edge_step, grazing_cap_deg, far_cap, density)
+    cells = SurfaceCells.from_depth(
+        grid, camera, edge_step, grazing_cap_deg, far_cap, density, field, n // SAMPLES_PER_QUESTION
+    )
     if not len(cells.order):
         return
-    if n >= MEASURED_FROM:
-        cells = _measured_by_field(cells, field, n)
     for start, drawn in cells.draw(n, seed):
         disparity, normals = _ask(field, drawn.coords_yx, camera)
         seen_share = cells.put_on_surface(drawn, disparity, normals)
@@ -177,37 +171,6 @@ def _where_surface(density: NDArray[np.uint8] | None, surface: NDArray[np.bool_]
     if density is None:
         return np.where(surface, np.uint8(255), np.uint8(0))
     return np.where(nearest(surface, density.shape[0], density.shape[1]), density, np.uint8(0))
-
-
-def _measured_by_field(cells: SurfaceCells, field: DepthField, n: int) -> SurfaceCells:
-    """The cells with areas that agree with the field's Jacobian in the mean over small patches.
-
-    A network's field is rough below the size of a pixel, which adds a percent or so of surface,
-    not the same everywhere. A quarter as many questions as there will be samples find out;
-    what is left of the error is then a quarter of what random samples would scatter by.
-    """
-    stride = max(1, -(-len(cells.order) * SAMPLES_PER_MEASUREMENT // n))
-    picked = np.arange(stride // 2, len(cells.order), stride)
-    picked = picked[cells.edge_row[cells.order[picked]] < 0]
-    if not len(picked):
-        return cells
-    cell, camera = cells.order[picked], cells.camera
-    row, column = np.divmod(cell, camera.width_px)
-    coords = np.stack([(row + 0.5) / camera.height_px * 2 - 1, (column + 0.5) / camera.width_px * 2 - 1], axis=1)
-    size = torch.tensor([camera.height_px / 2, camera.width_px / 2])
-    coords_yx = torch.from_numpy(coords.astype(np.float32))
-    lengths: list[torch.Tensor] = []
-    own = [torch.from_numpy(a.ravel()[cell]) for a in (cells.disparity, cells.slope_y, cells.slope_x)]
-    own_gradient = torch.stack(own[1:], dim=1) * size
-    for gradient in (own_gradient, field.disparity_and_gradient(coords_yx)[1].detach().cpu()):
-        lengths.append(area_vector(own[0], gradient, coords_yx, camera).norm(dim=1))
-    ratio = (lengths[1] / lengths[0]).numpy()
-    ratio = np.clip(np.where(np.isfinite(ratio), ratio, 1), 1 / MAX_CORRECTION, MAX_CORRECTION)
-    weight = np.diff(cells.cumulative, prepend=0)
-    patches = np.arange(0, len(picked), MEASUREMENTS_PER_PATCH)
-    correction = np.add.reduceat(weight[picked] * ratio, patches) / np.add.reduceat(weight[picked], patches)
-    patch = np.searchsorted(picked[patches][1:], np.arange(len(weight)), side="right")
-    return replace(cells, cumulative=np.cumsum(weight * correction[patch]))
 
 
 def _empty(n: int) -> SurfaceSamples:

@@ -11,11 +11,13 @@ from numba import prange
 from numpy.typing import NDArray
 
 from ..camera import Camera
+from ..field.protocol import DepthField
 from ..geometry.edges import Edges, disparity_of, sharpen, side_planes_at
 from ..geometry.mesh import plane_normals, surface_gradient
 from ..geometry.sides import SidePlanes
 from ..reconstruction import FLAG_VALID
 from ..splats.compile import jit
+from .corners import corner, meeting_disparity, triangle_area
 from .grids import DepthSamples
 from .hilbert import cells_along, place_along
 from .selection import CellSelection
@@ -28,6 +30,8 @@ MAX_SLOPE = 1.5
 """Most relative change of disparity over a pixel that the density inside it follows."""
 SURFACE_TOLERANCE = 0.2
 """Share of the edge step by which a sample near an edge may be off its surface's plane."""
+SAME_SURFACE = 0.5
+"""Share of the edge step by which a pixel's corner may be off its plane and still lie on its surface."""
 _BLOCK = 4096
 """Places that one core works out at a time."""
 
@@ -92,8 +96,16 @@ class SurfaceCells:
         grazing_cap_deg: float | None = None,
         far_cap: float | None = None,
         density: NDArray[np.uint8] | None = None,
+        field: DepthField | None = None,
+        questions: int = 0,
     ) -> SurfaceCells:
-        """Measures the surface behind every pixel of a depth map; see `sampling.sample_surface`."""
+        """Measures the surface behind every pixel of a depth map.
+
+        Args:
+            grid, edge_step, grazing_cap_deg, far_cap, density: See `sampling.sample_surface`.
+            camera: Camera at any size of the photo.
+            field, questions: See `corners.meeting_disparity`.
+        """
         height, width = grid.depth_m.shape
         camera = camera.resized(width, height)
         valid = (grid.flags & FLAG_VALID) > 0
@@ -107,8 +119,10 @@ class SurfaceCells:
         weight, share = np.zeros(height * width), np.ones(height * width, np.float32)
         far = far_cap / float(np.median(disparity[valid])) if far_cap is not None and valid.any() else np.inf
         steepest = math.cos(math.radians(90 if grazing_cap_deg is None else grazing_cap_deg))
+        tolerance = SAME_SURFACE * edge_step
+        met = meeting_disparity(disparity, slope_x, slope_y, tolerance, camera, field, questions)
         _measure(
-            disparity, slope_x, slope_y, valid, camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px,
+            disparity, slope_x, slope_y, valid, met, tolerance, camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px,
             steepest, far, weight, share,
         )  # fmt: skip
         selection = None if density is None else CellSelection.of(density, height, width)
@@ -205,6 +219,8 @@ def _measure(
     slope_x: NDArray[np.float32],
     slope_y: NDArray[np.float32],
     valid: NDArray[np.bool_],
+    met: NDArray[np.float32],
+    tolerance: float,
     fx_px: float,
     fy_px: float,
     cx_px: float,
@@ -214,10 +230,14 @@ def _measure(
     weight: NDArray[np.float64],
     share: NDArray[np.float32],
 ) -> None:
-    """Fills in the weight of every pixel and its area over that weight; see `surface` for the area.
+    """Fills in the weight of every pixel and its area over that weight.
+
+    The area is that of two triangles between its corners, divided as `geometry.mesh` divides a cell.
 
     Args:
         disparity, slope_x, slope_y, valid: (h, w).
+        met: (h + 1, w + 1) disparity at the corners.
+        tolerance: Relative departure from a pixel's plane up to which they count.
         fx_px, fy_px, cx_px, cy_px: Intrinsics at this size.
         steepest: Cosine between ray and normal below which the area counts no further.
         far: Depth beyond which the area does not grow with the distance any more.
@@ -225,21 +245,27 @@ def _measure(
     """
     height, width = disparity.shape
     for row in prange(height):
-        ry = (row + 0.5 - cy_px) / fy_px
+        ry, top = (row + 0.5 - cy_px) / fy_px, (row - cy_px) / fy_px
         for column in range(width):
             if not valid[row, column]:
                 continue
-            rx = (column + 0.5 - cx_px) / fx_px
+            top_left = corner(row, column, 0, 0, disparity, slope_x, slope_y, met, tolerance)
+            top_right = corner(row, column, 0, 1, disparity, slope_x, slope_y, met, tolerance)
+            low_left = corner(row, column, 1, 0, disparity, slope_x, slope_y, met, tolerance)
+            low_right = corner(row, column, 1, 1, disparity, slope_x, slope_y, met, tolerance)
+            left, right, low = (column - cx_px) / fx_px, (column + 1 - cx_px) / fx_px, (row + 1 - cy_px) / fy_px
+            if abs(top_right - low_left) < abs(top_left - low_right):
+                area = triangle_area(left, top, top_left, right, top, top_right, left, low, low_left)
+                area += triangle_area(right, low, low_right, left, low, low_left, right, top, top_right)
+            else:
+                area = triangle_area(left, top, top_left, right, top, top_right, right, low, low_right)
+                area += triangle_area(left, top, top_left, right, low, low_right, left, low, low_left)
             d = float(disparity[row, column])
-            s_x, s_y = float(slope_x[row, column]), float(slope_y[row, column])
-            m_x, m_y = fx_px * s_x, fy_px * s_y
-            length = math.sqrt(m_x * m_x + m_y * m_y + (d - rx * m_x - ry * m_y) ** 2)
-            # The exact integral of (1 + slope * s)^-3 over the pixel.
-            within_x = 1 - min(abs(s_x / d), MAX_SLOPE) ** 2 / 4
-            within_y = 1 - min(abs(s_y / d), MAX_SLOPE) ** 2 / 4
-            area = length / (fx_px * fy_px * d**3 * (within_x * within_y) ** 2)
             cap = min(1.0, d * far) ** 2
             if steepest > 1e-12:
+                rx = (column + 0.5 - cx_px) / fx_px
+                m_x, m_y = fx_px * slope_x[row, column], fy_px * slope_y[row, column]
+                length = math.sqrt(m_x * m_x + m_y * m_y + (d - rx * m_x - ry * m_y) ** 2)
                 cosine = d / (length * math.sqrt(rx * rx + ry * ry + 1))
                 cap *= min(1.0, cosine / steepest)
             at = row * width + column

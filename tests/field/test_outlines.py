@@ -30,6 +30,22 @@ def test_a_choice_told_eight_times_coarser_meets_the_colours_to_a_pixel() -> Non
     assert nearest.sum(axis=1).mean() > 2
 
 
+def test_grain_and_fine_texture_do_not_show_in_the_choice() -> None:
+    right, _ = two_colours(240, 320)
+    y, x = np.mgrid[0:30, 0:40] * 8 + 4.0
+    said = ((x - (0.45 * 320 + 0.2 * y)) / 8).astype(np.float32)
+    plain = np.where(right[..., None], (0.7, 0.4, 0.3), (0.35, 0.45, 0.5)).astype(np.float32)
+    checks = 0.04 * (2 * (np.indices((240, 320)).sum(axis=0) // 2 % 2) - 1)
+    grain = np.random.default_rng(1).normal(0, 0.03, plain.shape)
+    textured = follow_colours(said, (plain + checks[..., None] + grain).astype(np.float32))
+    row, column = np.indices((240, 320)) + 0.5
+    off_px = np.abs(column - (0.45 * 320 + 0.2 * row))
+    # Here a window sees both colours, so that what it says goes with colour. Without the filter 0.11.
+    beside = ((off_px > 3) & (off_px < 16))[:, 1:]
+    assert np.abs(np.diff(textured, axis=1))[beside].mean() < 0.06
+    assert ((textured > 0) != right).sum(axis=1).mean() < 1
+
+
 def test_where_the_colour_is_plain_what_was_said_stays() -> None:
     said = np.linspace(-2, 2, 60, dtype=np.float32)[None].repeat(40, axis=0)
     found = follow_colours(said, np.full((80, 120, 3), 0.5, np.float32))
