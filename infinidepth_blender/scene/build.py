@@ -14,8 +14,9 @@ from ..errors import BundleError
 from ..reconstruction import Reconstruction
 from .camera import depth_range, make_camera, rig_rotation
 from .color_names import SRGB_TEXTURES, set_first
-from .materials import PhotoMode, photo_material, sky_mode
+from .materials import photo_material
 from .mesh import mesh_from_arrays
+from .photo_modes import PhotoMode, set_sky_mode, set_surface_mode
 from .pointcloud import make_points
 from .saved import PART_KEY, remember
 from .splats import make_splats
@@ -164,13 +165,15 @@ def _build(rec: Reconstruction, options: SceneOptions, scene: bpy.types.Scene) -
 
     mesh = backdrop = background = points = splats = None
     if rec.mesh is not None and "MESH" in options.parts:
-        mesh = _mesh_object(rec.mesh, f"{name} Mesh", image, options.photo_mode)
+        mesh = _mesh_object(rec.mesh, f"{name} Mesh", image)
+        set_surface_mode(mesh, options.photo_mode)
         if rec.background is not None:
             picture = _load_picture(rec.background_path, rec.name, f"{name} Background", options.pack_photo)
-            background = _mesh_object(rec.background, f"{name} Background", picture, options.photo_mode)
+            background = _mesh_object(rec.background, f"{name} Background", picture)
+            set_surface_mode(background, options.photo_mode)
     if rec.backdrop is not None:
-        backdrop = _mesh_object(rec.backdrop, f"{name} Sky", image, sky_mode(options.photo_mode))
-        _make_backdrop(backdrop)
+        backdrop = _mesh_object(rec.backdrop, f"{name} Sky", image)
+        _make_backdrop(backdrop, options.photo_mode)
     if rec.points is not None and "POINTS" in options.parts:
         points = make_points(rec.points, f"{name} Points")
     if rec.splats is not None and "SPLATS" in options.parts:
@@ -229,14 +232,15 @@ def _load_picture(path: Path | None, photo: str, name: str, pack: bool) -> bpy.t
     return image
 
 
-def _mesh_object(arrays: bundles.MeshArrays, name: str, image: bpy.types.Image, mode: PhotoMode) -> bpy.types.Object:
+def _mesh_object(arrays: bundles.MeshArrays, name: str, image: bpy.types.Image) -> bpy.types.Object:
     mesh = mesh_from_arrays(arrays, name)
-    mesh.materials.append(photo_material(name, image, mode))
+    mesh.materials.append(photo_material(name, image))
     return bpy.data.objects.new(name, mesh)
 
 
-def _make_backdrop(obj: bpy.types.Object) -> None:
+def _make_backdrop(obj: bpy.types.Object, mode: PhotoMode) -> None:
     """The sky shows and may light the scene, but casts no shadow on it."""
+    set_sky_mode(obj, mode)
     obj.visible_shadow = False
 
 

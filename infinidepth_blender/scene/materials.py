@@ -21,18 +21,18 @@ import bpy
 from .mesh import PROJECTION_ATTRIBUTE
 from .nodes import NodeTree, empty_material_tree, kept_group, new_group
 
-PhotoMode = Literal["PHOTO", "LIT", "HOLDOUT"]
+MaterialMode = Literal["PHOTO", "LIT", "HOLDOUT"]
 PROJECTION_GROUP = "InfiniDepth Projection"
 SPLAT_GROUP = "InfiniDepth Splat Shader"
 COLOR_ATTRIBUTE = "Color"
 SPLAT_COORDINATE_ATTRIBUTE = "splat_coordinate"
 """Position on a splat in standard deviations."""
 
-_MODE_NODES: dict[PhotoMode, str] = {"PHOTO": "Photo", "LIT": "Lit", "HOLDOUT": "Holdout"}
+_MODE_NODES: dict[MaterialMode, str] = {"PHOTO": "Photo", "LIT": "Lit", "HOLDOUT": "Holdout"}
 _OUTPUT_NODE = "Material Output"
 
 
-def photo_material(name: str, image: bpy.types.Image, mode: PhotoMode = "PHOTO") -> bpy.types.Material:
+def photo_material(name: str, image: bpy.types.Image, mode: MaterialMode = "PHOTO") -> bpy.types.Material:
     """A material that shows the photo, in the given mode."""
     material = bpy.data.materials.new(name)
     nodes = empty_material_tree(material)
@@ -66,12 +66,7 @@ def photo_material(name: str, image: bpy.types.Image, mode: PhotoMode = "PHOTO")
     return material
 
 
-def sky_mode(mode: PhotoMode) -> PhotoMode:
-    """How the sky is shown beside a mesh in a mode: cut out with it, else as the photo has it."""
-    return "HOLDOUT" if mode == "HOLDOUT" else "PHOTO"
-
-
-def set_photo_mode(material: bpy.types.Material, mode: PhotoMode) -> None:
+def set_photo_mode(material: bpy.types.Material, mode: MaterialMode) -> None:
     """Switches a photo material between emission, lit and holdout.
 
     Raises:
@@ -82,7 +77,7 @@ def set_photo_mode(material: bpy.types.Material, mode: PhotoMode) -> None:
     tree.links.new(tree.nodes[_MODE_NODES[mode]].outputs[0], surface)
 
 
-def photo_mode(material: bpy.types.Material) -> PhotoMode | None:
+def photo_mode(material: bpy.types.Material) -> MaterialMode | None:
     """The mode of a photo material; None for other materials."""
     output = material.node_tree.nodes.get(_OUTPUT_NODE) if material.node_tree else None
     if output is None or not output.inputs["Surface"].is_linked:

@@ -6,7 +6,7 @@ from typing import Any
 import bpy
 
 from ..errors import InfiniDepthError, SceneError
-from ..scene.materials import photo_mode
+from ..scene.photo_modes import catches_shadows, surface_mode
 from ..scene.saved import photo_collection, recall
 from . import runtime_link
 from .active_image import find_active_image
@@ -314,11 +314,12 @@ def _draw_scene(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         visible = obj is not None and not obj.hide_render
         button.operator("infinidepth.show", text=label, depress=visible).what = identifier
     if objects.mesh is not None and not objects.mesh.hide_render:
-        material = objects.mesh.active_material
-        current = photo_mode(material) if material is not None else None
+        current = surface_mode(objects.mesh)
         row = box.row(align=True)
-        for identifier, label, _ in PHOTO_MODES:
+        for identifier, label, *_ in PHOTO_MODES:
             row.operator("infinidepth.photo_mode", text=label, depress=identifier == current).mode = identifier
+        if current == "SHADOW" and not catches_shadows(context.scene):
+            box.label(text="Needs Cycles and a transparent film", icon="INFO")
     box.operator("infinidepth.match_scene", icon="VIEW_CAMERA")
 
 

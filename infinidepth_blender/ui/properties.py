@@ -27,10 +27,12 @@ SHOWN = [
     ("SPLATS", "Splats", "Show the Gaussian splats"),
 ]
 PHOTO_MODES = [
-    ("PHOTO", "Photo", "The photo as it is, unlit: a render from its camera gives it back"),
-    ("LIT", "Lit", "A surface with the photo's colors that takes light and shadow"),
-    ("HOLDOUT", "Holdout", "A hole in the render, to put things behind the photo"),
+    ("PHOTO", "Photo", "The photo as it is, unlit: a render from its camera gives it back", 0),
+    ("LIT", "Lit", "A surface with the photo's colors that takes light and shadow", 1),
+    ("SHADOW", "Shadow", "Nothing but the shadows on it, to lay over the photo: with Cycles and a transparent film", 3),
+    ("HOLDOUT", "Holdout", "A hole in the render, to put things behind the photo", 2),
 ]
+"""Blend files keep the numbers."""
 
 
 _MODEL_NUMBERS = {

@@ -13,7 +13,7 @@ from ..errors import InfiniDepthError, SceneError
 from ..scene.build import SceneObjects, show_only
 from ..scene.imported import import_splats
 from ..scene.match import match_scene_to_photo
-from ..scene.materials import PhotoMode, photo_mode, set_photo_mode, sky_mode
+from ..scene.photo_modes import PhotoMode, photo_materials, set_sky_mode, set_surface_mode
 from ..scene.saved import photo_collection, recall
 from .delivery import put_into_scene
 from .properties import PHOTO_MODES, SHOWN
@@ -154,26 +154,22 @@ class INFINIDEPTH_OT_photo_mode(_OnPhoto, bpy.types.Operator):
     mode: EnumProperty(name="Material", items=PHOTO_MODES)
 
     def _change(self, context: bpy.types.Context, objects: SceneObjects) -> None:
-        surfaces = _photo_materials(objects.mesh) + _photo_materials(objects.background)
-        sky = _photo_materials(objects.backdrop)
+        surfaces = [obj for obj in (objects.mesh, objects.background) if photo_materials(obj)]
+        sky = objects.backdrop
         if not surfaces:
             raise SceneError("The mesh does not have its photo material any more.", "Reconstruct or open it again.")
-        _refuse_linked(surfaces + sky)
+        for obj in (*surfaces, *([sky] if sky is not None else ())):
+            _refuse_linked([obj, *photo_materials(obj)])
         try:
             mode: PhotoMode = self.mode  # pyright: ignore[reportAssignmentType]
-            for material in surfaces:
-                set_photo_mode(material, mode)
-            for material in sky:
-                set_photo_mode(material, sky_mode(mode))
+            for surface in surfaces:
+                set_surface_mode(surface, mode)
+            if sky is not None:
+                set_sky_mode(sky, mode)
         except KeyError as error:
             raise SceneError(
                 "A node of the photo's material is missing that this needs.", "Reconstruct or open the photo again."
             ) from error
-
-
-def _photo_materials(obj: bpy.types.Object | None) -> list[bpy.types.Material]:
-    slots = obj.material_slots if obj is not None else ()
-    return [slot.material for slot in slots if slot.material and photo_mode(slot.material) is not None]
 
 
 def _refuse_linked(items: Sequence[bpy.types.ID]) -> None:

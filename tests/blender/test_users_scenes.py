@@ -11,6 +11,7 @@ from pathlib import Path
 
 import bpy
 import pytest
+from blender_renders import render
 from blender_synthetic import CAMERAS
 
 from infinidepth_blender.errors import SceneError
@@ -18,6 +19,7 @@ from infinidepth_blender.reconstruction import save
 from infinidepth_blender.scene.build import SceneOptions, build_scene, hide_earlier, show_only
 from infinidepth_blender.scene.match import match_scene_to_photo
 from infinidepth_blender.scene.materials import PROJECTION_GROUP, SPLAT_GROUP, photo_mode
+from infinidepth_blender.scene.photo_modes import catches_shadows, set_sky_mode, set_surface_mode, surface_mode
 from infinidepth_blender.scene.saved import photo_collection, recall
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,6 +114,34 @@ def test_a_replaced_photo_stays_the_scenes_camera(make_bundle):
 def test_a_holdout_cuts_out_the_sky_as_well(make_bundle):
     objects = build_scene(make_bundle(CAMERAS["landscape"]), SceneOptions(photo_mode="HOLDOUT"))
     assert photo_mode(objects.backdrop.data.materials[0]) == "HOLDOUT"
+
+
+def test_shadows_alone_lie_on_nothing_else(make_bundle, tmp_path):
+    objects = build_scene(make_bundle(CAMERAS["landscape"]), SceneOptions(photo_mode="SHADOW"))
+    scene = bpy.context.scene
+    match_scene_to_photo(objects, scene)
+    scene.render.resolution_percentage = 50
+    sun = bpy.data.objects.new("sun", bpy.data.lights.new("sun", "SUN"))
+    sun.data.energy = 4
+    scene.collection.objects.link(sun)
+    assert not render(tmp_path, 4).rgba[..., 3].max() > 0.02
+    assert catches_shadows(scene)
+    # A lid over the floor, itself unseen.
+    bpy.ops.mesh.primitive_plane_add(size=1.5, location=(0, 6, 0))
+    lid = bpy.context.object
+    lid.visible_camera = False
+    seen = render(tmp_path, 4)
+    shadow = seen.rgba[..., 3] > 0.3
+    assert 0.002 < shadow.mean() < 0.5
+    assert seen.rgba[shadow][:, :3].max() < 0.05
+    # The sky lights what is there without being seen.
+    assert not objects.backdrop.visible_camera
+    assert photo_mode(objects.backdrop.data.materials[0]) == "PHOTO"
+
+    set_surface_mode(objects.mesh, "PHOTO")
+    set_sky_mode(objects.backdrop, "PHOTO")
+    assert surface_mode(objects.mesh) == "PHOTO" and objects.backdrop.visible_camera
+    assert render(tmp_path, 1).covered.mean() > 0.99
 
 
 STUDIO = """ocio_profile_version: 2

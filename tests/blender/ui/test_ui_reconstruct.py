@@ -15,6 +15,7 @@ from infinidepth_blender.bundle_record import is_complete
 from infinidepth_blender.engine.client import EngineClient
 from infinidepth_blender.errors import OutputError
 from infinidepth_blender.options import ReconstructOptions
+from infinidepth_blender.scene.photo_modes import surface_mode
 from infinidepth_blender.staging import STAGING_SUFFIX
 from infinidepth_blender.ui import operators
 from infinidepth_blender.ui.active_image import PhotoFile
@@ -72,7 +73,9 @@ def test_the_active_image_becomes_a_scene(engine: bpy.types.AddonPreferences, ph
     assert bpy.ops.infinidepth.show(what="SPLATS") == {"FINISHED"}
     shown = {name: not bpy.data.objects[f"street {name}"].hide_render for name in ("Mesh", "Points", "Splats")}
     assert shown == {"Mesh": False, "Points": False, "Splats": True}
-    assert bpy.ops.infinidepth.photo_mode(mode="LIT") == {"FINISHED"}
+    for mode in ("SHADOW", "LIT"):
+        assert bpy.ops.infinidepth.photo_mode(mode=mode) == {"FINISHED"}
+        assert surface_mode(bpy.data.objects["street Mesh"]) == mode
 
 
 def test_packed_photos_leave_no_temporary_files(engine: bpy.types.AddonPreferences, photo: Path) -> None:
