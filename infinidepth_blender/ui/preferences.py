@@ -8,7 +8,7 @@ from bpy.props import EnumProperty, StringProperty
 from ..errors import InfiniDepthError
 from . import addon, runtime_link, session
 from .model_drawing import draw_model_list
-from .registering import add_classes, remove_classes
+from .registering import PATH_OPTIONS, add_classes, remove_classes
 from .reports import refuse
 from .text import paragraph
 
@@ -29,6 +29,7 @@ class InfiniDepthPreferences(bpy.types.AddonPreferences):
             "Leave empty to use the one that InfiniDepth installs"
         ),
         subtype="FILE_PATH",
+        options=PATH_OPTIONS,
         update=_engine_changed,
     )
     device: EnumProperty(
@@ -66,7 +67,9 @@ class InfiniDepthPreferences(bpy.types.AddonPreferences):
         ],
         default="BLEND",
     )
-    bundle_folder: StringProperty(name="Folder", description="Folder for all results", subtype="DIR_PATH")
+    bundle_folder: StringProperty(
+        name="Folder", description="Folder for all results", subtype="DIR_PATH", options=PATH_OPTIONS
+    )
 
     def draw(self, context: bpy.types.Context) -> None:
         """Engine first, because nothing works without it."""

@@ -17,7 +17,7 @@ from bpy.props import (
 
 from ..engine.registry import MODELS, PURPOSES
 from ..options import DEFAULT_SOLID, MAX_DEPTH_SIDE_PX, ReconstructOptions
-from .registering import add_classes, remove_classes
+from .registering import PATH_OPTIONS, add_classes, remove_classes
 
 _DEFAULTS = ReconstructOptions()
 
@@ -125,11 +125,13 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
         name="Mask",
         description="Picture over the whole photo, white where points may lie",
         subtype="FILE_PATH",
+        options=PATH_OPTIONS,
     )
     points_density: StringProperty(
         name="Density",
         description="Picture over the whole photo: the brighter, the denser the points; none where it is black",
         subtype="FILE_PATH",
+        options=PATH_OPTIONS,
     )
     points_crop: IntVectorProperty(
         name="Crop",
@@ -167,7 +169,10 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
         default="AUTO",
     )
     sky_file: StringProperty(
-        name="Sky Mask", description="Picture over the whole photo, white at the sky", subtype="FILE_PATH"
+        name="Sky Mask",
+        description="Picture over the whole photo, white at the sky",
+        subtype="FILE_PATH",
+        options=PATH_OPTIONS,
     )
     mesh_size: IntProperty(
         name="Mesh Size",
@@ -294,11 +299,13 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
         name="Camera",
         description="File with the photo's camera: camera.json, or a text file with a 3x3 matrix or fx fy cx cy in pixels",
         subtype="FILE_PATH",
+        options=PATH_OPTIONS,
     )
     depth_prompt: StringProperty(
         name="Depth Hint",
         description="File with measured depth, sparse or dense, that the result is fitted to (PNG in mm, EXR, NPY, NPZ, H5)",
         subtype="FILE_PATH",
+        options=PATH_OPTIONS,
     )
     known_distance: StringProperty(
         name="Known Distance",
@@ -312,7 +319,10 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
         default="BUNDLED",
     )
     model_file: StringProperty(
-        name="Checkpoint", description="Checkpoint file of the model (.safetensors, .ckpt)", subtype="FILE_PATH"
+        name="Checkpoint",
+        description="Checkpoint file of the model (.safetensors, .ckpt)",
+        subtype="FILE_PATH",
+        options=PATH_OPTIONS,
     )
     splats_model: EnumProperty(
         name="Splats",
@@ -324,6 +334,7 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
         name="Checkpoint",
         description="Checkpoint file of the network for splats (.safetensors, .ckpt)",
         subtype="FILE_PATH",
+        options=PATH_OPTIONS,
     )
     seed: IntProperty(name="Seed", description="Seed of the random choice of points", default=_DEFAULTS.seed, min=0)
     show: EnumProperty(

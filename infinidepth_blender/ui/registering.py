@@ -6,6 +6,9 @@ from typing import Any
 
 import bpy
 
+PATH_OPTIONS = {"ANIMATABLE"} | ({"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set())
+"""`options` of a property that holds a path, which may begin with `//`: from 4.5 on Blender wants to be told."""
+
 
 def add_classes(classes: Sequence[type[Any]]) -> None:
     """Registers classes; if one fails, those before it are taken away again."""
