@@ -35,17 +35,7 @@ def make_camera(
         depth_range_m: Nearest and farthest depth that must not be clipped, metres.
         units_per_metre: Blender units per metre; clipping distances ignore the rig's scale.
     """
-    lens = camera.blender_lens()
-    data = bpy.data.cameras.new(name)
-    data.type = "PERSP"
-    data.sensor_fit = lens.sensor_fit
-    # Both sides, so that switching the fit by hand does not change the field of view.
-    # Blender's shortest lens is 1 mm: beyond 173 degrees the sensor grows instead.
-    enlarge = max(1.0, 1.0 / lens.lens_mm)
-    data.sensor_width = data.sensor_height = SENSOR_MM * enlarge
-    data.lens_unit = "MILLIMETERS"
-    data.lens = lens.lens_mm * enlarge
-    data.shift_x, data.shift_y = lens.shift_x, lens.shift_y
+    data = _lens_of(camera, name)
     near_m, far_m = depth_range_m
     data.clip_start = near_m * 0.5 * units_per_metre
     data.clip_end = far_m * 2.0 * units_per_metre
@@ -63,6 +53,37 @@ def make_camera(
     obj.rotation_mode = "QUATERNION"
     obj.rotation_quaternion = LEVEL_CAMERA
     return obj
+
+
+def placed_camera(camera: Camera, name: str, cam_to_world: NDArray[np.float64]) -> bpy.types.Object:
+    """A Blender camera for one of a file, whose world has OpenCV's axes.
+
+    Args:
+        camera: Intrinsics.
+        name: Name of the object and of its data.
+        cam_to_world: (4, 4) its pose.
+    """
+    obj = bpy.data.objects.new(name, _lens_of(camera, name))
+    turn = OPENCV_TO_BLENDER_WORLD.astype(np.float64) @ cam_to_world[:3, :3] @ np.diag([1.0, -1.0, -1.0])
+    obj.rotation_mode = "QUATERNION"
+    obj.rotation_quaternion = Matrix(turn.tolist()).to_quaternion()
+    obj.location = (OPENCV_TO_BLENDER_WORLD @ cam_to_world[:3, 3]).tolist()
+    return obj
+
+
+def _lens_of(camera: Camera, name: str) -> bpy.types.Camera:
+    lens = camera.blender_lens()
+    data = bpy.data.cameras.new(name)
+    data.type = "PERSP"
+    data.sensor_fit = lens.sensor_fit
+    # Both sides, so that switching the fit by hand does not change the field of view.
+    # Blender's shortest lens is 1 mm: beyond 173 degrees the sensor grows instead.
+    enlarge = max(1.0, 1.0 / lens.lens_mm)
+    data.sensor_width = data.sensor_height = SENSOR_MM * enlarge
+    data.lens_unit = "MILLIMETERS"
+    data.lens = lens.lens_mm * enlarge
+    data.shift_x, data.shift_y = lens.shift_x, lens.shift_y
+    return data
 
 
 def depth_range(depth_m: NDArray[np.float32], flags: NDArray[np.uint8], extra_m: list[float]) -> tuple[float, float]:

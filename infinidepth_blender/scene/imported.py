@@ -13,13 +13,18 @@ from ..reconstruction import Gaussians
 from ..splats.ply import read_splats
 from ..splats.sh import dc_to_rgb, rgb_to_dc
 from .build import short_name
+from .camera import placed_camera
 from .splats import make_splats
+
+SPLAT_BOUNCES = 128
+"""Transparent bounces with which splats of other programs look as they should in Cycles."""
 
 
 def import_splats(path: Path, scene: bpy.types.Scene) -> tuple[bpy.types.Object, list[str]]:
     """Reads a splat file into an object of the scene's own collection.
 
-    The file's axes are taken for OpenCV's (y down, z forward), as 3DGS trainers write them.
+    The file's axes are taken for OpenCV's (y down, z forward), as 3DGS trainers write them. They are drawn for the
+    scene's active camera; a camera that the file brings becomes an object below the splats.
 
     Args:
         path: A PLY file in the 3DGS layout.
@@ -39,9 +44,19 @@ def import_splats(path: Path, scene: bpy.types.Scene) -> tuple[bpy.types.Object,
         if gaussians.sh.shape[1] > 1:
             notes.append("Colors that depend on the view are linear in this file and were left out")
         gaussians = _srgb_encoded(gaussians)
-    splats = make_splats(gaussians, short_name(path.stem or "Splats"))
+    name = short_name(path.stem or "Splats")
+    splats = make_splats(gaussians, name, face_active_camera=True)
     splats.scale = (1.0 / scene.unit_settings.scale_length,) * 3
     scene.collection.objects.link(splats)
+    if file.camera is not None:
+        camera = placed_camera(file.camera, f"{name} Camera", file.cam_to_world)
+        camera.parent = splats
+        scene.collection.objects.link(camera)
+    if scene.render.engine == "CYCLES" and scene.cycles.transparent_max_bounces < SPLAT_BOUNCES:
+        notes.append(
+            f"Cycles looks through {scene.cycles.transparent_max_bounces} splats only: more show with Render > Light Paths > "
+            f"Transparent at {SPLAT_BOUNCES}"
+        )
     return splats, notes
 
 

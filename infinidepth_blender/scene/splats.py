@@ -8,8 +8,8 @@ for the renderer.
 The quad lies in the plane on which a Gaussian is densest along every ray from the viewpoint,
 `{x : v^T S^-1 x = 0}` for covariance S and viewing direction v. Seen from there its cross-section
 is exactly the projected Gaussian, also for thick ones; for flat discs it is the plane of the disc
-itself, from wherever they are seen. The viewpoint is the photo's camera, or the scene's active
-camera with `Face Active Camera`.
+itself, from wherever they are seen. Colours that depend on the view are those seen from the same viewpoint: the
+object's origin, where the photo's camera is, or the scene's active camera with `Face Active Camera`.
 """
 
 from __future__ import annotations
@@ -20,27 +20,29 @@ from numpy.typing import NDArray
 
 from ..camera import OPENCV_TO_BLENDER_WORLD
 from ..reconstruction import Gaussians
-from ..splats.sh import evaluate_sh
+from ..splats.sh import evaluate_sh, sh_degree
 from ..splats.transform import rotated_quaternions, rotated_sh
 from .attributes import set_attribute
 from .materials import COLOR_ATTRIBUTE, SPLAT_COORDINATE_ATTRIBUTE, splats_material
 from .modifiers import add_nodes_modifier
 from .nodes import NodeTree, kept_group, new_group
 from .pointcloud import color_attribute, vertex_mesh
+from .splat_colors import seen_color
 
 DISPLAY_GROUP = "InfiniDepth Splats"
+BY_VIEW = "View-Dependent Color"
 EXTENT_SIGMA = 2.8
 """Quads end at this many standard deviations, where the falloff is 2 %. Larger ones look the same and cost
 rays more splats to pass."""
 
 
-def make_splats(gaussians: Gaussians, name: str) -> bpy.types.Object:
+def make_splats(gaussians: Gaussians, name: str, *, face_active_camera: bool = False) -> bpy.types.Object:
     """A splat object: data on vertices, drawn by a geometry-nodes modifier.
 
     Args:
-        gaussians: In OpenCV camera axes, metres; colours are sRGB-encoded. Colours that depend on the
-            view are drawn as the photo's camera sees them; the harmonics are kept as attributes.
+        gaussians: In OpenCV camera axes, metres; colours are sRGB-encoded.
         name: Name of the object, its data and its material.
+        face_active_camera: Draw them for the scene's active camera instead of for one at their origin.
     """
     mesh = vertex_mesh(gaussians.means, name)
     base = np.concatenate([gaussians.sh[:, 0], gaussians.opacities[:, None]], axis=1)
@@ -56,7 +58,8 @@ def make_splats(gaussians: Gaussians, name: str) -> bpy.types.Object:
     material = splats_material(name)
     mesh.materials.append(material)
     obj = bpy.data.objects.new(name, mesh)
-    add_nodes_modifier(obj, "Splats", _display_group(), {"Material": material})
+    group = _display_group(sh_degree(gaussians.sh.shape[1]))
+    add_nodes_modifier(obj, "Splats", group, {"Material": material, "Face Active Camera": face_active_camera})
     return obj
 
 
@@ -77,11 +80,14 @@ def colors_from_photo_camera(gaussians: Gaussians) -> NDArray[np.float32]:
     return evaluate_sh(np.asarray(gaussians.sh), means / length).astype(np.float32)
 
 
-def _display_group() -> bpy.types.NodeTree:
-    group = kept_group(DISPLAY_GROUP, ("Geometry", "Size", "Face Active Camera", "Material"), ("Geometry",))
+def _display_group(degree: int) -> bpy.types.NodeTree:
+    """The modifier's group for harmonics of a degree: what does not depend on the view needs no nodes for it."""
+    name = f"{DISPLAY_GROUP} SH{degree}" if degree else DISPLAY_GROUP
+    inputs = ("Geometry", "Size", "Face Active Camera", "Material", *((BY_VIEW,) if degree else ()))
+    group = kept_group(name, inputs, ("Geometry",))
     if group is not None:
         return group
-    group = new_group(DISPLAY_GROUP, "GeometryNodeTree")
+    group = new_group(name, "GeometryNodeTree")
     group.is_modifier = True
     group.interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
     size = group.interface.new_socket("Size", in_out="INPUT", socket_type="NodeSocketFloat")
@@ -89,17 +95,32 @@ def _display_group() -> bpy.types.NodeTree:
     size.min_value = 0.0
     size.description = "Factor on the splats' standard deviations"
     follow = group.interface.new_socket("Face Active Camera", in_out="INPUT", socket_type="NodeSocketBool")
-    follow.description = "Draw thick splats exactly for the scene's active camera instead of for the photo's own"
+    follow.description = (
+        "Draw thick splats and their colors for the scene's active camera instead of for the photo's own"
+    )
+    if degree:
+        by_view = group.interface.new_socket(BY_VIEW, in_out="INPUT", socket_type="NodeSocketBool")
+        by_view.default_value = True
+        by_view.description = "Colors as the camera sees them from where it is; off: those of the attribute Color"
     group.interface.new_socket("Material", in_out="INPUT", socket_type="NodeSocketMaterial")
     group.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
     nodes = NodeTree(group)
     given = nodes.add("NodeGroupInput")
-    axis_u, axis_v = _splat_axes(nodes, given.outputs["Face Active Camera"])
+    view = _view(nodes, given.outputs["Face Active Camera"])
+    axis_u, axis_v = _splat_axes(nodes, view)
 
     # Values per splat travel to its quad through instancing.
     points = nodes.add("GeometryNodeMeshToPoints", {"Mesh": given.outputs["Geometry"]}).outputs[0]
     points = _store(nodes, points, "splat_axis_u", "FLOAT_VECTOR", "POINT", axis_u)
     points = _store(nodes, points, "splat_axis_v", "FLOAT_VECTOR", "POINT", axis_v)
+    if degree:
+        stored, seen = _named(nodes, COLOR_ATTRIBUTE, "FLOAT_COLOR"), seen_color(nodes, view, degree)
+        switch = nodes.add("GeometryNodeSwitch", {0: given.outputs[BY_VIEW], 1: stored, 2: seen}, input_type="RGBA")
+        points = _store(nodes, points, COLOR_ATTRIBUTE, "FLOAT_COLOR", "POINT", switch.outputs[0])
+    # What stays is copied to four corners, and renderers upload all of it.
+    harmonics = [f"radiance:sh_{k}" for k in range((degree + 1) ** 2 - 1)]
+    for name in ("scale", "rotation", "radiance:base", *harmonics):
+        points = nodes.add("GeometryNodeRemoveAttribute", {"Geometry": points, "Name": name}).outputs[0]
     side = 2 * EXTENT_SIGMA
     quad = nodes.add("GeometryNodeMeshGrid", {"Size X": side, "Size Y": side, "Vertices X": 2, "Vertices Y": 2})
     position = nodes.add("GeometryNodeInputPosition").outputs[0]
@@ -114,8 +135,7 @@ def _display_group() -> bpy.types.NodeTree:
     along_v = nodes.vector_math("SCALE", _named(nodes, "splat_axis_v", "FLOAT_VECTOR"), coordinate.outputs["Y"])
     offset = nodes.vector_math("SCALE", nodes.vector_math("ADD", along_u, along_v), given.outputs["Size"])
     moved = nodes.add("GeometryNodeSetPosition", {"Geometry": realized, "Offset": offset}).outputs[0]
-    for name in ("splat_axis_u", "splat_axis_v", "scale", "rotation", "radiance:base"):
-        # Renderers upload every attribute that is there.
+    for name in ("splat_axis_u", "splat_axis_v"):
         moved = nodes.add("GeometryNodeRemoveAttribute", {"Geometry": moved, "Name": name}).outputs[0]
     drawn = nodes.add("GeometryNodeSetMaterial", {"Geometry": moved, "Material": given.outputs["Material"]})
     nodes.add("NodeGroupOutput", {0: drawn.outputs[0]})
@@ -123,18 +143,22 @@ def _display_group() -> bpy.types.NodeTree:
     return group
 
 
-def _splat_axes(nodes: NodeTree, follow: bpy.types.NodeSocket) -> tuple[bpy.types.NodeSocket, bpy.types.NodeSocket]:
-    """Conjugate half-axes of each splat's cross-section, one standard deviation long.
-
-    In the space where the Gaussian is a unit sphere, y = D^-1 R^T x, the plane's normal is the
-    viewing direction m = D^-1 R^T v; any two orthonormal vectors perpendicular to m map back to the half-axes R D a.
-    """
+def _view(nodes: NodeTree, follow: bpy.types.NodeSocket) -> bpy.types.NodeSocket:
+    """From the viewpoint to each splat, in the object's axes."""
     camera = nodes.add("GeometryNodeInputActiveCamera").outputs[0]
     location = nodes.add("GeometryNodeObjectInfo", {"Object": camera}, transform_space="RELATIVE").outputs["Location"]
     # The photo's camera is the origin.
     viewpoint = nodes.vector_math("SCALE", location, follow)
     position = nodes.add("GeometryNodeInputPosition").outputs[0]
-    view = nodes.vector_math("SUBTRACT", position, viewpoint)
+    return nodes.vector_math("SUBTRACT", position, viewpoint)
+
+
+def _splat_axes(nodes: NodeTree, view: bpy.types.NodeSocket) -> tuple[bpy.types.NodeSocket, bpy.types.NodeSocket]:
+    """Conjugate half-axes of each splat's cross-section, one standard deviation long.
+
+    In the space where the Gaussian is a unit sphere, y = D^-1 R^T x, the plane's normal is the
+    viewing direction m = D^-1 R^T v; any two orthonormal vectors perpendicular to m map back to the half-axes R D a.
+    """
     rotation = _named(nodes, "rotation", "QUATERNION")
     inverse = nodes.add("FunctionNodeInvertRotation", {0: rotation}).outputs[0]
     view_local = nodes.add("FunctionNodeRotateVector", {"Vector": view, "Rotation": inverse}).outputs[0]

@@ -9,13 +9,17 @@ import numpy as np
 import pytest
 from blender_renders import psnr_db, render
 from blender_synthetic import CAMERAS, photograph
+from mathutils import Vector
 
 from infinidepth_blender.camera import Camera, cam_to_blender
 from infinidepth_blender.reconstruction import Gaussians
 from infinidepth_blender.scene.attributes import get_attribute, srgb_to_linear
 from infinidepth_blender.scene.build import SceneOptions, build_scene
+from infinidepth_blender.scene.imported import import_splats
 from infinidepth_blender.scene.match import match_scene_to_photo
+from infinidepth_blender.scene.modifiers import set_modifier_input
 from infinidepth_blender.scene.splats import make_splats, rotations_in_rig, sh_in_rig
+from infinidepth_blender.splats.ply import write_splats
 from infinidepth_blender.splats.sh import evaluate_sh, rgb_to_dc
 
 
@@ -157,3 +161,56 @@ def test_colours_that_depend_on_the_view_are_the_photo_cameras(make_bundle):
     color = get_attribute(build_scene(rec).splats.data, "Color")
     np.testing.assert_allclose(color[0, :3], srgb_to_linear(evaluate_sh(sh, direction))[0], atol=1e-5)
     assert color[0, 3] == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize("coefficients", [4, 9, 16])
+def test_colours_that_depend_on_the_view_follow_the_active_camera(coefficients):
+    """What is drawn is what the harmonics say along the view from the camera, also of a turned and scaled object."""
+    rng = np.random.default_rng(coefficients)
+    means = rng.normal(size=(40, 3)).astype(np.float32)
+    sh = rng.normal(size=(40, coefficients, 3)).astype(np.float32)
+    scales = np.full((40, 3), 0.01, np.float32)
+    rotations = np.tile(np.array([1, 0, 0, 0], np.float32), (40, 1))
+    gaussians = Gaussians(means, scales, rotations, np.full(40, 0.5, np.float32), sh)
+    splats = make_splats(gaussians, "Ball", face_active_camera=True)
+    splats.location, splats.rotation_euler, splats.scale = (1, 2, 3), (0.3, -1.1, 2.0), (2, 2, 2)
+    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    camera.location = (4, -5, 1)
+    scene = bpy.context.scene
+    for obj in (splats, camera):
+        scene.collection.objects.link(obj)
+    scene.camera = camera
+
+    def drawn() -> np.ndarray:
+        splats.update_tag()
+        evaluated = splats.evaluated_get(bpy.context.evaluated_depsgraph_get())
+        assert not [a.name for a in evaluated.data.attributes if a.name.startswith(("radiance", "scale", "rotation"))]
+        return get_attribute(evaluated.data, "Color")[::4]
+
+    bpy.context.view_layer.update()
+    viewpoint = np.array(splats.matrix_world.inverted() @ camera.location)
+    view = cam_to_blender(means) - viewpoint
+    view /= np.linalg.norm(view, axis=1, keepdims=True)
+    expected = srgb_to_linear(evaluate_sh(sh_in_rig(sh), view))
+    np.testing.assert_allclose(drawn()[:, :3], expected, atol=2e-4, rtol=1e-3)
+    np.testing.assert_allclose(drawn()[:, 3], 0.5, atol=1e-6)
+    set_modifier_input(splats.modifiers["Splats"], "View-Dependent Color", False)
+    np.testing.assert_allclose(drawn(), get_attribute(splats.data, "Color"), atol=1e-6)
+
+
+def test_a_files_camera_comes_in_where_it_stood(tmp_path):
+    gaussians = one_splat((0.1, 0.1, 0.1), (1, 0, 0, 0))
+    pose = np.eye(4)
+    pose[:3, :3] = np.diag([-1.0, 1.0, -1.0])
+    pose[:3, 3] = (0.5, -0.25, 10.0)
+    write_splats(tmp_path / "back.ply", gaussians, Camera.from_focal_px(100.0, 80, 60), cam_to_world=pose)
+    scene = bpy.context.scene
+    scene.render.engine = "CYCLES"
+    splats, notes = import_splats(tmp_path / "back.ply", scene)
+    assert any("Transparent" in note for note in notes)
+    (camera,) = splats.children
+    bpy.context.view_layer.update()
+    np.testing.assert_allclose(camera.matrix_world.translation, (0.5, 10.0, 0.25), atol=1e-5)
+    toward = np.array(camera.matrix_world.to_3x3() @ Vector((0, 0, -1)))
+    np.testing.assert_allclose(toward, (0, -1, 0), atol=1e-5)
+    assert camera.data.sensor_fit == "HORIZONTAL"
