@@ -18,7 +18,7 @@ from ..options import PathKind
 from ..reconstruction import ColorSpace, Gaussians, load
 from .paths import camera_path
 from .ply import read_splats
-from .raster import project, rasterise
+from .raster import LOW_PASS_PX2, project, rasterise
 from .video import frame_writer, is_video
 
 Progress = Callable[[str, float, str], None]
@@ -31,6 +31,11 @@ DEFAULT_FOV_X_RAD = math.radians(60)
 DEFAULT_SIZE_PX = (1280, 720)
 MAX_SIDE_PX = 16_384
 _DEPTH_PROBE_SIDE_PX = 160
+SPREAD_PX2 = 0.7
+"""Variance of a typical splat from which on one sample a pixel is enough. Smaller ones hide one another by what the
+filter of a pixel adds to them."""
+MAX_FINER, MAX_FINE_SIDE_PX = 4, 8192
+"""How much more finely frames are drawn at most, as a factor and in pixels along the longer side."""
 
 
 @dataclass(frozen=True)
@@ -117,14 +122,17 @@ def render_views(
     if scene.camera is None and fov_deg is None:
         warnings.append("The file names no camera: rendered with 60 degrees, looking along +z from the origin.")
     depth_m = typical_depth_m(scene, camera, source)
+    finer = samples_per_side(scene, camera)
+    fine_camera = camera.resized(camera.width_px * finer, camera.height_px * finer)
     poses = camera_path(path_kind, frames, depth_m, scene.cam_to_world, amplitude)
     linear = scene.color_space == "linear"
     behind = tuple(float(v) for v in (_srgb_to_linear(np.array(background)) if linear else background))
     with frame_writer(output, camera.width_px, camera.height_px, fps) as write:
         for number, pose in enumerate(poses):
             report("render", number / len(poses), f"Frame {number + 1} of {len(poses)}")
-            image = rasterise(scene.gaussians, camera, pose, background=(behind[0], behind[1], behind[2]))
-            rgb = _linear_to_srgb(image.rgb) if linear else image.rgb
+            image = rasterise(scene.gaussians, fine_camera, pose, background=(behind[0], behind[1], behind[2]))
+            seen = image.rgb.reshape(camera.height_px, finer, camera.width_px, finer, 3).mean(axis=(1, 3))
+            rgb = _linear_to_srgb(seen) if linear else seen
             write((np.clip(rgb, 0, 1) * 255 + 0.5).astype(np.uint8))
         report("render", 1.0, "Finishing")
     seconds = time.perf_counter() - start
@@ -166,12 +174,11 @@ def view_camera(
     width, height = size_px or DEFAULT_SIZE_PX
     if even:
         width, height = max(2, width // 2 * 2), max(2, height // 2 * 2)
-    if fov_deg is not None or photo is None:
-        fov = DEFAULT_FOV_X_RAD if fov_deg is None else math.radians(fov_deg)
-        return Camera.from_fov_x(fov, width, height)
+    if photo is None:
+        return Camera.from_fov_x(DEFAULT_FOV_X_RAD if fov_deg is None else math.radians(fov_deg), width, height)
     # The photo fills the frame: the same factor both ways, and its middle stays in the middle.
     factor = max(width / photo.width_px, height / photo.height_px)
-    return replace(
+    filled = replace(
         photo,
         width_px=width,
         height_px=height,
@@ -180,6 +187,26 @@ def view_camera(
         cx_px=width / 2 + (photo.cx_px - photo.width_px / 2) * factor,
         cy_px=height / 2 + (photo.cy_px - photo.height_px / 2) * factor,
     )
+    return filled if fov_deg is None else _zoomed(filled, math.radians(fov_deg))
+
+
+def _zoomed(camera: Camera, fov_x_rad: float) -> Camera:
+    """The camera with another lens: the same principal point and shape of pixels."""
+    low, high = 1e-3, 1e3
+    for _ in range(60):
+        factor = math.sqrt(low * high)
+        wider = replace(camera, fx_px=camera.fx_px * factor, fy_px=camera.fy_px * factor)
+        low, high = (factor, high) if wider.fov_x_rad > fov_x_rad else (low, factor)
+    return replace(camera, fx_px=camera.fx_px * low, fy_px=camera.fy_px * low)
+
+
+def samples_per_side(scene: ViewSource, camera: Camera) -> int:
+    """How much more finely a frame must be drawn, so that splats as small as its pixels look as they are."""
+    conic = project(scene.gaussians, camera, scene.cam_to_world).conic.astype(np.float64)
+    variance_px2 = 1 / np.sqrt(np.maximum(conic[:, 0] * conic[:, 2] - conic[:, 1] ** 2, 1e-12))
+    typical = max(float(np.median(variance_px2)) - LOW_PASS_PX2, 1e-3)
+    fits = max(1, MAX_FINE_SIDE_PX // max(camera.width_px, camera.height_px))
+    return min(math.ceil(math.sqrt(SPREAD_PX2 / typical)), MAX_FINER, fits)
 
 
 def typical_depth_m(scene: ViewSource, camera: Camera, source: Path) -> float:

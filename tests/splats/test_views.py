@@ -28,7 +28,13 @@ from infinidepth_blender.reconstruction import FLAG_VALID, Gaussians, PhotoInfo,
 from infinidepth_blender.splats.of_photo import splat_grid_size, splats_of_photo
 from infinidepth_blender.splats.ply import write_splats
 from infinidepth_blender.splats.raster import rasterise
-from infinidepth_blender.splats.views import open_source, render_views, typical_depth_m, view_camera
+from infinidepth_blender.splats.views import (
+    open_source,
+    render_views,
+    samples_per_side,
+    typical_depth_m,
+    view_camera,
+)
 
 CAMERA = Camera(96, 64, 90.0, 90.0, 50.0, 31.0)
 
@@ -194,6 +200,25 @@ def test_another_aspect_shows_less_but_distorts_nothing():
     large = Camera.from_fov_x(1, 6000, 4001)
     assert max(view_camera(large, None, None).width_px, 0) == 1280
     assert view_camera(large, None, None, even=True).height_px % 2 == 0
+
+
+def test_a_field_of_view_is_a_lens_and_changes_nothing_else():
+    tilted = Camera(1000, 700, 1200.0, 900.0, 600.0, 250.0)
+    same = view_camera(tilted, (1000, 700), math.degrees(tilted.fov_x_rad))
+    assert (same.fx_px, same.fy_px) == pytest.approx((1200, 900), rel=1e-6)
+    assert (same.cx_px, same.cy_px) == (600, 250)
+    wide = view_camera(tilted, (1000, 700), 90)
+    assert wide.fov_x_rad == pytest.approx(math.pi / 2)
+    assert wide.fx_px / wide.fy_px == pytest.approx(1200 / 900)
+
+
+def test_small_frames_look_like_the_photo_made_small(splats_file, tmp_path):
+    render_views(splats_file, tmp_path / "out", path_kind="still", frames=1, size_px=(48, 32))
+    frame = cv2.cvtColor(cv2.imread(str(tmp_path / "out" / "frame_0001.png")), cv2.COLOR_BGR2RGB)
+    small = cv2.resize(photo(), (48, 32), interpolation=cv2.INTER_AREA)
+    coarse = rasterise(open_source(splats_file).gaussians, CAMERA.resized(48, 32)).rgb * 255
+    assert psnr(frame, small) > psnr(coarse, small) + 3
+    assert samples_per_side(open_source(splats_file), CAMERA.resized(960, 640)) == 1
 
 
 def test_the_typical_depth_hardly_hears_the_sky(splats_file):
