@@ -12,7 +12,7 @@ from ..camera import Camera
 from ..field.protocol import DepthField
 from ..geometry.backdrop import DISTANCE_FACTOR, backdrop_distance_m, build_backdrop
 from ..geometry.background import build_background, hidden_surface
-from ..geometry.mesh import CutGrid, cut_grid, mesh_of_grid, mesh_vertex_coords
+from ..geometry.mesh import CutGrid, cut_grid, mesh_of_grid, mesh_vertex_coords, triangulated
 from ..geometry.solid import closed
 from ..options import ReconstructOptions
 from ..query.grids import mesh_grid
@@ -67,6 +67,8 @@ def make_meshes(
     backdrop = build_backdrop(depth_m, not_sky.astype(np.uint8), camera, distance_m)
     if backdrop is not None and opaque is not None:
         backdrop = without_transparent(backdrop, camera, opaque)
+    if backdrop is not None and options.mesh_faces == "triangles":
+        backdrop = triangulated(backdrop)
     report(0.6)
     if "mesh" not in options.make:
         return PhotoMeshes(backdrop=backdrop)
@@ -85,7 +87,10 @@ def make_meshes(
     report(0.8)
     if options.background == "none":
         return PhotoMeshes(mesh, backdrop)
-    return PhotoMeshes(mesh, backdrop, *_background(grid, camera, photo.pixels_srgb, at_vertex))
+    background, colors_srgb = _background(grid, camera, photo.pixels_srgb, at_vertex)
+    if background is not None and options.mesh_faces == "triangles":
+        background = triangulated(background)
+    return PhotoMeshes(mesh, backdrop, background, colors_srgb)
 
 
 def _background(

@@ -7,7 +7,7 @@ camera it covers every pixel that has a surface, and no face connects two surfac
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -184,6 +184,12 @@ def split_quads(quads: NDArray[np.int32], disparity: NDArray[np.floating]) -> ND
     other = np.abs(at[:, 1] - at[:, 3]) < np.abs(at[:, 0] - at[:, 2])
     turned = np.where(other[:, None], quads[:, [1, 2, 3, 0]], quads)
     return np.concatenate([turned[:, [0, 1, 2]], turned[:, [0, 2, 3]]])
+
+
+def triangulated(mesh: MeshArrays) -> MeshArrays:
+    """The mesh with its quads divided as `split_quads` divides them, in front of its triangles."""
+    triangles = split_quads(mesh.quads, 1 / mesh.vertices_cam[:, 2])
+    return replace(mesh, quads=mesh.quads[:0], triangles=np.concatenate([triangles, mesh.triangles]))
 
 
 def grid_to_px(

@@ -69,7 +69,9 @@ def test_layout_faces_and_thickness(tmp_path: Path) -> None:
     regular = make(tmp_path).mesh
     adaptive = make(tmp_path, mesh="adaptive").mesh
     exact = make(tmp_path, mesh="adaptive", mesh_error_px=1e-6).mesh
-    triangles = make(tmp_path, mesh_faces="triangles").mesh
+    parts = make(tmp_path, mesh_faces="triangles")
+    triangles = parts.mesh
+    assert parts.background is not None and not len(parts.background.quads)
     solid = make(tmp_path, solid=0.1).mesh
     assert regular is not None and adaptive is not None and triangles is not None and solid is not None
     assert exact is not None
