@@ -10,13 +10,12 @@ from typing import Any, Literal
 import bpy
 
 from .. import reconstruction as bundles
-from ..errors import BundleError
 from ..reconstruction import Reconstruction
 from .camera import depth_range, make_camera, rig_rotation
-from .color_names import SRGB_TEXTURES, set_first
 from .materials import photo_material
 from .mesh import mesh_from_arrays
 from .photo_modes import PhotoMode, set_sky_mode, set_surface_mode
+from .pictures import load_photo, load_picture
 from .pointcloud import make_points
 from .saved import PART_KEY, remember
 from .splats import make_splats
@@ -149,7 +148,7 @@ def short_name(name: str) -> str:
 
 def _build(rec: Reconstruction, options: SceneOptions, scene: bpy.types.Scene) -> SceneObjects:
     name = short_name(rec.name)
-    image = _load_photo(rec, name, options.pack_photo)
+    image = load_photo(rec, name, options.pack_photo)
     units_per_metre = 1.0 / scene.unit_settings.scale_length
     collection = bpy.data.collections.new(name)
     collection[PHOTO_KEY] = rec.photo.source or rec.name
@@ -168,7 +167,7 @@ def _build(rec: Reconstruction, options: SceneOptions, scene: bpy.types.Scene) -
         mesh = _mesh_object(rec.mesh, f"{name} Mesh", image)
         set_surface_mode(mesh, options.photo_mode)
         if rec.background is not None:
-            picture = _load_picture(rec.background_path, rec.name, f"{name} Background", options.pack_photo)
+            picture = load_picture(rec.background_path, rec.name, f"{name} Background", options.pack_photo)
             background = _mesh_object(rec.background, f"{name} Background", picture)
             set_surface_mode(background, options.photo_mode)
     if rec.backdrop is not None:
@@ -199,37 +198,6 @@ def _build(rec: Reconstruction, options: SceneOptions, scene: bpy.types.Scene) -
             obj.parent = root
     remember(objects)
     return objects
-
-
-def _load_photo(rec: Reconstruction, name: str, pack: bool) -> bpy.types.Image:
-    image = _load_picture(rec.photo_path, rec.name, f"{name} Photo", pack)
-    if tuple(image.size) != (rec.photo.width_px, rec.photo.height_px):
-        raise BundleError(
-            f"{rec.photo_path} is {image.size[0]} x {image.size[1]} pixels, its bundle says "
-            f"{rec.photo.width_px} x {rec.photo.height_px}.",
-            "Reconstruct the photo again.",
-        )
-    return image
-
-
-def _load_picture(path: Path | None, photo: str, name: str, pack: bool) -> bpy.types.Image:
-    if path is None or not path.is_file():
-        raise BundleError(
-            f"A picture of '{photo}' is missing from its bundle ({path}).", "Reconstruct the photo again."
-        )
-    try:
-        image = bpy.data.images.load(str(path.resolve()), check_existing=False)
-        image.name = name
-        set_first(image.colorspace_settings, "name", SRGB_TEXTURES)  # else what Blender takes for such files
-        # The copy in the bundle is opaque; straight channels keep colours if it is ever edited.
-        image.alpha_mode = "CHANNEL_PACKED"
-        if 0 in image.size:
-            raise BundleError(f"{path} is damaged.", "Reconstruct the photo again.")
-        if pack:
-            image.pack()
-    except RuntimeError as error:
-        raise BundleError(f"{path} cannot be read: {error}.", "Reconstruct the photo again.") from error
-    return image
 
 
 def _mesh_object(arrays: bundles.MeshArrays, name: str, image: bpy.types.Image) -> bpy.types.Object:
