@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any, get_args
 
 from .commands import info, models, reconstruct, reconstruct_arguments, render
+from .commands.arguments import named_path, not_empty
 from .commands.context import Context
 from .errors import Cancelled, InfiniDepthError, OptionsError, RuntimeMissingError
 from .options import Device
@@ -128,14 +129,15 @@ def _add_models(commands: Any) -> None:
     remove = _parser(actions, "remove", "delete a downloaded model, or what is there of one")
     remove.set_defaults(run=models.run_remove)
     for action in (download, add, remove):
-        action.add_argument("name", metavar="NAME", help="'models list' shows the names")
-    add.add_argument("file", metavar="FILE", type=Path, help="its file, such as infinidepth.ckpt; it is copied")
+        action.add_argument("name", metavar="NAME", type=not_empty, help="'models list' shows the names")
+    add.add_argument("file", metavar="FILE", type=named_path, help="its file, such as infinidepth.ckpt; it is copied")
     for action in (download, add):
         action.add_argument("--accept-licence", action="store_true", help="for scripts: you have read and accept its licence")  # fmt: skip
     verify.add_argument(
         "name",
         metavar="NAME|FILE",
         nargs="?",
+        type=not_empty,
         help="default: the bundled model, and the files of all that are downloaded",
     )
     verify.add_argument("--device", choices=get_args(Device), default="auto", help="default %(default)s")
@@ -157,7 +159,7 @@ def _add_info(commands: Any) -> None:
     parser.set_defaults(run=info.run)
     parser.add_argument(
         "path",
-        type=Path,
+        type=named_path,
         metavar="BUNDLE|FILE",
         help="folder of a result, a PLY file, or a model (.ckpt, .safetensors)",
     )

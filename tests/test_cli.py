@@ -163,6 +163,41 @@ def test_wrong_usage_is_exit_2(arguments: list[str], capsys: pytest.CaptureFixtu
     assert "Traceback" not in captured.err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["reconstruct", ""],
+        ["reconstruct", " "],
+        ["reconstruct", "a.png", ""],
+        ["reconstruct", "a.png", "-o", ""],
+        ["reconstruct", "a.png", "--output="],
+        ["reconstruct", "a.png", "--depth-prompt", ""],
+        ["reconstruct", "a.png", "--camera", ""],
+        ["reconstruct", "a.png", "--points-mask", ""],
+        ["reconstruct", "a.png", "--points-density", ""],
+        ["reconstruct", "a.png", "--sky", ""],
+        ["reconstruct", "a.png", "--model", ""],
+        ["reconstruct", "a.png", "--splats-model", ""],
+        ["render", ""],
+        ["render", "a", "-o", ""],
+        ["info", ""],
+        ["models", "verify", ""],
+        ["models", "add", "infinidepth", ""],
+        ["models", "download", ""],
+    ],
+    ids=" ".join,
+)
+def test_an_unset_variable_is_not_the_current_folder(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = write_photo(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Context, "engine", lambda self: pytest.fail("an engine was started"))
+    assert cli.main(arguments) == 2
+    assert "an empty name was given" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [photo]
+
+
 def test_one_depth_file_for_two_photos_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     touch(tmp_path, "a.jpg", "b.jpg", "depth.npy")
     assert cli.main(["reconstruct", str(tmp_path), "--depth-prompt", str(tmp_path / "depth.npy")]) == 2

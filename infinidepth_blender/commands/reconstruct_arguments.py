@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import get_args
 
 from ..options import (
@@ -19,18 +18,19 @@ from ..options import (
     ReconstructOptions,
     Tilt,
 )
+from .arguments import named_path, not_empty
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describes them."""
     defaults = ReconstructOptions()
     parser.add_argument(
-        "photos", nargs="+", type=Path, metavar="PHOTO", help="photos, or folders of photos with all sub-folders"
+        "photos", nargs="+", type=named_path, metavar="PHOTO", help="photos, or folders of photos with all sub-folders"
     )
     parser.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=named_path,
         metavar="DIR",
         help="write DIR/<photo>/; without it <photo>_infinidepth/ beside each photo",
     )
@@ -42,12 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--model",
+        type=not_empty,
         default=defaults.model,
         metavar="NAME|FILE",
         help="'models list' shows the names; default %(default)s",
     )
     parser.add_argument(
         "--splats-model",
+        type=not_empty,
         default=defaults.splats_model,
         metavar="NAME|FILE",
         help="surface: flat splats in the photo's colours; or a Gaussian predictor, such as infinidepth-gs with "
@@ -121,13 +123,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--sky",
+        type=not_empty,
         default=str(defaults.sky),
         metavar="auto|off|FILE",
         help="where the sky is: found, nowhere, or where a picture over the photo is white; default %(default)s",
     )
     spread = parser.add_argument_group("where the points lie (default: evenly over all surfaces)")
     spread.add_argument(
-        "--points-mask", type=Path, metavar="FILE", help="picture over the photo, white where points may lie"
+        "--points-mask", type=named_path, metavar="FILE", help="picture over the photo, white where points may lie"
     )
     spread.add_argument(
         "--points-crop",
@@ -137,7 +140,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     spread.add_argument(
         "--points-density",
-        type=Path,
+        type=named_path,
         metavar="FILE",
         help="picture over the photo: the brighter, the denser the points; none where it is black",
     )
@@ -162,7 +165,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     lens.add_argument("--focal-px", type=float, metavar="F", help="focal length in pixels of the photo")
     lens.add_argument(
         "--camera",
-        type=Path,
+        type=named_path,
         metavar="FILE",
         help="camera.json, or a text file with a 3x3 matrix or fx fy cx cy in pixels of the photo",
     )
@@ -175,7 +178,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--depth-prompt",
-        type=Path,
+        type=named_path,
         metavar="FILE",
         help="measured depth in metres, sparse or dense: .png or .tif (16 bit, mm), .npy, .npz, .exr or .h5",
     )

@@ -13,6 +13,7 @@ from ..engine.client import error_of
 from ..engine.protocol import Done, Failed, Progress, Stopped
 from ..errors import Cancelled, OptionsError
 from ..options import PathKind
+from .arguments import named_path
 from .context import Context, expanded
 
 OUTPUT_NAME = "views"
@@ -20,11 +21,13 @@ OUTPUT_NAME = "views"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describes the arguments of `render`."""
-    parser.add_argument("source", type=Path, metavar="BUNDLE|SPLATS.ply", help="folder of a result, or a splat file")
+    parser.add_argument(
+        "source", type=named_path, metavar="BUNDLE|SPLATS.ply", help="folder of a result, or a splat file"
+    )
     parser.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=named_path,
         metavar="DIR|FILE.mp4",
         help="folder for frame_0001.png and on, or a video; default 'views' in the result or beside the file",
     )
