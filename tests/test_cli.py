@@ -335,9 +335,14 @@ def test_a_downloaded_model_reconstructs(
     capsys.readouterr()
     assert cli.main(["models", "verify", "--json"]) == 0
     checked = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    checked = {line["name"]: line for line in checked if "ok" in line}
+    assert all(line["event"] in ("progress", "done") for line in checked)
+    checked = {line["model"]: line for line in checked if line["event"] == "done"}
     assert set(checked) == {"bundled", entry.name} and all(line["ok"] for line in checked.values())
+    assert checked[entry.name]["sha256"] == sha256_of(model)
     ModelStore().file(entry).write_bytes(b"damaged")
+    assert cli.main(["models", "verify", entry.name, "--json"]) == 1
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (last["event"], last["model"], last["error"]["kind"]) == ("failed", entry.name, "model")
     assert cli.main(["models", "verify", entry.name]) == 1
     assert "is damaged: it has 7 bytes instead of" in capsys.readouterr().err
     assert run(*arguments).returncode == 2

@@ -189,11 +189,11 @@ def _verified(
                 ).summary | {"name": name}
     except InfiniDepthError as error:
         if arguments.json:
-            print(json.dumps(found | {"ok": False, "error": error.to_json()}), flush=True)
+            _print_event("failed", found | {"ok": False, "error": error.to_json()})
         print(f"infinidepth: {error}", file=sys.stderr, flush=True)
         return False
     if arguments.json:
-        print(json.dumps(found | {"ok": True}), flush=True)
+        _print_event("done", found | {"ok": True})
         return True
     works = f"works: {found['parameters'] / 1e6:.1f} million parameters" if "parameters" in found else "file is right"
     print(f"{name} {works}")
@@ -201,6 +201,11 @@ def _verified(
         if found.get(key):
             print(f"  {key:<7} {found[key]}")
     return True
+
+
+def _print_event(event: str, found: dict[str, Any]) -> None:
+    """What was found of a model, as an event like those of a download."""
+    print(json.dumps({"event": event, "model": found["name"]} | found), flush=True)
 
 
 def _description(entry: ModelEntry, store: ModelStore) -> dict[str, Any]:
