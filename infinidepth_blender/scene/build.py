@@ -149,7 +149,6 @@ def short_name(name: str) -> str:
 def _build(rec: Reconstruction, options: SceneOptions, scene: bpy.types.Scene) -> SceneObjects:
     name = short_name(rec.name)
     image = load_photo(rec, name, options.pack_photo)
-    units_per_metre = 1.0 / scene.unit_settings.scale_length
     collection = bpy.data.collections.new(name)
     collection[PHOTO_KEY] = rec.photo.source or rec.name
     collection[BUNDLE_KEY] = str(rec.folder or "")
@@ -160,7 +159,7 @@ def _build(rec: Reconstruction, options: SceneOptions, scene: bpy.types.Scene) -
     root.empty_display_size = 0.25
     root.rotation_mode = "QUATERNION"
     root.rotation_quaternion = rig_rotation(rec.camera)
-    root.scale = (units_per_metre,) * 3
+    root.scale = (1.0 / scene.unit_settings.scale_length,) * 3
 
     mesh = backdrop = background = points = splats = None
     if rec.mesh is not None and "MESH" in options.parts:
@@ -177,7 +176,7 @@ def _build(rec: Reconstruction, options: SceneOptions, scene: bpy.types.Scene) -
         points = make_points(rec.points, f"{name} Points")
     if rec.splats is not None and "SPLATS" in options.parts:
         splats = make_splats(rec.splats, f"{name} Splats")
-    camera = make_camera(rec.camera, f"{name} Camera", image, _depth_range(rec), units_per_metre)
+    camera = make_camera(rec.camera, f"{name} Camera", image, _depth_range(rec), root)
 
     lens = rec.camera.blender_lens()
     objects = SceneObjects(

@@ -24,7 +24,7 @@ def rig_rotation(camera: Camera) -> Quaternion:
 
 
 def make_camera(
-    camera: Camera, name: str, image: bpy.types.Image, depth_range_m: tuple[float, float], units_per_metre: float
+    camera: Camera, name: str, image: bpy.types.Image, depth_range_m: tuple[float, float], root: bpy.types.Object
 ) -> bpy.types.Object:
     """A Blender camera that sees exactly the photo, with the photo as its background.
 
@@ -33,12 +33,12 @@ def make_camera(
         name: Name of the object and of its data.
         image: The photo.
         depth_range_m: Nearest and farthest depth that must not be clipped, metres.
-        units_per_metre: Blender units per metre; clipping distances ignore the rig's scale.
+        root: The rig that the camera will stand in; what is clipped grows and shrinks with it.
     """
     data = _lens_of(camera, name)
     near_m, far_m = depth_range_m
-    data.clip_start = near_m * 0.5 * units_per_metre
-    data.clip_end = far_m * 2.0 * units_per_metre
+    _clip(data, "clip_start", near_m * 0.5, root)
+    _clip(data, "clip_end", far_m * 2.0, root)
     data.passepartout_alpha = 0.9
 
     data.show_background_images = True
@@ -53,6 +53,23 @@ def make_camera(
     obj.rotation_mode = "QUATERNION"
     obj.rotation_quaternion = LEVEL_CAMERA
     return obj
+
+
+def _clip(data: bpy.types.Camera, end: str, distance_m: float, root: bpy.types.Object) -> None:
+    """Keeps a clipping distance in step with the scale of the rig, which Blender leaves out of it.
+
+    The expression is one that Blender evaluates without Python: it works in files that nobody trusts.
+    """
+    setattr(data, end, distance_m * root.scale[0])  # for when the root is gone
+    driver = data.driver_add(end).driver
+    variable = driver.variables.new()
+    variable.name = "scale"
+    variable.type = "TRANSFORMS"
+    target = variable.targets[0]
+    target.id = root
+    target.transform_type = "SCALE_AVG"
+    target.transform_space = "WORLD_SPACE"
+    driver.expression = f"scale * {distance_m:.9g}"
 
 
 def placed_camera(camera: Camera, name: str, cam_to_world: NDArray[np.float64]) -> bpy.types.Object:

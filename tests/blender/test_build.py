@@ -141,7 +141,7 @@ def test_the_photo_is_the_cameras_background_uncropped_and_packed(make_bundle):
 def test_extremely_wide_lenses_keep_their_field_of_view(make_bundle):
     image = bpy.data.images.new("x", 4, 4)
     camera = Camera.from_fov_x(np.radians(176), 400, 300)
-    obj = make_camera(camera, "Wide", image, (0.1, 10.0), 1.0)
+    obj = make_camera(camera, "Wide", image, (0.1, 10.0), bpy.data.objects.new("root", None))
     assert obj.data.angle_x == pytest.approx(np.radians(176), abs=1e-4)
 
 
