@@ -261,6 +261,14 @@ def test_empty_folder_and_missing_photo_are_one_sentence_each(
     assert [failure["kind"] for failure in failures] == ["photo", "photo"]
 
 
+def test_the_total_counts_what_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    assert cli.main(["reconstruct", str(tmp_path / "empty"), str(tmp_path / "none.jpg"), "--json"]) == 1
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert events[0] == {"event": "begin", "total": 2}
+    assert events[-1] == {"event": "end", "done": 0, "skipped": 0, "failed": 2}
+
+
 def test_output_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photo = write_photo(tmp_path / "a.png")
     (tmp_path / "file").touch()

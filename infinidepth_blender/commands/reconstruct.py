@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         make_reporter(arguments.json, options.make),
         blend_command() if "blend" in options.make else None,
     )
-    batch.reporter.begin(len(items))
+    batch.reporter.begin(len(items) + len(refused))
     try:
         for entry in refused:
             batch.fail(entry.path, entry.error)
@@ -200,7 +200,8 @@ class _Batch:
     def run(self, items: Sequence[BatchItem], *, resume: bool) -> None:
         networks = Networks.of(self._engine_options) if resume else None
         no_engine: RuntimeMissingError | None = None
-        for index, item in enumerate(items):
+        # What was refused comes first, and counts.
+        for index, item in enumerate(items, sum(self.counts.values())):
             self.reporter.start(index, item)
             try:
                 if no_engine:

@@ -19,11 +19,11 @@ class Reporter(Protocol):
     """Hears of everything that happens in a batch, in order."""
 
     def begin(self, total: int) -> None:
-        """A batch of `total` photos begins."""
+        """A batch begins; `total` counts photos and what cannot be used."""
         ...
 
     def start(self, index: int, item: BatchItem) -> None:
-        """Photo number `index`, from 0, begins."""
+        """A photo begins, number `index` of the total, from 0."""
         ...
 
     def progress(self, stage: str, fraction: float, message: str) -> None:
