@@ -149,6 +149,7 @@ def test_own_outputs_are_no_photos(tmp_path: Path) -> None:
         ["reconstruct", "a.jpg", "--mesh-error-px", "0.5"],
         ["reconstruct", "a.jpg", "--mesh-error", "0.5"],
         ["reconstruct", "a.jpg", "--make", "mesh", "--points-crop", "1,2,3,4"],
+        ["reconstruct", "a.jpg", "--make", "depth,points,blend", "--solid"],
         ["reconstruct", "a.jpg", "--depth-size", "100000x100000"],
         ["models", "download", "no-such-model"],
         ["models", "remove", "no-such-model"],
@@ -196,6 +197,21 @@ def test_an_unset_variable_is_not_the_current_folder(
     assert cli.main(arguments) == 2
     assert "an empty name was given" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [photo]
+
+
+def test_a_photo_after_solid_is_told_where_to_stand(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["reconstruct", "--solid", "a.jpg"]) == 2
+    error = capsys.readouterr().err
+    assert "put the photos before --solid" in error and "--solid 0.03 a.jpg" in error
+
+
+@pytest.mark.parametrize("make", ["blend", "mesh,blend", "mesh"])
+def test_solid_and_a_crop_have_an_effect_where_everything_is_made_for_a_scene(make: str) -> None:
+    parser = cli.build_parser()
+    arguments = ["reconstruct", "a.jpg", "--make", make, "--solid"]
+    if make == "blend":
+        arguments += ["0.1", "--points-crop", "1,2,3,4"]
+    assert reconstruct.options_of(parser.parse_args(arguments)).solid == (0.1 if make == "blend" else 0.03)
 
 
 def test_one_depth_file_for_two_photos_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

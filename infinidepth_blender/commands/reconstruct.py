@@ -113,7 +113,12 @@ def options_of(arguments: argparse.Namespace) -> ReconstructOptions:
     )
 
 
-def _refuse_without_effect(arguments: argparse.Namespace, parts: Sequence[str]) -> None:
+def _without_blend(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """What the engine makes: a scene alone is made of everything."""
+    return tuple(part for part in parts if part != "blend") or DEFAULT_PARTS
+
+
+def _refuse_without_effect(arguments: argparse.Namespace, parts: Sequence[Part]) -> None:
     """Stops at an option that would change nothing, which is never what was meant.
 
     Raises:
@@ -126,7 +131,10 @@ def _refuse_without_effect(arguments: argparse.Namespace, parts: Sequence[str]) 
         ):
             if given:
                 raise OptionsError(f"{name} has no effect on a regular mesh.", "Add --mesh adaptive.")
-    if not {"points", "splats"} & set(parts):
+    made = _without_blend(parts)
+    if arguments.solid is not None and "mesh" not in made:
+        raise OptionsError("--solid has no effect without a mesh.", "Add mesh to --make.")
+    if not {"points", "splats"} & set(made):
         for name, given in (
             ("--points-mask", arguments.points_mask),
             ("--points-crop", arguments.points_crop),
@@ -191,8 +199,7 @@ class _Batch:
         self.counts = {"done": 0, "skipped": 0, "failed": 0}
         self._options = options
         # scene.blend is made here, from the finished bundle, in a process without torch.
-        parts = tuple(part for part in options.make if part != "blend")
-        self._engine_options = replace(options, make=parts or DEFAULT_PARTS)
+        self._engine_options = replace(options, make=_without_blend(options.make))
         self._context = context
         self._blend = blend
         self._engine: EngineClient | None = None

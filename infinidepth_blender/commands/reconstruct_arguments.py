@@ -102,7 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--solid",
-        type=float,
+        type=_thickness,
         nargs="?",
         const=DEFAULT_SOLID,
         metavar="R",
@@ -203,6 +203,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resume", action="store_true", help="skip photos that are complete with the same options")
     parser.add_argument("--json", action="store_true", help="one JSON event per line on stdout instead of a progress bar")  # fmt: skip
+
+
+def _thickness(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a thickness; put the photos before --solid, or give the number too: "
+            f"--solid {DEFAULT_SOLID:g} {text}"
+        ) from None
 
 
 def _crop(text: str) -> tuple[int, ...]:
