@@ -14,13 +14,17 @@ from ..errors import OptionsError
 from ..field.evaluation import Notify, or_on_processor
 from ..field.official.field import OfficialField
 from ..field.resample import nearest
+from ..geometry.background import hidden_surface
+from ..geometry.mesh import cut_grid
 from ..options import ReconstructOptions
 from ..query.grids import SKY_THRESHOLD, DepthSamples, depth_grid, flags_and_depth
 from ..reconstruction import FLAG_SKY, FLAG_VALID, Gaussians
+from ..splats.hidden import hidden_splats
 from ..splats.of_photo import sky_splats, splat_grid_size, splats_of_photo
 from ..splats.placed import concatenate
 from ..splats.predicted import network_grid, predict_splats
 from ..splats.predictor import GaussianPredictor
+from .inpaint import inpaint_background
 from .models import ModelCache
 from .photo import Photo
 from .photo_field import PhotoField
@@ -123,6 +127,7 @@ def make_splats(
     empty = (grid.flags & FLAG_VALID) == 0
     if photo.opaque is not None:
         empty &= nearest(photo.opaque, grid.flags.shape[0], grid.flags.shape[1])
+    hidden = None if options.background == "none" else _hidden(grid, photo, found.camera, options.edge_step)
     return splats_of_photo(
         grid.depth_m,
         np.where(empty, grid.flags | FLAG_SKY, grid.flags).astype(np.uint8),
@@ -130,8 +135,21 @@ def make_splats(
         photo.pixels_srgb,
         edge_step=options.edge_step,
         sky_depth_m=sky_depth_m,
+        hidden=hidden,
         progress=lambda fraction: report(0.4 + 0.6 * fraction),
     )
+
+
+def _hidden(grid: DepthSamples, photo: Photo, camera: Camera, edge_step: float) -> Gaussians | None:
+    """Splats of the surfaces behind the foreground, on the same grid as the others."""
+    surface = hidden_surface(cut_grid(grid.depth_m, grid.flags, edge_step), camera)
+    if surface is None or not surface.hidden.any():
+        return None
+    opaque = photo.opaque
+    uncertain = surface.uncertain
+    if opaque is not None:
+        uncertain = uncertain | ~nearest(opaque, uncertain.shape[0], uncertain.shape[1])
+    return hidden_splats(surface, camera, inpaint_background(photo.pixels_srgb, uncertain))
 
 
 def _density(depth: DepthSamples, camera: Camera) -> NDArray[np.uint8]:

@@ -38,6 +38,7 @@ def fit_colors(
     photo_srgb: NDArray[np.uint8],
     camera: Camera,
     *,
+    count: int | None = None,
     steps: int = STEPS,
     low_pass_px2: float = LOW_PASS_PX2,
     progress: Callable[[float], None] | None = None,
@@ -49,6 +50,7 @@ def fit_colors(
             of those that the photo's camera sees. Colours stay within [0, 1].
         photo_srgb: (h, w, 3) uint8 photo at the size to compare at.
         camera: The photo's camera, at any size of the photo.
+        count: How many of them, the first ones, change; None: all.
         steps: Number of corrections.
         low_pass_px2: Low-pass of the renders, see `raster.rasterise`.
         progress: Called with the fraction done; it may raise to stop the work.
@@ -60,8 +62,9 @@ def fit_colors(
     view = project(gaussians, camera.resized(width, height), low_pass_px2=low_pass_px2)
     target = photo_srgb.astype(np.float32) / np.float32(255)
     color = np.clip(dc_to_rgb(gaussians.sh[view.index, 0]), 0, 1)
+    size = np.where(view.index < (len(gaussians) if count is None else count), np.float32(STEP_SIZE), np.float32(0))
     for step in range(steps):
-        color = np.clip(color + np.float32(STEP_SIZE) * _mean_error(view, color, target), 0, 1)
+        color = np.clip(color + size[:, None] * _mean_error(view, color, target), 0, 1)
         if progress:
             progress((step + 1) / steps)
     sh = np.array(gaussians.sh)

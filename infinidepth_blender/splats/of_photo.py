@@ -19,7 +19,7 @@ from ..geometry.edges import disparity_of, sharpen
 from ..geometry.mesh import plane_normals, surface_gradient
 from ..reconstruction import FLAG_SKY, FLAG_VALID, NO_DEPTH_M, Gaussians
 from .fit import fit_colors
-from .placed import gaussians_on_grid
+from .placed import concatenate, gaussians_on_grid
 
 FIT_OVERSAMPLING = 1.5
 """Size of the photo that colours are fitted to, over the size of the grid."""
@@ -40,6 +40,7 @@ def splats_of_photo(
     *,
     edge_step: float,
     sky_depth_m: float | None = None,
+    hidden: Gaussians | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Gaussians:
     """Places a Gaussian on each pixel of a depth grid and fits the colours to the photo.
@@ -53,6 +54,7 @@ def splats_of_photo(
         photo_srgb: (H, W, 3) uint8 photo at any size.
         edge_step: Relative depth step between neighbours that counts as an edge.
         sky_depth_m: Depth of a plane of splats for the sky; None leaves it empty.
+        hidden: Splats behind the others, which come last in the answer, as they are.
         progress: Called with the fraction done; it may raise to stop the work.
     """
     height, width = depth_m.shape
@@ -69,10 +71,17 @@ def splats_of_photo(
     )
     if len(placed) == 0:
         return placed
+    count = len(placed)
+    if hidden is not None:
+        placed = concatenate(placed, hidden)
     factor = min(FIT_OVERSAMPLING, photo_srgb.shape[1] / width) if photo_srgb.shape[1] > width else 1.0
     compare = _resized(photo_srgb, round(width * factor), round(height * factor))
     return fit_colors(
-        placed, compare, camera, progress=None if progress is None else lambda done: progress(0.4 + 0.6 * done)
+        placed,
+        compare,
+        camera,
+        count=count,
+        progress=None if progress is None else lambda done: progress(0.4 + 0.6 * done),
     )
 
 
