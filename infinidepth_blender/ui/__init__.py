@@ -35,9 +35,10 @@ def _modules():
         runtime_link,
         scene_operators,
         session,
+        splat_export,
     )
 
     return [
-        properties, preferences, operators, model_operators, scene_operators, panels, drop, command,
-        session, runtime_link, model_fetch,
+        properties, preferences, operators, model_operators, scene_operators, splat_export, panels, drop,
+        command, session, runtime_link, model_fetch,
     ]  # fmt: skip

@@ -1,0 +1,98 @@
+"""Splat objects become a splat file again, as they were edited."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+from numpy.typing import NDArray
+
+from ..camera import OPENCV_TO_BLENDER_WORLD
+from ..errors import SceneError
+from ..reconstruction import Gaussians
+from ..splats.placed import concatenate, rotation_matrices
+from ..splats.ply import write_splats
+from ..splats.transform import rotated_quaternions, rotated_sh, scales_and_rotations
+from .attributes import get_attribute
+
+_NEEDED = ("scale", "rotation", "radiance:base")
+_EVEN = 1e-4
+"""Relative difference of an object's scales below which it is scaled evenly."""
+
+
+def holds_splats(obj: bpy.types.Object | None) -> bool:
+    """Whether an object was made by `splats.make_splats` and still has what a file needs."""
+    return obj is not None and obj.type == "MESH" and all(name in obj.data.attributes for name in _NEEDED)
+
+
+def export_splats(path: Path, objects: Sequence[bpy.types.Object], scene: bpy.types.Scene) -> int:
+    """Writes splat objects into one file, where they stand in the world.
+
+    The file has OpenCV's axes (y down, z forward) and metres, so that an import puts them back where they were.
+
+    Args:
+        path: The PLY file.
+        objects: Splat objects.
+        scene: Its unit scale says what a metre is.
+
+    Returns:
+        The number of splats.
+
+    Raises:
+        SceneError: an object holds no splats, or there are none left.
+        OutputError: the file cannot be written; nothing is left behind.
+    """
+    for obj in objects:
+        if not holds_splats(obj):
+            raise SceneError(
+                f"'{obj.name}' holds no splats that can be written.", "Select objects of splats whose data is intact."
+            )
+    parts = [_in_world(obj, scene.unit_settings.scale_length) for obj in objects if len(obj.data.vertices)]
+    if not parts:
+        raise SceneError("There is no splat to write.", "Select an object of splats.")
+    together = concatenate(*parts)
+    write_splats(path, together)
+    return len(together)
+
+
+def _in_world(obj: bpy.types.Object, metres_per_unit: float) -> Gaussians:
+    """The object's splats in OpenCV's axes and metres, turned, moved and stretched as the object is."""
+    mesh = obj.data
+    base = get_attribute(mesh, "radiance:base")
+    harmonics = [get_attribute(mesh, f"radiance:sh_{k}") for k in range(_harmonics(mesh))]
+    sh = np.stack([base[:, :3], *harmonics], axis=1).astype(np.float32)
+    scales, rotations = get_attribute(mesh, "scale"), get_attribute(mesh, "rotation")
+    rotations /= np.maximum(np.linalg.norm(rotations, axis=1, keepdims=True), 1e-12)
+    to_file = OPENCV_TO_BLENDER_WORLD.astype(np.float64).T
+    world = np.array(obj.matrix_world, np.float64)
+    linear = to_file @ world[:3, :3] * metres_per_unit
+    means = get_attribute(mesh, "position") @ linear.T + to_file @ world[:3, 3] * metres_per_unit
+    turn, factor = _rotation_and_scale(linear)
+    if factor is not None:
+        scales, rotations = scales * factor, rotated_quaternions(rotations, turn)
+    else:
+        shape = linear @ rotation_matrices(rotations.astype(np.float64)) * scales[:, None, :]
+        scales, rotations = scales_and_rotations(shape @ np.swapaxes(shape, 1, 2))
+    return Gaussians(
+        means.astype(np.float32), scales.astype(np.float32), rotations, base[:, 3].copy(), rotated_sh(sh, turn)
+    )
+
+
+def _harmonics(mesh: bpy.types.Mesh) -> int:
+    """Number of coefficients beyond the constant one: those of whole degrees that are there."""
+    for count in (15, 8, 3):
+        if all(f"radiance:sh_{k}" in mesh.attributes for k in range(count)):
+            return count
+    return 0
+
+
+def _rotation_and_scale(linear: NDArray[np.float64]) -> tuple[NDArray[np.float64], float | None]:
+    """The turn in a linear map, and its scale if that is one number and nothing is mirrored."""
+    _, rotation, scale = Matrix(linear.tolist()).to_4x4().decompose()
+    turn = np.array(rotation.to_matrix(), np.float64)
+    length = float(np.mean(scale))
+    even = length > 0 and np.allclose(linear, turn * length, atol=_EVEN * length)
+    return turn, length if even else None

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# pyright: reportInvalidTypeForm=false
+"""File > Export > Gaussian Splats."""
+
+from pathlib import Path
+
+import bpy
+from bpy.props import StringProperty
+from bpy_extras.io_utils import ExportHelper
+
+from ..errors import InfiniDepthError
+from ..scene.exported import export_splats, holds_splats
+from .registering import add_classes, remove_classes
+from .reports import needs_object_mode, refuse
+
+
+class INFINIDEPTH_OT_export_splats(bpy.types.Operator, ExportHelper):
+    """Export Gaussian splats to a PLY file"""
+
+    bl_idname = "infinidepth.export_splats"
+    bl_label = "Export Splats"
+    bl_description = "Write the selected splats to a PLY file, as they were edited and where they stand"
+    bl_options = {"REGISTER"}
+
+    filename_ext = ".ply"
+    filter_glob: StringProperty(default="*.ply", options={"HIDDEN"})
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Edits are in the data once Edit Mode is left."""
+        if not any(holds_splats(obj) for obj in context.selected_objects):
+            cls.poll_message_set("Select an object of Gaussian splats")
+            return False
+        return needs_object_mode(cls, context)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Writes the file."""
+        chosen = [obj for obj in context.selected_objects if holds_splats(obj)]
+        path = Path(bpy.path.abspath(self.filepath))
+        try:
+            count = export_splats(path, chosen, context.scene)
+        except InfiniDepthError as error:
+            return refuse(self, error)
+        self.report({"INFO"}, f"{count:,} splats written to {path.name}")
+        return {"FINISHED"}
+
+
+CLASSES = (INFINIDEPTH_OT_export_splats,)
+
+
+def _draw_export_menu(menu: bpy.types.Menu, _context: bpy.types.Context) -> None:
+    menu.layout.operator("infinidepth.export_splats", text="Gaussian Splats (.ply)")
+
+
+def register() -> None:
+    """Adds the operator and its entry in the menu."""
+    add_classes(CLASSES)
+    bpy.types.TOPBAR_MT_file_export.append(_draw_export_menu)
+
+
+def unregister() -> None:
+    """Takes them away again."""
+    bpy.types.TOPBAR_MT_file_export.remove(_draw_export_menu)
+    remove_classes(CLASSES)

@@ -1,0 +1,26 @@
+"""File > Export > Gaussian Splats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+
+from infinidepth_blender.reconstruction import Gaussians
+from infinidepth_blender.splats.ply import read_splats, write_splats
+
+
+def test_selected_splats_are_written(addon: bpy.types.AddonPreferences, tmp_path: Path) -> None:
+    ones = np.ones((5, 3), np.float32)
+    turned = np.tile(np.array([1, 0, 0, 0], np.float32), (5, 1))
+    write_splats(tmp_path / "in.ply", Gaussians(ones, ones / 10, turned, ones[:, 0] / 2, ones[:, None]))
+    assert not bpy.ops.infinidepth.export_splats.poll()
+    assert bpy.ops.infinidepth.import_splats(filepath=str(tmp_path / "in.ply")) == {"FINISHED"}
+    out = tmp_path / "out.ply"
+    assert bpy.ops.infinidepth.export_splats(filepath=str(out)) == {"FINISHED"}
+    np.testing.assert_allclose(read_splats(out).gaussians.means, ones, atol=1e-5)
+    with pytest.raises(RuntimeError, match="taken"):
+        (tmp_path / "taken.ply").mkdir()
+        bpy.ops.infinidepth.export_splats(filepath=str(tmp_path / "taken.ply"))
