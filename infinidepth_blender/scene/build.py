@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import bpy
 
 from .. import reconstruction as bundles
 from ..reconstruction import Reconstruction
 from .camera import depth_range, make_camera, rig_rotation
+from .earlier import replace_earlier
 from .materials import photo_material
 from .mesh import mesh_from_arrays
 from .photo_modes import PhotoMode, set_sky_mode, set_surface_mode
 from .pictures import load_photo, load_picture
 from .pointcloud import make_points
-from .saved import PART_KEY, remember
+from .saved import BUNDLE_KEY, PHOTO_KEY, remember
 from .splats import make_splats
+from .visibility import Shown, show_only
 
-Shown = Literal["MESH", "POINTS", "SPLATS"]
-PHOTO_KEY = "infinidepth_photo"
-"""Custom property of a photo's collection: the photo's path."""
-BUNDLE_KEY = "infinidepth_bundle"
-"""Custom property of a photo's collection: the bundle's folder."""
 _NAME_BYTES = 40
 """Blender before 5.0 keeps 63 bytes of a name; this leaves room for ` Camera` and a number."""
 
@@ -112,31 +108,9 @@ def build_scene(
         _remove_new_data(before)
         raise
     if options.replace:
-        _replace_earlier(objects, short_name(rec.name), scene)
+        replace_earlier(objects, short_name(rec.name), scene)
     show_only(objects, options.show)
     return objects
-
-
-def show_only(objects: SceneObjects, shown: Shown) -> None:
-    """Makes one representation visible in viewport and render and hides the others; the sky stays.
-
-    The background belongs to the mesh.
-
-    If the wanted one was not made, the first that was is shown.
-    """
-    by_name: dict[Shown, bpy.types.Object | None] = {
-        "MESH": objects.mesh,
-        "POINTS": objects.points,
-        "SPLATS": objects.splats,
-    }
-    if by_name[shown] is None:
-        made: list[Shown] = [name for name, obj in by_name.items() if obj is not None]
-        shown = made[0] if made else shown
-    for name, obj in by_name.items():
-        if obj is not None:
-            _set_hidden(obj, name != shown)
-    if objects.background is not None:
-        _set_hidden(objects.background, shown != "MESH")
 
 
 def short_name(name: str) -> str:
@@ -222,16 +196,6 @@ def _depth_range(rec: Reconstruction) -> tuple[float, float]:
     return depth_range(rec.depth_m, rec.flags, extra)
 
 
-def _set_hidden(obj: bpy.types.Object, hidden: bool) -> None:
-    """Hides an object by the outliner's eye and camera icons, where a user looks for it."""
-    obj.hide_render = hidden
-    for scene in obj.users_scene:
-        for layer in scene.view_layers:
-            # Asking the layer first would not do: it does not know objects that were just linked.
-            with contextlib.suppress(RuntimeError):  # a layer that leaves the photo's collection out
-                obj.hide_set(hidden, view_layer=layer)
-
-
 # -- what was there before -----------------------------------------------------------
 
 _DATA = ("collections", "objects", "cameras", "meshes", "pointclouds", "materials", "images", "node_groups")
@@ -246,84 +210,3 @@ def _remove_new_data(before: dict[str, set[int]]) -> None:
         item for kind in _DATA for item in getattr(bpy.data, kind) if item.session_uid not in before[kind]
     ]
     bpy.data.batch_remove(new)
-
-
-def _replace_earlier(objects: SceneObjects, name: str, scene: bpy.types.Scene) -> None:
-    """Removes the scene's other collections of the same photo and gives their names to the new objects."""
-    source = objects.collection[PHOTO_KEY]
-    had_camera = scene.camera is not None
-    for other in scene.collection.children_recursive:
-        if other != objects.collection and other.get(PHOTO_KEY) == source:
-            remove_collection(other, scene)
-    if had_camera and scene.camera is None:
-        scene.camera = objects.camera
-    objects.collection.name = name
-    for part, obj in objects.parts().items():
-        obj.name = f"{name} {part}"
-        if obj.data is not None:
-            obj.data.name = obj.name
-
-
-def hide_earlier(objects: SceneObjects, scene: bpy.types.Scene) -> int:
-    """Hides the scene's other collections of the same photo, which would lie exactly on the new one.
-
-    Returns:
-        How many there were.
-    """
-    source = objects.collection[PHOTO_KEY]
-    earlier = [
-        other
-        for other in scene.collection.children_recursive
-        if other != objects.collection
-        and other.get(PHOTO_KEY) == source
-        and not (other.hide_viewport and other.hide_render)
-    ]
-    for other in earlier:
-        other.hide_viewport = other.hide_render = True
-    return len(earlier)
-
-
-def remove_collection(collection: bpy.types.Collection, scene: bpy.types.Scene) -> None:
-    """Removes a photo's collection, the objects built for it and the data that nothing else uses.
-
-    What the user put there stays where it stands, in the scene's own collection.
-    """
-    # A copy that the user made carries the mark, too; the object that was there first is the built one.
-    objects = list({obj[PART_KEY]: obj for obj in reversed(_built_objects(collection))}.values())
-    data = [obj.data for obj in objects if obj.data is not None]
-    materials = [slot.material for obj in objects for slot in obj.material_slots if slot.material is not None]
-    images = {
-        node.image
-        for material in materials
-        if material.node_tree
-        for node in material.node_tree.nodes
-        if node.type == "TEX_IMAGE" and node.image is not None
-    }
-    children = list(collection.children)
-    freed = [obj for obj in bpy.data.objects if obj.parent in objects and obj not in objects]
-    if freed:
-        for layer in scene.view_layers:
-            layer.update()
-    places = [obj.matrix_world.copy() for obj in freed]
-    kept = [obj for obj in collection.objects if obj not in objects]
-    bpy.data.batch_remove(objects)
-    bpy.data.collections.remove(collection)
-    for child in children:
-        if child not in scene.collection.children_recursive:
-            scene.collection.children.link(child)
-    for obj in kept:
-        if scene.collection.all_objects.get(obj.name) != obj:
-            scene.collection.objects.link(obj)
-    for obj, place in zip(freed, places, strict=True):
-        obj.matrix_world = place
-    for items in (data, materials, list(images)):
-        bpy.data.batch_remove([item for item in dict.fromkeys(items) if item.users == 0])
-
-
-def _built_objects(collection: bpy.types.Collection) -> list[bpy.types.Object]:
-    """The photo's own objects that are nowhere else, also where the user sorted them into collections below."""
-    found = [obj for obj in collection.objects if PART_KEY in obj and len(obj.users_collection) == 1]
-    for child in collection.children:
-        if PHOTO_KEY not in child:
-            found += _built_objects(child)
-    return found

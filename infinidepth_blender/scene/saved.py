@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING
 import bpy
 
 from ..errors import SceneError
+from .visibility import HIDDEN_KEY
 
 if TYPE_CHECKING:
     from .build import SceneObjects
 
+PHOTO_KEY = "infinidepth_photo"
+"""Custom property of a photo's collection: the photo's path."""
+BUNDLE_KEY = "infinidepth_bundle"
+"""Custom property of a photo's collection: the bundle's folder."""
 PART_KEY = "infinidepth_part"
 """Custom property of an object: the key of `SceneObjects.parts`."""
 SIZE_KEY = "infinidepth_photo_size_px"
@@ -25,6 +30,9 @@ def remember(objects: SceneObjects) -> None:
     """
     objects.collection[SIZE_KEY] = list(objects.photo_size_px)
     objects.collection[ASPECT_KEY] = list(objects.pixel_aspect)
+    objects.collection[HIDDEN_KEY] = ""
+    # Else it would be lost when a file with a library override of the photo is opened again.
+    objects.collection.property_overridable_library_set(f'["{HIDDEN_KEY}"]', True)
     for part, obj in objects.parts().items():
         obj[PART_KEY] = part
 
@@ -39,12 +47,7 @@ def recall(collection: bpy.types.Collection) -> SceneObjects:
 
     if not is_photo(collection):
         raise SceneError(f"The collection '{collection.name}' was not made from a photo.")
-    found: dict[str, bpy.types.Object] = {}
-    for obj in _objects_of(collection):
-        found.setdefault(str(obj.get(PART_KEY, "")), obj)
-    # What was sorted into other collections still hangs on the root.
-    for obj in found["Root"].children_recursive if "Root" in found else ():
-        found.setdefault(str(obj.get(PART_KEY, "")), obj)
+    found = parts_of(collection)
     if "Root" not in found or "Camera" not in found:
         raise SceneError(f"The camera of '{collection.name}' was deleted.", "Build the photo again.")
     width_px, height_px = collection[SIZE_KEY]
@@ -61,6 +64,22 @@ def recall(collection: bpy.types.Collection) -> SceneObjects:
         photo_size_px=(width_px, height_px),
         pixel_aspect=(aspect_x, aspect_y),
     )
+
+
+def parts_of(collection: bpy.types.Collection) -> dict[str, bpy.types.Object]:
+    """The objects that were built for a photo and still exist, by their keys in `SceneObjects.parts`.
+
+    A copy that the user made carries the mark, too; the object that was there first is the built one.
+    """
+    found: dict[str, bpy.types.Object] = {}
+    for obj in _objects_of(collection):
+        if PART_KEY in obj:
+            found.setdefault(str(obj[PART_KEY]), obj)
+    # What was sorted into other collections still hangs on the root.
+    for obj in found["Root"].children_recursive if "Root" in found else ():
+        if PART_KEY in obj:
+            found.setdefault(str(obj[PART_KEY]), obj)
+    return found
 
 
 def _objects_of(collection: bpy.types.Collection) -> Iterator[bpy.types.Object]:

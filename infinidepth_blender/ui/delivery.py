@@ -6,7 +6,8 @@ from pathlib import Path
 import bpy
 
 from ..reconstruction import Reconstruction, load
-from ..scene.build import SceneObjects, SceneOptions, build_scene, hide_earlier
+from ..scene.build import SceneObjects, SceneOptions, build_scene
+from ..scene.earlier import Earlier, hide_earlier
 from ..scene.match import match_scene_to_photo
 from .session import Delivered, session
 
@@ -34,11 +35,10 @@ def put_into_scene(
     reconstruction = load(bundle)
     options = SceneOptions(show=settings.show, photo_mode=settings.photo_mode)
     objects = build_scene(reconstruction, options, scene=scene)
-    notes = []
-    if hide_earlier(objects, scene):
-        notes.append("The earlier result of this photo was hidden: both would lie on one another.")
+    earlier = hide_earlier(objects, scene)
     if settings.match_scene:
         match_scene_to_photo(objects, scene)
+    notes = _notes(earlier, scene, objects)
     _select(context, scene, objects)
     session.delivered = Delivered(
         name=reconstruction.name,
@@ -58,6 +58,24 @@ def _select(context: bpy.types.Context, scene: bpy.types.Scene, objects: SceneOb
     if layer.objects.get(shown.name) is not None:
         shown.select_set(True, view_layer=layer)
         layer.objects.active = shown
+
+
+def _notes(earlier: Earlier, scene: bpy.types.Scene, objects: SceneObjects) -> list[str]:
+    """What was hidden, and how it comes back."""
+    notes = []
+    if earlier.hidden:
+        notes.append(
+            f"Hidden, because both would lie on one another: {', '.join(earlier.hidden)}. "
+            "To see it again, click it in the Outliner and press Mesh, Points or Splats."
+        )
+    if earlier.excluded:
+        notes.append(
+            f"Taken out of this scene, because both would lie on one another: {', '.join(earlier.excluded)}. "
+            "To see it again, tick it in the Outliner."
+        )
+    if earlier.camera and scene.camera != objects.camera:
+        notes.append("The scene's camera is still the earlier one's. Match Scene to Photo takes the new one.")
+    return notes
 
 
 def _summary(rec: Reconstruction, seconds: float) -> str:

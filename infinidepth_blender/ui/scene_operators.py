@@ -10,11 +10,12 @@ from bpy.props import EnumProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
 from ..errors import InfiniDepthError, SceneError
-from ..scene.build import SceneObjects, show_only
+from ..scene.build import SceneObjects
 from ..scene.imported import import_splats
 from ..scene.match import match_scene_to_photo
 from ..scene.photo_modes import PhotoMode, photo_materials, set_sky_mode, set_surface_mode
 from ..scene.saved import photo_collection, recall
+from ..scene.visibility import show_only
 from .delivery import put_into_scene
 from .properties import PHOTO_MODES, SHOWN
 from .registering import add_classes, remove_classes

@@ -16,7 +16,7 @@ from blender_synthetic import CAMERAS
 
 from infinidepth_blender.errors import SceneError
 from infinidepth_blender.reconstruction import save
-from infinidepth_blender.scene.build import SceneOptions, build_scene, hide_earlier, show_only
+from infinidepth_blender.scene.build import SceneOptions, build_scene, show_only
 from infinidepth_blender.scene.match import match_scene_to_photo
 from infinidepth_blender.scene.materials import PROJECTION_GROUP, SPLAT_GROUP, photo_mode
 from infinidepth_blender.scene.photo_modes import catches_shadows, set_sky_mode, set_surface_mode, surface_mode
@@ -92,16 +92,6 @@ def test_a_photo_inside_another_photos_collection_is_its_own(make_bundle):
     assert photo_collection(bpy.context.scene, outer.mesh) == outer.collection
     assert recall(inner.collection).mesh == inner.mesh
     assert recall(outer.collection).mesh == outer.mesh
-
-
-def test_an_earlier_result_of_the_same_photo_is_hidden_not_removed(make_bundle):
-    bundle = make_bundle(CAMERAS["landscape"], "A")
-    first, second = build_scene(bundle), build_scene(bundle)
-    other = build_scene(make_bundle(CAMERAS["landscape"], "B"))
-    assert hide_earlier(second, bpy.context.scene) == 1
-    bpy.context.view_layer.update()
-    assert not first.mesh.visible_get() and first.collection.hide_render
-    assert second.mesh.visible_get() and other.mesh.visible_get()
 
 
 def test_a_replaced_photo_stays_the_scenes_camera(make_bundle):

@@ -1,0 +1,160 @@
+"""What earlier runs made, when a new result arrives: hidden, or removed and replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import bpy
+
+from .saved import PART_KEY, PHOTO_KEY, is_photo, parts_of
+from .visibility import hide_parts
+
+if TYPE_CHECKING:
+    from .build import SceneObjects
+
+
+@dataclass
+class Earlier:
+    """Photos that were hidden, by the names of their collections.
+
+    Attributes:
+        hidden: Their own objects were hidden.
+        excluded: Their collections were taken out of the scene's view layers.
+        camera: Whether one of them has the scene's active camera.
+    """
+
+    hidden: list[str] = field(default_factory=list)
+    excluded: list[str] = field(default_factory=list)
+    camera: bool = False
+
+
+def hide_earlier(objects: SceneObjects, scene: bpy.types.Scene, also: Collection[int] = ()) -> Earlier:
+    """Hides the scene's other results of the same photo, which would lie exactly on the new one.
+
+    Only what was built is hidden, not what the user keeps in the same collection. What belongs to other scenes
+    or files as well stays as it is there: the collection is taken out of this scene's view layers.
+
+    Args:
+        objects: The new result.
+        scene: The scene that it came into.
+        also: Session UIDs of collections of other photos to hide.
+    """
+    source = objects.collection[PHOTO_KEY]
+    earlier = Earlier()
+    for other in scene.collection.children_recursive:
+        if other == objects.collection or not is_photo(other):
+            continue
+        if other.get(PHOTO_KEY) != source and other.session_uid not in also:
+            continue
+        if other.hide_viewport and other.hide_render:
+            continue
+        parts = parts_of(other)
+        # Its camera may still be the one that the scene is rendered with.
+        seen = {part: obj for part, obj in parts.items() if not obj.hide_render and obj != scene.camera}
+        if not set(seen) - {"Root", "Camera"}:
+            continue
+        if not _is_shared(other, parts, scene):
+            hide_parts(other, seen)
+            earlier.hidden.append(other.name)
+        elif _exclude(other, scene):
+            earlier.excluded.append(other.name)
+        else:
+            continue
+        earlier.camera |= scene.camera is not None and scene.camera == parts.get("Camera")
+    return earlier
+
+
+def _is_shared(collection: bpy.types.Collection, parts: dict[str, bpy.types.Object], scene: bpy.types.Scene) -> bool:
+    """Whether its objects are also another file's, another scene's or instances'."""
+    if collection.library is not None or any(obj.library is not None for obj in parts.values()):
+        return True
+    if any(obj.instance_collection == collection for obj in bpy.data.objects):
+        return True
+    return any(user != scene for obj in parts.values() for user in obj.users_scene)
+
+
+def _exclude(collection: bpy.types.Collection, scene: bpy.types.Scene) -> bool:
+    """Takes a collection out of the scene's view layers; False if it was already."""
+    changed = False
+    for layer in scene.view_layers:
+        # One at a time: Blender builds the tree of places anew after every change.
+        while (place := _seen_place(collection, layer.layer_collection)) is not None:
+            place.exclude = changed = True
+    return changed
+
+
+def _seen_place(collection: bpy.types.Collection, below: bpy.types.LayerCollection) -> bpy.types.LayerCollection | None:
+    for child in below.children:
+        if child.collection == collection:
+            if not child.exclude:
+                return child
+        elif (found := _seen_place(collection, child)) is not None:
+            return found
+    return None
+
+
+# -- removed and replaced ------------------------------------------------------------
+
+
+def replace_earlier(objects: SceneObjects, name: str, scene: bpy.types.Scene) -> None:
+    """Removes the scene's other collections of the same photo and gives their names to the new objects."""
+    source = objects.collection[PHOTO_KEY]
+    had_camera = scene.camera is not None
+    for other in scene.collection.children_recursive:
+        if other != objects.collection and other.get(PHOTO_KEY) == source:
+            remove_collection(other, scene)
+    if had_camera and scene.camera is None:
+        scene.camera = objects.camera
+    objects.collection.name = name
+    for part, obj in objects.parts().items():
+        obj.name = f"{name} {part}"
+        if obj.data is not None:
+            obj.data.name = obj.name
+
+
+def remove_collection(collection: bpy.types.Collection, scene: bpy.types.Scene) -> None:
+    """Removes a photo's collection, the objects built for it and the data that nothing else uses.
+
+    What the user put there stays where it stands, in the scene's own collection.
+    """
+    # A copy that the user made carries the mark, too; the object that was there first is the built one.
+    objects = list({obj[PART_KEY]: obj for obj in reversed(_built_objects(collection))}.values())
+    data = [obj.data for obj in objects if obj.data is not None]
+    materials = [slot.material for obj in objects for slot in obj.material_slots if slot.material is not None]
+    images = {
+        node.image
+        for material in materials
+        if material.node_tree
+        for node in material.node_tree.nodes
+        if node.type == "TEX_IMAGE" and node.image is not None
+    }
+    children = list(collection.children)
+    freed = [obj for obj in bpy.data.objects if obj.parent in objects and obj not in objects]
+    if freed:
+        for layer in scene.view_layers:
+            layer.update()
+    places = [obj.matrix_world.copy() for obj in freed]
+    kept = [obj for obj in collection.objects if obj not in objects]
+    bpy.data.batch_remove(objects)
+    bpy.data.collections.remove(collection)
+    for child in children:
+        if child not in scene.collection.children_recursive:
+            scene.collection.children.link(child)
+    for obj in kept:
+        if scene.collection.all_objects.get(obj.name) != obj:
+            scene.collection.objects.link(obj)
+    for obj, place in zip(freed, places, strict=True):
+        obj.matrix_world = place
+    for items in (data, materials, list(images)):
+        bpy.data.batch_remove([item for item in dict.fromkeys(items) if item.users == 0])
+
+
+def _built_objects(collection: bpy.types.Collection) -> list[bpy.types.Object]:
+    """The photo's own objects that are nowhere else, also where the user sorted them into collections below."""
+    found = [obj for obj in collection.objects if PART_KEY in obj and len(obj.users_collection) == 1]
+    for child in collection.children:
+        if PHOTO_KEY not in child:
+            found += _built_objects(child)
+    return found

@@ -1,0 +1,60 @@
+"""Which of a photo's objects are seen, in the viewport and in renders."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Literal
+
+import bpy
+
+if TYPE_CHECKING:
+    from .build import SceneObjects
+
+Shown = Literal["MESH", "POINTS", "SPLATS"]
+HIDDEN_KEY = "infinidepth_hidden"
+"""Custom property of a photo's collection: the parts that `hide_parts` hid, apart by spaces."""
+
+
+def show_only(objects: SceneObjects, shown: Shown) -> None:
+    """Makes one representation visible in viewport and render and hides the others; the sky stays as it is.
+
+    The background belongs to the mesh. What `hide_parts` hid comes back.
+
+    If the wanted one was not made, the first that was is shown.
+    """
+    hidden = objects.collection.get(HIDDEN_KEY, "")
+    if hidden:
+        objects.collection[HIDDEN_KEY] = ""
+        for part, obj in objects.parts().items():
+            if part in hidden.split():
+                set_hidden(obj, False)
+    by_name: dict[Shown, bpy.types.Object | None] = {
+        "MESH": objects.mesh,
+        "POINTS": objects.points,
+        "SPLATS": objects.splats,
+    }
+    if by_name[shown] is None:
+        made: list[Shown] = [name for name, obj in by_name.items() if obj is not None]
+        shown = made[0] if made else shown
+    for name, obj in by_name.items():
+        if obj is not None:
+            set_hidden(obj, name != shown)
+    if objects.background is not None:
+        set_hidden(objects.background, shown != "MESH")
+
+
+def hide_parts(collection: bpy.types.Collection, parts: dict[str, bpy.types.Object]) -> None:
+    """Hides objects of a photo until `show_only` is asked for one of its representations."""
+    for obj in parts.values():
+        set_hidden(obj, True)
+    collection[HIDDEN_KEY] = " ".join(parts)
+
+
+def set_hidden(obj: bpy.types.Object, hidden: bool) -> None:
+    """Hides an object by the outliner's eye and camera icons, where a user looks for it."""
+    obj.hide_render = hidden
+    for scene in obj.users_scene:
+        for layer in scene.view_layers:
+            # Asking the layer first would not do: it does not know objects that were just linked.
+            with contextlib.suppress(RuntimeError):  # a layer that leaves the photo's collection out
+                obj.hide_set(hidden, view_layer=layer)
