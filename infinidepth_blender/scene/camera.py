@@ -46,8 +46,9 @@ def make_camera(
     background.image = image
     background.alpha = 1.0
     background.display_depth = "BACK"
-    # Stretch would distort the photo as soon as the render size changes.
-    background.frame_method = "CROP"
+    # Stretch would distort the photo as soon as the render size changes; these keep it where the lens, which is
+    # given along the photo's longer side, keeps the scene: in every frame that is at least as wide as the photo.
+    background.frame_method = "FIT" if data.sensor_fit == "VERTICAL" else "CROP"
 
     obj = bpy.data.objects.new(name, data)
     obj.rotation_mode = "QUATERNION"

@@ -138,6 +138,14 @@ def test_the_photo_is_the_cameras_background_uncropped_and_packed(make_bundle):
     assert background.image.colorspace_settings.name == "sRGB"
 
 
+@pytest.mark.parametrize(("kind", "method"), [("landscape", "CROP"), ("portrait", "FIT"), ("unequal-portrait", "FIT")])
+def test_in_a_wider_frame_the_background_stays_where_the_scene_does(kind, method, make_bundle):
+    """Landscape photos keep their width there, upright ones their height."""
+    data = build_scene(make_bundle(CAMERAS[kind], mesh_vertices=9)).camera.data
+    assert data.background_images[0].frame_method == method
+    assert data.sensor_fit == ("VERTICAL" if method == "FIT" else "HORIZONTAL")
+
+
 def test_extremely_wide_lenses_keep_their_field_of_view(make_bundle):
     image = bpy.data.images.new("x", 4, 4)
     camera = Camera.from_fov_x(np.radians(176), 400, 300)
