@@ -8,11 +8,12 @@ import os
 import re
 import shutil
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .errors import OutputError
 from .file_lock import locked
+from .scene_file import SCENE_NAME, is_as_written, kept_note, set_scene_aside
 
 JSON_NAME = "reconstruction.json"
 ARRAYS_DIR = "arrays"
@@ -41,13 +42,17 @@ def owns(staging: Path) -> bool:
 
 
 @contextlib.contextmanager
-def staged_folder(folder: Path) -> Iterator[Path]:
+def staged_folder(folder: Path, note: Callable[[str], object] | None = None) -> Iterator[Path]:
     """A folder to write into that becomes `folder` only when everything went well.
 
     The staging folder lies beside the target under a name that depends on the target
     alone, so that what a killed process left behind is found and removed by the next.
     Files of an older result that the new one does not have are removed, files that are
-    not part of a bundle stay. A `scene.blend` becomes `scene.blend1`, since somebody may have worked in it.
+    not part of a bundle stay. A `scene.blend` in which somebody has worked becomes `scene_edited.blend`.
+
+    Args:
+        folder: The bundle to write.
+        note: Called with what the user should know, when the folder is in place.
 
     Raises:
         OutputError: the folder cannot be created or written, holds files of the same
@@ -68,7 +73,9 @@ def staged_folder(folder: Path) -> Iterator[Path]:
                 # Arrays that are mapped from the folder must be let go of: Windows removes no mapped file.
                 traceback.clear_frames(error.__traceback__)
                 raise
-            _commit(staging, folder)
+            kept_scene = _commit(staging, folder)
+            if note and kept_scene:
+                note(kept_note(kept_scene))
     except OSError as error:
         raise output_error(error, folder) from error
     finally:
@@ -151,11 +158,10 @@ def output_error(error: OSError, path: Path) -> OutputError:
 
 _BUNDLE_FILES = (
     "depth.exr", "depth.png", "mesh.ply", "points.ply", "splats.ply",
-    "camera.json", "scene.blend", "photo.png", "photo.jpg", "background.ply", "background.jpg",
+    "camera.json", SCENE_NAME, "photo.png", "photo.jpg", "background.ply", "background.jpg",
 )  # fmt: skip
 
 
-_BLEND_NAME = "scene.blend"
 _OLD_DIR = ".old"
 
 
@@ -171,11 +177,14 @@ def _refuse_files_of_others(folder: Path) -> None:
             )
 
 
-def _commit(staging: Path, folder: Path) -> None:
+def _commit(staging: Path, folder: Path) -> Path | None:
     """Moves a finished staging folder over `folder`; the JSON leaves first and comes last.
 
     The arrays leave last and come first: whoever finds them knows that the folder is ours.
     If something cannot be moved, the older result is put back.
+
+    Returns:
+        Where a scene is now in which somebody has worked; None: there was none.
     """
     folder.mkdir(parents=True, exist_ok=True)
     old = staging / _OLD_DIR
@@ -184,14 +193,15 @@ def _commit(staging: Path, folder: Path) -> None:
     new[-1:-1] = sorted(item.name for item in staging.iterdir() if item.name not in (*order, LOCK_NAME))
     old.mkdir()
     moved: list[str] = []
-    blend, earlier_blend = folder / _BLEND_NAME, folder / f"{_BLEND_NAME}1"
-    # First of all and by a single step: whenever this is cut short, the scene is still there.
-    kept_blend = blend.exists()
-    if kept_blend:
-        blend.replace(earlier_blend)
+    # First of all and by a single step: whenever this is cut short, the scene is still there. It is looked at
+    # afterwards, when nobody saves into it any more.
+    scene = set_scene_aside(folder)
     try:
+        if scene is not None and is_as_written(folder, scene):
+            scene.replace(old / SCENE_NAME)
         for name in reversed(order):
-            if (folder / name).exists():
+            # A scene that is there again was saved by somebody this moment.
+            if name != SCENE_NAME and (folder / name).exists():
                 (folder / name).replace(old / name)
         for name in new:
             (staging / name).replace(folder / name)
@@ -202,6 +212,7 @@ def _commit(staging: Path, folder: Path) -> None:
         for name in order:
             if (old / name).exists():
                 (old / name).replace(folder / name)
-        if kept_blend:
-            earlier_blend.replace(blend)
+        if scene is not None and scene.exists() and not (folder / SCENE_NAME).exists():
+            scene.replace(folder / SCENE_NAME)
         raise
+    return scene if scene is not None and scene.exists() else None

@@ -501,3 +501,35 @@ def test_make_blend_and_resume_what_is_missing_of_it(tmp_path: Path, model: Path
     assert second.returncode == 0, second.stderr
     assert scene.is_file() and (out / "a" / "reconstruction.json").stat().st_mtime_ns == made
     assert not [path for path in (out / "a").iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell stands in for Blender")
+def test_edits_in_a_scene_survive_every_later_run(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blender = tmp_path / "blender"
+    blender.write_text('#!/bin/sh\nprintf "a scene" > "$4"\n')
+    blender.chmod(0o755)
+    monkeypatch.setenv("INFINIDEPTH_BPY_PYTHON", str(blender))
+    photo, out = write_photo(tmp_path / "a.png"), tmp_path / "out"
+    arguments = ["reconstruct", photo, "-o", out, "--model", model, *QUICK_ARGUMENTS, "--make", "depth,blend", "--json"]
+    scene = out / "a" / "scene.blend"
+
+    def warnings() -> list[str]:
+        assert cli.main([str(argument) for argument in arguments]) == 0
+        events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert scene.read_text() == "a scene"
+        return [
+            event["message"] for event in events if event["event"] == "warning" and "scene.blend" in event["message"]
+        ]
+
+    assert warnings() == []
+    assert warnings() == []  # nobody has worked in it
+    scene.write_text("my lights")
+    assert warnings() == ["scene.blend may hold your work: it is kept as scene_edited.blend."]
+    assert warnings() == []
+    scene.write_text("more lights")
+    assert warnings() == ["scene.blend may hold your work: it is kept as scene_edited_2.blend."]
+    names = sorted(path.name for path in scene.parent.glob("scene*"))
+    assert names == ["scene.blend", "scene_edited.blend", "scene_edited_2.blend"]
+    assert [(scene.parent / name).read_text() for name in names[1:]] == ["my lights", "more lights"]

@@ -16,6 +16,7 @@ from infinidepth_blender.bundle_record import is_complete
 from infinidepth_blender.camera import Camera
 from infinidepth_blender.errors import BundleError, OutputError
 from infinidepth_blender.reconstruction import Gaussians, MeshArrays, PhotoInfo, PointArrays, Reconstruction
+from infinidepth_blender.scene_file import remember_scene
 from infinidepth_blender.staging import JSON_NAME, LOCK_NAME, discard, staged_folder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -96,13 +97,59 @@ def test_a_folder_with_a_users_files_of_the_same_names_is_refused(tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["photo"]
 
 
-def test_a_scene_in_which_somebody_may_have_worked_is_kept(tmp_path: Path) -> None:
+def test_scenes_in_which_somebody_has_worked_are_kept_one_and_all(tmp_path: Path) -> None:
+    folder = tmp_path / "photo"
+    notes: list[str] = []
+    bundle.save(example(), folder)
+    for work in ("my lights", "more lights", "other lights"):
+        (folder / "scene.blend").write_text("as it was written")
+        remember_scene(folder)
+        (folder / "scene.blend").write_text(work)
+        with staged_folder(folder, notes.append) as staging:
+            bundle.write_arrays(example(), staging)
+        assert not (folder / "scene.blend").exists()
+    kept = ["scene_edited.blend", "scene_edited_2.blend", "scene_edited_3.blend"]
+    assert [(folder / name).read_text() for name in kept] == ["my lights", "more lights", "other lights"]
+    assert notes == [f"scene.blend may hold your work: it is kept as {name}." for name in kept]
+
+
+def test_a_scene_as_it_was_written_goes_with_its_result(tmp_path: Path) -> None:
+    folder = tmp_path / "photo"
+    notes: list[str] = []
+    bundle.save(example(), folder)
+    (folder / "scene.blend").write_text("as it was written")
+    remember_scene(folder)
+    with staged_folder(folder, notes.append) as staging:
+        bundle.write_arrays(example(), staging)
+    assert not list(folder.glob("scene*")) and not notes
+    (folder / "scene.blend").write_text("as it was written")  # by whom nobody knows: the note has gone
+    bundle.save(example(), folder)
+    assert (folder / "scene_edited.blend").is_file()
+
+
+@pytest.mark.parametrize("edited", [True, False])
+def test_a_scene_is_put_back_with_an_older_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edited: bool
+) -> None:
     folder = tmp_path / "photo"
     bundle.save(example(), folder)
-    (folder / "scene.blend").write_text("my lights")
-    bundle.save(example(), folder)
-    assert not (folder / "scene.blend").exists()
-    assert (folder / "scene.blend1").read_text() == "my lights"
+    (folder / "scene.blend").write_text("as it was written")
+    remember_scene(folder)
+    if edited:
+        (folder / "scene.blend").write_text("my lights")
+    before = {path.name for path in folder.iterdir()}
+    replace = Path.replace
+
+    def refuse_json(self: Path, target: Path) -> Path:
+        if self == tmp_path / "photo.partial" / JSON_NAME:
+            raise PermissionError(13, "in use")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", refuse_json)
+    with pytest.raises(OutputError):
+        bundle.save(example(), folder)
+    assert {path.name for path in folder.iterdir()} == before
+    assert (folder / "scene.blend").read_text() == ("my lights" if edited else "as it was written")
 
 
 def test_an_older_result_is_put_back_when_the_new_one_cannot_be_moved(
@@ -227,6 +274,9 @@ def test_a_kill_at_any_moment_keeps_the_users_scene(tmp_path: Path, moves: int) 
         (staging / "arrays").mkdir()
         (staging / "mesh.ply").write_text("old")
         (staging / JSON_NAME).write_text("{}")
+    (folder / "scene.blend").write_text("as it was written")
+    remember_scene(folder)
+    (folder / "scene_edited.blend").write_text("hours of work before")
     (folder / "scene.blend").write_text("hours of work")
     code = (
         "import os, sys; from pathlib import Path; from infinidepth_blender.staging import staged_folder\n"
@@ -240,8 +290,8 @@ def test_a_kill_at_any_moment_keeps_the_users_scene(tmp_path: Path, moves: int) 
     )
     subprocess.run([sys.executable, "-c", code, str(folder), str(moves)], check=False, cwd=ROOT)
     discard(tmp_path / "photo.partial")
-    kept = [path for path in folder.glob("scene.blend*") if path.read_text() == "hours of work"]
-    assert kept
+    kept = {path.read_text() for path in folder.glob("scene*.blend")}
+    assert kept == {"hours of work", "hours of work before"}
 
 
 def test_results_in_a_linked_folder_and_on_a_file(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 
 from ..errors import RuntimeMissingError, SceneError
+from ..scene_file import SCENE_NAME, remember_scene
 from .exits import describe_exit
 from .process import child_environment, no_window_flags
 
 BPY_PYTHON_VARIABLE = "INFINIDEPTH_BPY_PYTHON"
 """Environment variable that names a Python that can import bpy."""
-BLEND_NAME = "scene.blend"
 ERROR_MARK = "infinidepth error: "
 """Starts the line on which `blend_process` says what went wrong."""
 
@@ -63,7 +63,7 @@ def write_blend_file(bundle: Path, command: list[str] | None = None) -> Path:
         SceneError: the scene could not be built or saved.
     """
     command = command or blend_command()
-    target = bundle / BLEND_NAME
+    target = bundle / SCENE_NAME
     environment = child_environment(command[0]) if "-I" in command else None
     try:
         process = subprocess.Popen(
@@ -90,6 +90,7 @@ def write_blend_file(bundle: Path, command: list[str] | None = None) -> Path:
     if process.returncode != 0 or not target.is_file():
         _remove_unfinished(target)
         raise _scene_error(bundle, process.returncode, errors.decode("utf-8", "replace"))
+    remember_scene(bundle)
     return target
 
 

@@ -119,13 +119,16 @@ def reconstruct_photo(
         size = options.depth_size_px(opened.width_px, opened.height_px)
         check_disk_space(folder, size)
     # From here on errors of the operating system are about the output.
-    with staged_folder(folder) as staging:
+    notes: list[str] = []
+    with staged_folder(folder, notes.append) as staging:
         result = _reconstruct_into(staging, opened, prompt, selection, options, models, field, stages)
         if is_streamed(size):
             result = None  # not every system moves files that are mapped
     if result is None:
-        return bundle.load(folder)
+        result = bundle.load(folder)
     result.folder = folder
+    # Of this run alone: the record of the result is written by now.
+    result.warnings = [*result.warnings, *notes]
     return result
 
 

@@ -1,0 +1,55 @@
+"""`scene.blend` of a bundle, in which somebody may have worked since it was written; standard library only."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+
+from .hashing import sha256_if_there, sha256_of
+
+SCENE_NAME = "scene.blend"
+_RECORD = Path("arrays", "scene_blend.json")
+"""In the bundle: SHA-256 of the scene as it was written. Among what a user has no reason to touch, and it comes and goes
+with it; not in `reconstruction.json`, which is not written twice."""
+
+
+def remember_scene(bundle: Path) -> None:
+    """Notes the content of the scene that was just written; without a note it counts as a user's."""
+    with contextlib.suppress(OSError):
+        record = bundle / _RECORD
+        partial = record.with_name(f"{record.name}.partial")
+        partial.write_text(json.dumps({"sha256": sha256_of(bundle / SCENE_NAME)}) + "\n", encoding="utf-8")
+        partial.replace(record)
+
+
+def is_as_written(bundle: Path, scene: Path) -> bool:
+    """Whether a scene, whatever it is called now, has the content that was noted in the bundle."""
+    try:
+        noted = json.loads((bundle / _RECORD).read_text(encoding="utf-8"))["sha256"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+    return bool(noted) and noted == sha256_if_there(scene)
+
+
+def set_scene_aside(bundle: Path) -> Path | None:
+    """Renames the scene by a single step, to a name that nothing has; None: there is none.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    scene = bundle / SCENE_NAME
+    if not scene.exists():
+        return None
+    aside, number = bundle / "scene_edited.blend", 2
+    while os.path.lexists(aside):
+        aside = bundle / f"scene_edited_{number}.blend"
+        number += 1
+    scene.replace(aside)
+    return aside
+
+
+def kept_note(scene: Path) -> str:
+    """What the user is told of a scene that was set aside."""
+    return f"{SCENE_NAME} may hold your work: it is kept as {scene.name}."
