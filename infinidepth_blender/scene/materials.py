@@ -9,7 +9,8 @@ exporters understand:
 
 The image is looked up by exact projection (see `mesh.PROJECTION_ATTRIBUTE`), or by the
 UV map on meshes that lack that attribute; glTF and other exporters see an image texture
-on a UV-mapped mesh.
+on a UV-mapped mesh. FBX and OBJ know no emission alone: an output of their own, which nothing
+renders, has the lit surface for them.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ SPLAT_COORDINATE_ATTRIBUTE = "splat_coordinate"
 
 _MODE_NODES: dict[MaterialMode, str] = {"PHOTO": "Photo", "LIT": "Lit", "HOLDOUT": "Holdout"}
 _OUTPUT_NODE = "Material Output"
+_EXPORT_NODE = "For FBX and OBJ"
 
 
 def photo_material(name: str, image: bpy.types.Image, mode: MaterialMode = "PHOTO") -> bpy.types.Material:
@@ -58,8 +60,11 @@ def photo_material(name: str, image: bpy.types.Image, mode: MaterialMode = "PHOT
     lit = nodes.add("ShaderNodeBsdfPrincipled", {"Base Color": color, "Roughness": 0.9}, name="Lit")
     lit.inputs["Specular IOR Level"].default_value = 0.2
     nodes.add("ShaderNodeHoldout", name="Holdout")
-    nodes.add("ShaderNodeOutputMaterial", name=_OUTPUT_NODE)
+    # The exporters of FBX and OBJ take the first Principled BSDF that is linked to any output; nothing renders this one.
+    nodes.add("ShaderNodeOutputMaterial", {"Surface": lit.outputs[0]}, name=_EXPORT_NODE, label=_EXPORT_NODE)
+    output = nodes.add("ShaderNodeOutputMaterial", name=_OUTPUT_NODE)
     set_photo_mode(material, mode)
+    output.is_active_output = True
     nodes.arrange()
     material.diffuse_color = (0.8, 0.8, 0.8, 1.0)
     _no_light_sampling(material)
