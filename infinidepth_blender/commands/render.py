@@ -42,6 +42,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--amplitude", type=float, default=1.0, metavar="F", help="factor on the size of the move, default %(default)s"
     )
+    parser.add_argument(
+        "--from",
+        dest="eye",
+        type=float,
+        nargs=3,
+        metavar=("X", "Y", "Z"),
+        help="where the camera stands, in the axes of splats.ply: right, down, ahead; default the photo's place",
+    )
+    parser.add_argument(
+        "--look-at",
+        dest="target",
+        type=float,
+        nargs=3,
+        metavar=("X", "Y", "Z"),
+        help="what it looks at; with --from alone the middle of the splats",
+    )
+    parser.add_argument(
+        "--background", metavar="#RRGGBB", default="#000000", help="colour where no splat is, default %(default)s"
+    )
     parser.add_argument("--fps", type=float, default=30.0, metavar="N", help="of a video, default %(default)s")
     parser.add_argument(
         "--json", action="store_true", help="one JSON event per line on stdout instead of a progress bar"
@@ -67,6 +86,9 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         "fov_deg": arguments.fov,
         "amplitude": arguments.amplitude,
         "fps": arguments.fps,
+        "background": _colour(arguments.background),
+        "eye": arguments.eye,
+        "target": arguments.target,
     }
     with context.engine() as engine:
         job = engine.call("render", settings)
@@ -89,6 +111,13 @@ def _size(text: str) -> list[int]:
     if not match:
         raise OptionsError(f"The size '{text}' is not understood.", "Use a form like 1280x720.")
     return [int(match[1]), int(match[2])]
+
+
+def _colour(text: str) -> list[float]:
+    match = re.fullmatch(r"#?([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})", text)
+    if not match:
+        raise OptionsError(f"The colour '{text}' is not understood.", "Use a form like #ff8000.")
+    return [int(part, 16) / 255 for part in match.groups()]
 
 
 def _show(event: Progress, as_json: bool) -> None:

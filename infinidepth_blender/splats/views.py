@@ -16,6 +16,7 @@ from ..camera import Camera
 from ..errors import BundleError, OptionsError, SplatFileError
 from ..options import PathKind
 from ..reconstruction import ColorSpace, Gaussians, load
+from .framing import stands_outside, view_from, view_from_outside
 from .paths import camera_path
 from .ply import read_splats
 from .raster import LOW_PASS_PX2, project, rasterise
@@ -88,6 +89,8 @@ def render_views(
     amplitude: float = 1.0,
     fps: float = 30.0,
     background: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    eye: tuple[float, float, float] | None = None,
+    target: tuple[float, float, float] | None = None,
     progress: Progress | None = None,
 ) -> RenderedViews:
     """Renders splats along a camera path, all or nothing.
@@ -104,6 +107,9 @@ def render_views(
         amplitude: Factor on the size of the move.
         fps: Frames per second of a video.
         background: sRGB colour where there is no splat, 0 to 1.
+        eye: Where the camera stands, in the splats' axes (y down); None: where the file's camera does, and
+            without one at the origin if that lies outside of the splats, else before them.
+        target: What it looks at; None: the file's direction, and with an eye the middle of the splats.
         progress: See `Progress`; the stages are `load` and `render`.
 
     Raises:
@@ -119,8 +125,21 @@ def render_views(
     scene = open_source(source)
     camera = view_camera(scene.camera, size_px, fov_deg, even=video)
     warnings = list(scene.warnings)
-    if scene.camera is None and fov_deg is None:
-        warnings.append("The file names no camera: rendered with 60 degrees, looking along +z from the origin.")
+    if eye is not None or target is not None:
+        place = scene.cam_to_world[:3, 3] if eye is None else np.array(eye)
+        scene = replace(
+            scene, cam_to_world=view_from(scene.gaussians, place, None if target is None else np.array(target))
+        )
+    elif scene.camera is None:
+        inside = not stands_outside(scene.gaussians, scene.cam_to_world)
+        if inside:
+            scene = replace(scene, cam_to_world=view_from_outside(scene.gaussians, camera))
+        where = "from before the splats" if inside else "from the origin"
+        if inside or fov_deg is None:
+            warnings.append(
+                f"The file names no camera: rendered with {math.degrees(camera.fov_x_rad):.0f} degrees, looking along +z {where}. "
+                "Give --from and --look-at for another place."
+            )
     depth_m = typical_depth_m(scene, camera, source)
     finer = samples_per_side(scene, camera)
     fine_camera = camera.resized(camera.width_px * finer, camera.height_px * finer)
@@ -222,7 +241,7 @@ def typical_depth_m(scene: ViewSource, camera: Camera, source: Path) -> float:
     if len(project(scene.gaussians, probe, scene.cam_to_world).index) == 0:
         raise SplatFileError(
             f"{source} has no splats in front of its camera.",
-            "Give a wider field of view, or turn the splats to face +z.",
+            "Give another place (--from, --look-at) or a wider field of view.",
         )
     image = rasterise(scene.gaussians, probe, scene.cam_to_world)
     seen = image.alpha > 0.5

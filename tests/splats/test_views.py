@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from pathlib import Path
@@ -28,6 +29,7 @@ from infinidepth_blender.reconstruction import FLAG_VALID, Gaussians, PhotoInfo,
 from infinidepth_blender.splats.of_photo import splat_grid_size, splats_of_photo
 from infinidepth_blender.splats.ply import write_splats
 from infinidepth_blender.splats.raster import rasterise
+from infinidepth_blender.splats.sh import rgb_to_dc
 from infinidepth_blender.splats.views import (
     open_source,
     render_views,
@@ -181,6 +183,47 @@ def test_a_file_without_camera_uses_the_field_of_view(splats_file, tmp_path):
     assert "no camera" in result.warnings[0]
     given = render_views(tmp_path / "bare.ply", tmp_path / "out", frames=1, size_px=(48, 32), fov_deg=50)
     assert given.warnings == ()
+
+
+def ball(middle: tuple[float, float, float]) -> Gaussians:
+    """A shell of radius 1: red where it faces -x, else blue."""
+    places = np.random.default_rng(0).normal(size=(3000, 3))
+    places /= np.linalg.norm(places, axis=1, keepdims=True)
+    colours = np.where(places[:, :1] < 0, (1, 0, 0), (0, 0, 1)).astype(np.float32)
+    return Gaussians(
+        (places + middle).astype(np.float32),
+        np.full((3000, 3), 0.06, np.float32),
+        np.tile(np.array([1, 0, 0, 0], np.float32), (3000, 1)),
+        np.full(3000, 0.95, np.float32),
+        rgb_to_dc(colours)[:, None],
+    )
+
+
+@pytest.mark.parametrize("middle", [(0, 0, 0), (5, -2, -8)])
+def test_splats_around_the_origin_or_behind_it_are_seen_from_outside(tmp_path, middle):
+    write_splats(tmp_path / "ball.ply", ball(middle))
+    result = render_views(tmp_path / "ball.ply", tmp_path / "out", path_kind="still", frames=1, size_px=(90, 60))
+    assert "before the splats" in result.warnings[0]
+    frame = cv2.imread(str(tmp_path / "out" / "frame_0001.png"))
+    covered = frame.max(axis=2) > 60
+    assert 0.2 < covered.mean() < 0.7
+    assert not covered[0].any() and not covered[-1].any() and not covered[:, 0].any()
+    assert covered[30, 45]
+
+
+def test_a_camera_can_be_put_anywhere(tmp_path):
+    write_splats(tmp_path / "ball.ply", ball((5, -2, -8)))
+    make = functools.partial(render_views, tmp_path / "ball.ply", path_kind="still", frames=1, size_px=(90, 60))
+    white = (1.0, 1.0, 1.0)
+    assert make(tmp_path / "left", eye=(1, -2, -8), background=white).warnings == ()
+    left = cv2.imread(str(tmp_path / "left" / "frame_0001.png")).astype(int)
+    assert left[30, 45, 2] > 200 > 60 > left[30, 45, 0]
+    assert left[1, 1].min() == 255
+    make(tmp_path / "above", eye=(5, -6, -8), target=(5, -2, -8.5))
+    above = cv2.imread(str(tmp_path / "above" / "frame_0001.png")).astype(int)
+    assert (above[30, 35, 2] > 200) != (above[30, 55, 2] > 200)
+    with pytest.raises(OptionsError, match="look-at"):
+        make(tmp_path / "no", eye=(1, 1, 1), target=(1, 1, 1))
 
 
 def test_linear_colours_come_out_encoded(splats_file, tmp_path):
