@@ -269,12 +269,18 @@ def _close_when_idle() -> float | None:
 
 @persistent
 def _on_load(*_args: object) -> None:
-    """Another file is being opened: the running job is for a scene that goes away."""
-    if session.job is not None:
-        session.abandoned = True
-        cancel()
+    """Another file was opened: the running job was for a scene that is gone."""
     session.problems = []
     session.delivered = None
+    job = session.job
+    if job is None:
+        return
+    if not job.cancelled:
+        finished = job.results[0].bundle if job.results else None
+        remedy = f"The result is in {finished}: open it." if finished else "Reconstruct it again."
+        report_problem(SceneError(f"Another file was opened before '{job.title}' was in the scene.", remedy))
+    session.abandoned = True
+    cancel()
 
 
 @persistent
@@ -284,7 +290,8 @@ def _on_exit(*_args: object) -> None:
 
 def register() -> None:
     """Adds the handlers."""
-    bpy.app.handlers.load_pre.append(_on_load)
+    # Not before: opening may fail, and the scene is still there then.
+    bpy.app.handlers.load_post.append(_on_load)
     if hasattr(bpy.app.handlers, "exit_pre"):
         bpy.app.handlers.exit_pre.append(_on_exit)
 
@@ -296,7 +303,7 @@ def unregister() -> None:
             bpy.app.timers.unregister(timer)
     if hasattr(bpy.app.handlers, "exit_pre"):
         bpy.app.handlers.exit_pre.remove(_on_exit)
-    bpy.app.handlers.load_pre.remove(_on_load)
+    bpy.app.handlers.load_post.remove(_on_load)
     close_engine()
     session.problems = []
     session.delivered = None
