@@ -438,6 +438,9 @@ def test_batch_resume_info_and_render(tmp_path: Path, model: Path, capsys: pytes
     assert "96 x 64 pixels" in capsys.readouterr().out
     assert cli.main(["info", str(out / "a_png" / "splats.ply"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["kind"] == "splats"
+    fewer = run(*arguments, "--resume", "--make", "mesh", "--json")
+    assert json.loads(fewer.stdout.splitlines()[-1]) == {"event": "end", "done": 0, "skipped": 3, "failed": 0}
+    assert (out / "a_png" / "reconstruction.json").stat().st_mtime_ns == before
     other = [str(argument) for argument in arguments] + ["--resume", "--seed", "1", "--make", "depth"]
     assert cli.main([*other[:1], str(photos / "sub"), *other[2:]]) == 0  # other options: made again
     assert not (out / "c" / "mesh.ply").exists() and (out / "c" / "depth.exr").exists()
@@ -533,3 +536,15 @@ def test_edits_in_a_scene_survive_every_later_run(
     names = sorted(path.name for path in scene.parent.glob("scene*"))
     assert names == ["scene.blend", "scene_edited.blend", "scene_edited_2.blend"]
     assert [(scene.parent / name).read_text() for name in names[1:]] == ["my lights", "more lights"]
+
+    def gone(make: str) -> list[str]:
+        assert cli.main([*map(str, arguments[:-3]), "--json", "--make", make]) == 0
+        events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        return [event["message"] for event in events if event["event"] == "warning" and "earlier" in event["message"]]
+
+    assert gone("depth,mesh,blend") == []
+    assert gone("depth") == [
+        "Removed with the earlier result, since not asked for this time: "
+        "background.jpg, background.ply, mesh.ply, scene.blend."
+    ]
+    assert gone("depth") == []

@@ -66,6 +66,14 @@ def test_a_result_that_lost_a_part_is_made_again(item: BatchItem) -> None:
     assert not is_up_to_date(item, ReconstructOptions(), NETWORKS)
 
 
+def test_a_result_with_further_parts_is_complete(item: BatchItem) -> None:
+    write_result(item, ReconstructOptions(make=("depth", "mesh", "points", "camera")))
+    assert is_up_to_date(item, ReconstructOptions(make=("mesh",)), NETWORKS)
+    assert is_up_to_date(item, ReconstructOptions(make=("camera", "depth", "mesh", "points")), NETWORKS)
+    assert not is_up_to_date(item, ReconstructOptions(make=("mesh", "splats")), NETWORKS)
+    assert not is_up_to_date(item, ReconstructOptions(make=("mesh",), mesh_size=64), NETWORKS)
+
+
 def test_another_photo_of_the_same_name_is_made_again(item: BatchItem) -> None:
     write_result(item, ReconstructOptions())
     item.photo.write_bytes(b"another photo")

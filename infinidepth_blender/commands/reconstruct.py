@@ -20,7 +20,7 @@ from ..staging import output_error
 from .context import Context, expanded
 from .models import resolve_model, resolve_splats_model
 from .reporters import Reporter, make_reporter
-from .resume import Networks, is_up_to_date
+from .resume import Networks, files_of, is_up_to_date
 
 FAILURES_NAME = "failures.json"
 _OTHER_FAILURES_NAME = "infinidepth_failures.json"
@@ -253,6 +253,7 @@ class _Batch:
     def _reconstruct(self, item: BatchItem) -> None:
         if self._engine is None:
             self._engine = self._context.engine()
+        earlier = files_of(item.folder)
         job = self._engine.reconstruct(item.photo, item.folder, self._engine_options)
         for event in self._engine.events(job):
             if isinstance(event, Progress):
@@ -264,9 +265,16 @@ class _Batch:
             elif isinstance(event, Stopped):
                 raise Cancelled()
             elif isinstance(event, Done):
+                self._tell_what_went(item, earlier)
                 self._write_blend(item)
                 self.counts["done"] += 1
                 self.reporter.done(item, event)
+
+    def _tell_what_went(self, item: BatchItem, earlier: Sequence[str]) -> None:
+        made_now = {SCENE_NAME} if self._blend else set()
+        gone = [name for name in earlier if name not in made_now and not (item.folder / name).exists()]
+        if gone:
+            self.reporter.warning(f"Removed with the earlier result, since not asked for this time: {', '.join(gone)}.")
 
     def _write_blend(self, item: BatchItem) -> None:
         if self._blend:

@@ -13,6 +13,7 @@ from ..engine.registry import BUNDLED, SKY_MODEL
 from ..errors import InfiniDepthError
 from ..hashing import sha256_if_there
 from ..options import ReconstructOptions
+from ..scene_file import SCENE_NAME, is_as_written
 from .models import model_file
 
 
@@ -44,7 +45,7 @@ class Networks:
 
 
 def is_up_to_date(item: BatchItem, options: ReconstructOptions, networks: Networks) -> bool:
-    """Whether a bundle is complete and was made from the same photo, networks and options.
+    """Whether a bundle is complete and was made from the same photo, networks and options; it may hold further parts.
 
     Photo, depth file, camera file, masks and networks are compared by their content. The device does not count:
     it changes nothing but the last digits.
@@ -70,7 +71,8 @@ def is_up_to_date(item: BatchItem, options: ReconstructOptions, networks: Networ
         for name, path in options.photo_files.items():
             made_of.add((data["model"]["file_sha256"][name], sha256_if_there(Path(path))))
         return (
-            _comparable(recorded) == _comparable(options)
+            _parts(options) <= _parts(recorded)
+            and _comparable(recorded) == _comparable(options)
             and bool(recorded.depth_prompt) == bool(options.depth_prompt)
             and all(then and then == now for then, now in made_of)
             and data["model"]["sky_network_sha256"] == networks.sky
@@ -82,4 +84,20 @@ def is_up_to_date(item: BatchItem, options: ReconstructOptions, networks: Networ
 
 def _comparable(options: ReconstructOptions) -> dict[str, Any]:
     files = dict.fromkeys(options.photo_files, "")
-    return options.to_json() | files | {"device": "", "depth_prompt": "", "make": sorted(set(options.make) - {"blend"})}
+    return options.to_json() | files | {"device": "", "depth_prompt": "", "make": ()}
+
+
+def _parts(options: ReconstructOptions) -> set[str]:
+    return {*options.make} - {"blend"}
+
+
+def files_of(folder: Path) -> list[str]:
+    """Names of what a bundle holds for other programs and is there; empty: there is no bundle.
+
+    A scene in which somebody has worked is not among them: it stays, whatever becomes of the bundle.
+    """
+    try:
+        names = [str(name) for name in read_json(folder).get("files", ()) if (folder / name).is_file()]
+    except (InfiniDepthError, OSError, TypeError, ValueError):
+        return []
+    return names + [SCENE_NAME] * is_as_written(folder, folder / SCENE_NAME)
