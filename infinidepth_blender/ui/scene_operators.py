@@ -20,6 +20,7 @@ from .delivery import put_into_scene
 from .properties import PHOTO_MODES, SHOWN
 from .registering import add_classes, remove_classes
 from .reports import needs_object_mode, refuse
+from .session import forget_refusal
 
 
 class INFINIDEPTH_OT_open_bundle(bpy.types.Operator, ImportHelper):
@@ -39,6 +40,7 @@ class INFINIDEPTH_OT_open_bundle(bpy.types.Operator, ImportHelper):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Builds the objects of the folder that was chosen, or that holds the chosen file."""
+        forget_refusal()
         path = Path(bpy.path.abspath(self.filepath))
         try:
             put_into_scene(context, context.scene, path if path.is_dir() else path.parent)
@@ -71,6 +73,7 @@ class INFINIDEPTH_OT_import_splats(bpy.types.Operator, ImportHelper):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Reads the file and adds the object."""
+        forget_refusal()
         try:
             splats, notes = import_splats(Path(bpy.path.abspath(self.filepath)), context.scene)
         except InfiniDepthError as error:
@@ -97,6 +100,7 @@ class _OnPhoto:
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Changes the photo's objects."""
+        forget_refusal()
         collection = photo_collection(context.scene, context.active_object)
         if collection is None:
             return {"CANCELLED"}

@@ -46,6 +46,7 @@ class Session:
     abandoned: bool = False
     waiting_for: str = ""
     problems: list[InfiniDepthError] = field(default_factory=list)
+    refusal: InfiniDepthError | None = None
     delivered: Delivered | None = None
     last_used_s: float = 0.0
 
@@ -181,8 +182,26 @@ def target_scene() -> bpy.types.Scene | None:
 
 
 def report_problem(error: InfiniDepthError) -> None:
-    """Shows an error in the panels, with its remedy, until the next job starts."""
-    session.problems.append(error)
+    """Shows an error in the panels, with its remedy, until the next job starts; once, however often it comes."""
+    if not any(_says_the_same(error, other) for other in session.problems):
+        session.problems.append(error)
+
+
+def report_refusal(error: InfiniDepthError) -> None:
+    """Shows why an operator did nothing, until the next one starts."""
+    forget_refusal()
+    report_problem(error)
+    session.refusal = next(other for other in session.problems if _says_the_same(error, other))
+
+
+def forget_refusal() -> None:
+    """For operators that start: what the one before said is answered by it. What a job reported stays."""
+    session.problems = [problem for problem in session.problems if problem is not session.refusal]
+    session.refusal = None
+
+
+def _says_the_same(one: InfiniDepthError, other: InfiniDepthError) -> bool:
+    return (one.kind, str(one)) == (other.kind, str(other))
 
 
 def _finish(job: PhotoJob) -> None:

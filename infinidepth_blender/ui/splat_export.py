@@ -12,6 +12,7 @@ from ..errors import InfiniDepthError
 from ..scene.exported import export_splats, holds_splats
 from .registering import add_classes, remove_classes
 from .reports import needs_object_mode, refuse
+from .session import forget_refusal
 
 
 class INFINIDEPTH_OT_export_splats(bpy.types.Operator, ExportHelper):
@@ -35,6 +36,7 @@ class INFINIDEPTH_OT_export_splats(bpy.types.Operator, ExportHelper):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Writes the file."""
+        forget_refusal()
         chosen = [obj for obj in context.selected_objects if holds_splats(obj)]
         path = Path(bpy.path.abspath(self.filepath))
         try:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import bpy
 import pytest
+from blender_synthetic import CAMERAS
 
+from infinidepth_blender.errors import PhotoError
 from infinidepth_blender.options import ReconstructOptions
 from infinidepth_blender.ui.photo_jobs import PhotoJob, PhotoRequest, PhotoResult
-from infinidepth_blender.ui.session import session, step
+from infinidepth_blender.ui.session import report_problem, session, step
 
 
 class SlowClient:
@@ -65,3 +67,22 @@ def test_a_result_that_waited_is_named(job: PhotoJob, tmp_path: Path) -> None:
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     assert not job.results
     assert str(tmp_path / "street") in str(session.problems[0])
+
+
+def test_refusals_do_not_pile_up_and_end_with_the_next_operator(
+    addon: bpy.types.AddonPreferences, make_bundle, tmp_path: Path
+) -> None:
+    of_a_job = PhotoError("notes.jpg is no photo.")
+    session.problems = [of_a_job]
+    for name in ("nothing", "nothing", "nowhere"):
+        with pytest.raises(RuntimeError, match="no finished reconstruction"):
+            bpy.ops.infinidepth.open_bundle(filepath=str(tmp_path / name / "reconstruction.json"))
+    job_problem, refusal = session.problems
+    assert job_problem is of_a_job and "nowhere" in str(refusal)
+    make_bundle(CAMERAS["landscape"], "A", mesh_vertices=9)
+    bpy.ops.infinidepth.open_bundle(filepath=str(tmp_path / "A"))
+    assert session.problems == [of_a_job]
+    report_problem(PhotoError("notes.jpg is no photo."))
+    assert session.problems == [of_a_job]
+    bpy.ops.infinidepth.dismiss()
+    assert not session.problems
