@@ -43,11 +43,11 @@ def main() -> int:
     for name, entry in results.items():
         target = "" if entry["target"] is None else f"  (target {entry['target']:g}, {entry['better']} is better)"
         print(f"{name:34s} {entry['value']:12.4g} {entry['unit']}{target}  {entry['note']}")
-    if options.json:
+    if options.json and results:  # what was measured earlier is better than nothing
         partial = options.json.with_name(options.json.name + ".partial")
         partial.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
         partial.replace(options.json)
-    if not results:
+    if not results and not failed:
         print(f"Nothing here measures {' '.join(options.only)}.", file=sys.stderr)
     return 1 if failed or not results else 0
 
@@ -87,7 +87,10 @@ def run_module(module: str) -> dict[str, Any]:
     """The module's results, checked for their form."""
     sys.path[:0] = [str(SCRIPTS), str(ROOT)]
     results = importlib.import_module(f"benchmarks.{module}").run()
+    patterns = modules()[module]
     for name, entry in results.items():
+        if not any(fnmatch.fnmatch(name, pattern) for pattern in patterns):
+            raise ValueError(f"{module}: --only does not find {name} by {', '.join(patterns)}: correct NAMES")
         if set(entry) != FIELDS or entry["better"] not in ("lower", "higher"):
             raise ValueError(f"{module}: {name} must have exactly {', '.join(sorted(FIELDS))}, got {entry}")
     return results
