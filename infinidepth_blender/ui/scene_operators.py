@@ -144,7 +144,8 @@ class INFINIDEPTH_OT_show(_OnPhoto, bpy.types.Operator):
     what: EnumProperty(name="Show", items=SHOWN)
 
     def _change(self, context: bpy.types.Context, objects: SceneObjects) -> None:
-        _refuse_linked(list(objects.parts().values()))
+        for obj in objects.parts().values():
+            _refuse_linked(obj)
         show_only(objects, self.what)
 
 
@@ -164,7 +165,7 @@ class INFINIDEPTH_OT_photo_mode(_OnPhoto, bpy.types.Operator):
         if not surfaces:
             raise SceneError("The mesh does not have its photo material any more.", "Reconstruct or open it again.")
         for obj in (*surfaces, *([sky] if sky is not None else ())):
-            _refuse_linked([obj, *photo_materials(obj)])
+            _refuse_linked(obj, photo_materials(obj))
         try:
             mode: PhotoMode = self.mode  # pyright: ignore[reportAssignmentType]
             for surface in surfaces:
@@ -177,18 +178,28 @@ class INFINIDEPTH_OT_photo_mode(_OnPhoto, bpy.types.Operator):
             ) from error
 
 
-def _refuse_linked(items: Sequence[bpy.types.ID]) -> None:
+def _refuse_linked(obj: bpy.types.Object, materials: Sequence[bpy.types.Material] = ()) -> None:
     """Changes of what is linked are lost when the file is opened again.
 
     Raises:
-        SceneError: one of them is linked.
+        SceneError: the object or one of its materials is linked.
     """
-    for item in items:
-        if item.library is not None:
-            raise SceneError(
-                f"'{item.name}' is linked from {bpy.path.basename(item.library.filepath)}, and changes of it are not saved.",
-                "Make it local or a library override first.",
+    if obj.library is not None:
+        raise _linked_error(obj, "Make it local or a library override first.")
+    for material in materials:
+        if material.library is not None:
+            # An override of the object leaves its mesh and material linked, and a linked mesh keeps a linked material.
+            linked_mesh = obj.data is not None and obj.data.library is not None
+            what = "the mesh and then the material" if linked_mesh else "the material"
+            raise _linked_error(
+                material, f"Make {what} local first: click the chain beside the name in the Properties editor."
             )
+
+
+def _linked_error(item: bpy.types.ID, remedy: str) -> SceneError:
+    library = item.library
+    source = bpy.path.basename(library.filepath) if library is not None else "another file"
+    return SceneError(f"'{item.name}' is linked from {source}, and changes of it are not saved.", remedy)
 
 
 CLASSES = (

@@ -8,6 +8,7 @@ import bpy
 import pytest
 from blender_synthetic import CAMERAS
 
+from infinidepth_blender.scene.photo_modes import surface_mode
 from infinidepth_blender.ui.session import session
 
 
@@ -40,3 +41,30 @@ def test_a_hidden_earlier_result_is_told_with_the_way_back(bundle: str) -> None:
     bpy.context.scene.infinidepth.match_scene = True  # pyright: ignore[reportAttributeAccessIssue]
     bpy.ops.infinidepth.open_bundle(filepath=bundle)
     assert "camera is still" not in told()
+
+
+def test_an_override_is_told_to_make_its_material_local(bundle: str, tmp_path: Path) -> None:
+    bpy.ops.infinidepth.open_bundle(filepath=bundle)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "library.blend"))
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "library.blend"), link=True) as (_, wanted):
+        wanted.collections = ["A"]
+    scene, linked = bpy.context.scene, bpy.data.collections["A"]
+    scene.collection.children.link(linked)
+    with pytest.raises(RuntimeError, match="Make it local or a library override first"):
+        bpy.ops.infinidepth.photo_mode(mode="LIT")
+    own = linked.override_hierarchy_create(scene, bpy.context.view_layer)
+    if linked in scene.collection.children.values():
+        scene.collection.children.unlink(linked)
+    mesh, sky = (next(obj for obj in own.objects if obj.name.startswith(name)) for name in ("A Mesh", "A Sky"))
+    bpy.context.view_layer.objects.active = mesh
+    with pytest.raises(RuntimeError, match="Make the mesh and then the material local first"):
+        bpy.ops.infinidepth.photo_mode(mode="LIT")
+    for obj in (mesh, sky):
+        obj.data.make_local()
+    with pytest.raises(RuntimeError, match="Make the material local first"):
+        bpy.ops.infinidepth.photo_mode(mode="LIT")
+    for obj in (mesh, sky):
+        obj.material_slots[0].material.make_local()
+    assert bpy.ops.infinidepth.photo_mode(mode="LIT") == {"FINISHED"}
+    assert surface_mode(mesh) == "LIT"
