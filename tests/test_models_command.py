@@ -151,6 +151,9 @@ def test_ctrl_c_keeps_what_came_and_says_so(hub: Hub, capsys: pytest.CaptureFixt
 def test_a_file_from_a_disk_and_its_check(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = tmp_path / "model.safetensors"
     source.write_bytes(WEIGHTS)
+    assert models("add", SMALL.name, source, "--accept-licence") == 1
+    assert "it has 0.2 MB instead of about 100 MB" in capsys.readouterr().err
+    os.truncate(source, SMALL.size_bytes)
     assert models("add", SMALL.name, source, "--accept-licence") == 0
     assert resolve_model(SMALL.name) == str(ModelStore().file(SMALL))
     assert hub.seen == []
@@ -159,6 +162,28 @@ def test_a_file_from_a_disk_and_its_check(hub: Hub, tmp_path: Path, capsys: pyte
         resolve_model(SMALL.name)
     assert models("add", SMALL.name, tmp_path / "none") == 1
     assert "cannot be read" in capsys.readouterr().err
+
+
+def test_a_check_tells_what_a_file_was_compared_with(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry, source = find("infinidepth-gs"), tmp_path / "gs.ckpt"
+    content = b"PK\x03\x04".ljust(entry.size_bytes)
+    source.write_bytes(content)
+    assert models("add", entry.name, source, "--accept-licence") == 0
+    capsys.readouterr()
+    assert models("verify", entry.name) == 0
+    text = capsys.readouterr().out
+    assert "no published hash: compared with the file as it was added" in text and "right" not in text
+    assert models("verify", entry.name, "--json") == 0
+    assert "no published hash" in json.loads(capsys.readouterr().out.splitlines()[-1])["note"]
+
+    assert models("remove", entry.name) == 0
+    hub.add(entry.repository, entry.file, content)
+    assert models("download", entry.name) == 0
+    capsys.readouterr()
+    assert models("verify", entry.name) == 0
+    assert "infinidepth-gs file is right" in capsys.readouterr().out
 
 
 def test_names_of_other_models_are_not_taken_for_depth() -> None:

@@ -17,6 +17,8 @@ from ..options import SURFACE_SPLATS
 from .context import Context, expanded
 from .model_progress import ModelProgress
 
+_NO_HASH = "no published hash: compared with the file as it was added"
+
 
 def resolve_model(name_or_file: str) -> str:
     """`bundled`, or the absolute path of the file, that the engine is told.
@@ -178,6 +180,8 @@ def _verified(
                 fingerprint = store.verify(entry, progress)
             file = store.file(entry)
             found |= {"sha256": fingerprint.sha256, "size_bytes": fingerprint.size_bytes}
+            if entry.repository and store.expected(entry) is None:
+                found["note"] = _NO_HASH
         else:
             file = Path(resolve_model(name))
         found |= {"file": str(file)}
@@ -195,9 +199,13 @@ def _verified(
     if arguments.json:
         _print_event("done", found | {"ok": True})
         return True
-    works = f"works: {found['parameters'] / 1e6:.1f} million parameters" if "parameters" in found else "file is right"
-    print(f"{name} {works}")
-    for key in ("file", "sha256", "device"):
+    if "parameters" in found:
+        print(f"{name} works: {found['parameters'] / 1e6:.1f} million parameters")
+    elif "note" in found:
+        print(name)
+    else:
+        print(f"{name} file is right")
+    for key in ("note", "file", "sha256", "device"):
         if found.get(key):
             print(f"  {key:<7} {found[key]}")
     return True

@@ -13,9 +13,11 @@ from typing import Any
 
 from ..errors import ModelError, OutputError
 from .progress import Progress
-from .registry import ModelEntry
+from .registry import ModelEntry, megabytes
 
 CHUNK_BYTES = 1 << 20
+_SIZE_TOLERANCE = 0.2
+"""Of the sizes in the registry that are not exact."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,25 @@ def readable_size(entry: ModelEntry, source: Path) -> int:
             f"'{entry.name}' is the file {entry.file} of its repository, {entry.size_text}.",
         )
     return size
+
+
+def check_size(entry: ModelEntry, source: Path, size: int, expected: Fingerprint | None) -> None:
+    """Refuses a file of another size than a model's; where nobody knows that exactly, of a size far from it.
+
+    Raises:
+        ModelError: so it is.
+    """
+    if expected is not None:
+        if size != expected.size_bytes:
+            raise ModelError(
+                f"{source} is not '{entry.name}': it has {size:,} bytes instead of {expected.size_bytes:,}.",
+                "Copy or download the file again.",
+            )
+    elif entry.size_bytes and abs(size - entry.size_bytes) > _SIZE_TOLERANCE * entry.size_bytes:
+        raise ModelError(
+            f"{source} is not '{entry.name}': it has {megabytes(size)} instead of {entry.size_text}.",
+            f"Check the name and the file; 'reconstruct --model {source}' takes a model without a name.",
+        )
 
 
 def now_text() -> str:

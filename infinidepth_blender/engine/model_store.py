@@ -28,6 +28,7 @@ from .model_files import (
     CHUNK_BYTES,
     Fingerprint,
     beside,
+    check_size,
     fingerprint_of,
     now_text,
     read_json,
@@ -346,11 +347,7 @@ class ModelStore:
         self.check_licences(entry)
         expected = self.expected(entry)
         size = readable_size(entry, source)
-        if expected is not None and size != expected.size_bytes:
-            raise ModelError(
-                f"{source} is not '{entry.name}': it has {size:,} bytes instead of {expected.size_bytes:,}.",
-                "Copy or download the file again.",
-            )
+        check_size(entry, source, size, expected)
         self.check_space(size)
         adding = self.file(entry).with_name(f"{entry.file}.adding")
         with self.lock(entry, progress):

@@ -32,7 +32,7 @@ def quiet(stage: str, fraction: float, message: str = "") -> None:
 
 @pytest.fixture
 def entry() -> ModelEntry:
-    return replace(find("infinidepth-small"), name="tiny")
+    return replace(find("infinidepth-small"), name="tiny", size_bytes=len(CONTENT))
 
 
 @pytest.fixture
@@ -145,6 +145,20 @@ def test_what_is_not_the_model_is_refused_and_leaves_nothing(
         store.add(pinned, source, quiet)
     assert str(source) in caught.value.message and caught.value.remedy
     assert files_of(store, pinned) == []
+
+
+@pytest.mark.parametrize(("share", "taken"), [(0.75, False), (0.85, True), (1.15, True), (1.25, False)])
+def test_a_file_of_another_size_is_refused_where_nobody_knows_its_hash(
+    store: ModelStore, entry: ModelEntry, source: Path, share: float, taken: bool
+) -> None:
+    larger = replace(entry, size_bytes=round(len(CONTENT) / share))
+    if taken:
+        store.add(larger, source, quiet)
+        return
+    with pytest.raises(ModelError, match=r"is not 'tiny': it has 0\.0 MB instead of about") as caught:
+        store.add(larger, source, quiet)
+    assert str(source) in caught.value.message and "--model" in caught.value.remedy
+    assert files_of(store, larger) == []
 
 
 def test_checkpoints_are_told_from_other_files(store: ModelStore, source: Path) -> None:
