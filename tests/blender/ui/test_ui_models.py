@@ -80,6 +80,7 @@ def test_without_online_access_only_a_disk_helps(hub: Hub, tmp_path: Path) -> No
         bpy.ops.infinidepth.download_model(model=SMALL.name, accept_licence=True)
     source = tmp_path / "model.safetensors"
     source.write_bytes(WEIGHTS)
+    os.truncate(source, SMALL.size_bytes)  # as large as the model is, or it would be refused
     arguments = {"model": SMALL.name, "filepath": str(source), "accept_licence": True}
     assert bpy.ops.infinidepth.add_model_file(**arguments) == {"FINISHED"}
     assert model_fetch.held(SMALL).status == "ready"
