@@ -20,13 +20,15 @@ class Earlier:
     """Photos that were hidden, by the names of their collections.
 
     Attributes:
-        hidden: Their own objects were hidden.
-        excluded: Their collections were taken out of the scene's view layers.
+        hidden: Results of the same photo whose own objects were hidden.
+        excluded: Results of the same photo whose collections were taken out of the scene's view layers.
+        beside: Other photos, by either means.
         camera: Whether one of them has the scene's active camera.
     """
 
     hidden: list[str] = field(default_factory=list)
     excluded: list[str] = field(default_factory=list)
+    beside: list[str] = field(default_factory=list)
     camera: bool = False
 
 
@@ -46,7 +48,8 @@ def hide_earlier(objects: SceneObjects, scene: bpy.types.Scene, also: Collection
     for other in scene.collection.children_recursive:
         if other == objects.collection or not is_photo(other):
             continue
-        if other.get(PHOTO_KEY) != source and other.session_uid not in also:
+        same = other.get(PHOTO_KEY) == source
+        if not same and other.session_uid not in also:
             continue
         if other.hide_viewport and other.hide_render:
             continue
@@ -57,9 +60,9 @@ def hide_earlier(objects: SceneObjects, scene: bpy.types.Scene, also: Collection
             continue
         if not _is_shared(other, parts, scene):
             hide_parts(other, seen)
-            earlier.hidden.append(other.name)
+            (earlier.hidden if same else earlier.beside).append(other.name)
         elif _exclude(other, scene):
-            earlier.excluded.append(other.name)
+            (earlier.excluded if same else earlier.beside).append(other.name)
         else:
             continue
         earlier.camera |= scene.camera is not None and scene.camera == parts.get("Camera")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A finished bundle comes into the scene."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import bpy
@@ -11,6 +12,8 @@ from ..scene.earlier import Earlier, hide_earlier
 from ..scene.match import match_scene_to_photo
 from .session import Delivered, session
 
+_SHOW_AGAIN = "click one of its objects in the Outliner and press Mesh, Points or Splats"
+
 
 def put_into_scene(
     context: bpy.types.Context,
@@ -18,6 +21,7 @@ def put_into_scene(
     bundle: Path,
     seconds: float = 0.0,
     warnings: tuple[str, ...] = (),
+    of_the_job: Collection[int] = (),
 ) -> SceneObjects:
     """Builds a bundle's objects, selects what is shown, and tells the panels.
 
@@ -27,6 +31,7 @@ def put_into_scene(
         bundle: The bundle's folder.
         seconds: How long the engine took; 0: unknown.
         warnings: What the user should know.
+        of_the_job: Session UIDs of the collections that the same job made before: they stand in the same place.
 
     Raises:
         BundleError: the bundle is missing or damaged; the scene is as it was.
@@ -35,10 +40,9 @@ def put_into_scene(
     reconstruction = load(bundle)
     options = SceneOptions(show=settings.show, photo_mode=settings.photo_mode)
     objects = build_scene(reconstruction, options, scene=scene)
-    earlier = hide_earlier(objects, scene)
     if settings.match_scene:
         match_scene_to_photo(objects, scene)
-    notes = _notes(earlier, scene, objects)
+    notes = _notes(hide_earlier(objects, scene, of_the_job))
     _select(context, scene, objects)
     session.delivered = Delivered(
         name=reconstruction.name,
@@ -60,21 +64,26 @@ def _select(context: bpy.types.Context, scene: bpy.types.Scene, objects: SceneOb
         layer.objects.active = shown
 
 
-def _notes(earlier: Earlier, scene: bpy.types.Scene, objects: SceneObjects) -> list[str]:
+def _notes(earlier: Earlier) -> list[str]:
     """What was hidden, and how it comes back."""
     notes = []
     if earlier.hidden:
         notes.append(
             f"Hidden, because both would lie on one another: {', '.join(earlier.hidden)}. "
-            "To see it again, click it in the Outliner and press Mesh, Points or Splats."
+            f"To see it again, {_SHOW_AGAIN}."
         )
     if earlier.excluded:
         notes.append(
             f"Taken out of this scene, because both would lie on one another: {', '.join(earlier.excluded)}. "
             "To see it again, tick it in the Outliner."
         )
-    if earlier.camera and scene.camera != objects.camera:
-        notes.append("The scene's camera is still the earlier one's. Match Scene to Photo takes the new one.")
+    if earlier.beside:
+        notes.append(
+            "Photos that are made together stand in the same place, and only the last one is shown. "
+            f"To see another one, {_SHOW_AGAIN}."
+        )
+    if earlier.camera:
+        notes.append("The scene's camera is still that of an earlier one. Match Scene to Photo takes the new one.")
     return notes
 
 

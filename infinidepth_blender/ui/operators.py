@@ -147,7 +147,9 @@ class INFINIDEPTH_OT_deliver(bpy.types.Operator):
                 raise SceneError(
                     f"The scene for '{result.request.name}' was deleted.", f"The result is in {result.bundle}: open it."
                 )
-            put_into_scene(context, scene, result.bundle, result.seconds, tuple(result.warnings))
+            made = session.session.made
+            objects = put_into_scene(context, scene, result.bundle, result.seconds, tuple(result.warnings), made)
+            made.append(objects.collection.session_uid)
         except InfiniDepthError as error:
             session.report_problem(error)
             return {"CANCELLED"}

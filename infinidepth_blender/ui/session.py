@@ -38,11 +38,15 @@ class Delivered:
 
 @dataclass
 class Session:
-    """The state that the panels show; none of it is kept in a file."""
+    """The state that the panels show; none of it is kept in a file.
+
+    `made` are the collections that came of the job so far. Scenes and collections are known by their session UIDs.
+    """
 
     client: EngineClient | None = None
     job: PhotoJob | None = None
     scene_uid: int = 0
+    made: list[int] = field(default_factory=list)
     abandoned: bool = False
     waiting_for: str = ""
     problems: list[InfiniDepthError] = field(default_factory=list)
@@ -75,6 +79,7 @@ def start(requests: list[PhotoRequest], options: ReconstructOptions, scene: bpy.
     session.client = _client()
     session.job = PhotoJob(session.client, requests, options)
     session.scene_uid = scene.session_uid
+    session.made = []
     session.abandoned = False
     session.waiting_for = ""
 

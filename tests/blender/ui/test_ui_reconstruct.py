@@ -114,6 +114,31 @@ def test_a_bad_photo_is_reported_and_the_others_are_made(
     assert session.problems[0].kind == "photo"
 
 
+def test_of_several_photos_the_last_is_seen_alone(
+    engine: bpy.types.AddonPreferences, photo: Path, tmp_path: Path
+) -> None:
+    write_photo(photo.with_name("yard.png"))
+    kept = write_photo(tmp_path / "before" / "kept.png")
+    bpy.context.scene.infinidepth.make = {"mesh", "points"}
+    bpy.ops.infinidepth.reconstruct_file(filepath=str(kept))
+    assert session.delivered is not None and not any("same place" in told for told in session.delivered.warnings)
+    files = [{"name": name} for name in ("street.png", "yard.png")]
+    assert bpy.ops.infinidepth.reconstruct_file(directory=str(photo.parent), files=files) == {"FINISHED"}
+
+    def seen() -> set[str]:
+        bpy.context.view_layer.update()
+        return {
+            obj.name for obj in bpy.data.objects if obj.visible_get() and not obj.name.endswith(("Sky", "Background"))
+        }
+
+    kept_parts, yard = {"kept Root", "kept Camera", "kept Mesh"}, {"yard Root", "yard Camera", "yard Mesh"}
+    assert seen() == kept_parts | yard
+    assert session.delivered is not None and any("only the last one" in told for told in session.delivered.warnings)
+    bpy.context.view_layer.objects.active = bpy.data.objects["street Mesh"]
+    bpy.ops.infinidepth.show(what="POINTS")
+    assert seen() == kept_parts | yard | {"street Root", "street Camera", "street Points"}
+
+
 def test_an_unforeseen_error_costs_one_photo(
     engine: bpy.types.AddonPreferences,
     photo: Path,

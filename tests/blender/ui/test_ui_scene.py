@@ -31,7 +31,7 @@ def test_a_hidden_earlier_result_is_told_with_the_way_back(bundle: str) -> None:
     first = bpy.context.scene.camera
     bpy.ops.infinidepth.open_bundle(filepath=bundle)
     assert "lie on one another: A. To see it again" in told()
-    assert "camera is still the earlier one's" in told()
+    assert "camera is still that of an earlier one" in told()
     assert bpy.context.scene.camera == first
     bpy.context.view_layer.objects.active = bpy.data.objects["A Mesh"]
     bpy.ops.infinidepth.show(what="POINTS")
