@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from typing import Any, get_args
 from .commands import info, models, reconstruct, reconstruct_arguments, render
 from .commands.arguments import named_path, not_empty
 from .commands.context import Context
+from .engine.runtime import find_runtime
 from .errors import Cancelled, InfiniDepthError, OptionsError, RuntimeMissingError
 from .options import Device
 
@@ -84,7 +86,8 @@ def main(argv: Sequence[str] | None = None, *, context: Context | None = None) -
     except InfiniDepthError as error:
         return _complain(error, EXIT_FAILED, as_json)
     except ModuleNotFoundError as error:
-        return _complain(_missing(error), EXIT_FAILED, as_json)
+        given = sys.argv[1:] if argv is None else argv
+        return _complain(_missing(error, context or Context(), given), EXIT_FAILED, as_json)
     except KeyboardInterrupt as stop:
         code = int(stop.args[0]) if stop.args else EXIT_INTERRUPTED
         return _complain(Cancelled("Stopped; nothing half-written was left behind."), code, as_json)
@@ -194,17 +197,28 @@ def _stop_signals() -> Iterator[None]:
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
 
-def _missing(error: ModuleNotFoundError) -> RuntimeMissingError:
+def _missing(error: ModuleNotFoundError, context: Context, argv: Sequence[str]) -> RuntimeMissingError:
     """What some commands need of this Python, while others leave it to the engine's.
+
+    Args:
+        error: Names the package.
+        context: Where the engine is, whose Python has it.
+        argv: The command, to be given to that one.
 
     Raises:
         ModuleNotFoundError: it is a part of this program that is missing.
     """
     if error.name is None or error.name.partition(".")[0] == __package__:
         raise error
+    remedy = f"Install it there (pip install {error.name}), or run the command with the engine's Python."
+    with contextlib.suppress(InfiniDepthError):
+        runtime = find_runtime(context.python, context.user_dir, context.site)
+        if runtime.origin != "current":
+            command = shlex.join([str(runtime.python), "-m", str(__package__), *argv])
+            remedy = f"Run it with the engine's Python: {command}"
     return RuntimeMissingError(
         f"This command needs the package {error.name}, which {sys.executable} does not have.",
-        f"Install it there (pip install {error.name}), or run the command with the engine's Python.",
+        remedy,
     )
 
 

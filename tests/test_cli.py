@@ -248,6 +248,25 @@ def test_what_a_python_without_packages_cannot_do_is_one_sentence(tmp_path: Path
     assert "needs the package numpy" in result.stderr and "Traceback" not in result.stderr
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a shell stands in for the engine's Python")
+def test_what_the_engines_python_can_do_is_told_as_a_command(tmp_path: Path) -> None:
+    engine = tmp_path / "the engine" / "python"
+    engine.parent.mkdir()
+    engine.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    engine.chmod(0o755)
+    code = (
+        "import sys, runpy; sys.argv[0] = 'infinidepth'; runpy.run_module('infinidepth_blender', run_name='__main__')"
+    )
+    plain = [sys.executable, "-S", "-c", code, "info", str(tmp_path)]
+    environment = os.environ | {"INFINIDEPTH_PYTHON": str(engine)}
+    result = subprocess.run(plain, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+    assert result.returncode == 1 and "Traceback" not in result.stderr
+    told = result.stderr.strip().rpartition("Run it with the engine's Python: ")[2]
+    assert told == f"'{engine}' -m infinidepth_blender info {tmp_path}"
+    again = subprocess.run(told, shell=True, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "holds no finished reconstruction" in again.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "kind", "code"),
     [
