@@ -15,12 +15,12 @@ _RECORD = Path("arrays", "scene_blend.json")
 with it; not in `reconstruction.json`, which is not written twice."""
 
 
-def remember_scene(bundle: Path) -> None:
-    """Notes the content of the scene that was just written; without a note it counts as a user's."""
+def remember_scene(bundle: Path, scene: Path) -> None:
+    """Notes the content of a scene that was just written for a bundle; without a note it counts as a user's."""
     with contextlib.suppress(OSError):
         record = bundle / _RECORD
         partial = record.with_name(f"{record.name}.partial")
-        partial.write_text(json.dumps({"sha256": sha256_of(bundle / SCENE_NAME)}) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps({"sha256": sha256_of(scene)}) + "\n", encoding="utf-8")
         partial.replace(record)
 
 

@@ -556,6 +556,15 @@ def test_edits_in_a_scene_survive_every_later_run(
     assert names == ["scene.blend", "scene_edited.blend", "scene_edited_2.blend"]
     assert [(scene.parent / name).read_text() for name in names[1:]] == ["my lights", "more lights"]
 
+    blender.write_text('#!/bin/sh\nprintf late > "$3/scene.blend"\nprintf "a scene" > "$4"\n')
+    assert warnings() == ["scene.blend may hold your work: it is kept as scene_edited_3.blend."]
+    assert (scene.parent / "scene_edited_3.blend").read_text() == "late"
+    blender.write_text('#!/bin/sh\nprintf half > "$4"\nexit 1\n')
+    assert cli.main([str(argument) for argument in arguments]) == 1
+    capsys.readouterr()
+    assert not list(scene.parent.glob("*scene.blend*"))
+    blender.write_text('#!/bin/sh\nprintf "a scene" > "$4"\n')
+
     def gone(make: str) -> list[str]:
         assert cli.main([*map(str, arguments[:-3]), "--json", "--make", make]) == 0
         events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

@@ -103,7 +103,7 @@ def test_scenes_in_which_somebody_has_worked_are_kept_one_and_all(tmp_path: Path
     bundle.save(example(), folder)
     for work in ("my lights", "more lights", "other lights"):
         (folder / "scene.blend").write_text("as it was written")
-        remember_scene(folder)
+        remember_scene(folder, folder / "scene.blend")
         (folder / "scene.blend").write_text(work)
         with staged_folder(folder, notes.append) as staging:
             bundle.write_arrays(example(), staging)
@@ -118,7 +118,7 @@ def test_a_scene_as_it_was_written_goes_with_its_result(tmp_path: Path) -> None:
     notes: list[str] = []
     bundle.save(example(), folder)
     (folder / "scene.blend").write_text("as it was written")
-    remember_scene(folder)
+    remember_scene(folder, folder / "scene.blend")
     with staged_folder(folder, notes.append) as staging:
         bundle.write_arrays(example(), staging)
     assert not list(folder.glob("scene*")) and not notes
@@ -134,7 +134,7 @@ def test_a_scene_is_put_back_with_an_older_result(
     folder = tmp_path / "photo"
     bundle.save(example(), folder)
     (folder / "scene.blend").write_text("as it was written")
-    remember_scene(folder)
+    remember_scene(folder, folder / "scene.blend")
     if edited:
         (folder / "scene.blend").write_text("my lights")
     before = {path.name for path in folder.iterdir()}
@@ -275,7 +275,7 @@ def test_a_kill_at_any_moment_keeps_the_users_scene(tmp_path: Path, moves: int) 
         (staging / "mesh.ply").write_text("old")
         (staging / JSON_NAME).write_text("{}")
     (folder / "scene.blend").write_text("as it was written")
-    remember_scene(folder)
+    remember_scene(folder, folder / "scene.blend")
     (folder / "scene_edited.blend").write_text("hours of work before")
     (folder / "scene.blend").write_text("hours of work")
     code = (

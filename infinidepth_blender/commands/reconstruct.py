@@ -15,7 +15,7 @@ from ..engine.client import EngineClient, error_of
 from ..engine.protocol import Done, Failed, Progress, Stopped, Warned
 from ..errors import Cancelled, InfiniDepthError, ModelError, OptionsError, RuntimeMissingError
 from ..options import DEFAULT_PARTS, Part, ReconstructOptions
-from ..scene_file import SCENE_NAME, kept_note, set_scene_aside
+from ..scene_file import SCENE_NAME, kept_note
 from ..staging import output_error
 from .context import Context, expanded
 from .models import resolve_model, resolve_splats_model
@@ -278,11 +278,9 @@ class _Batch:
 
     def _write_blend(self, item: BatchItem) -> None:
         if self._blend:
-            # One that is there by now was saved while the photo was being reconstructed.
-            if aside := set_scene_aside(item.folder):
-                self.reporter.warning(kept_note(aside))
             self.reporter.progress("blend", 0.0, "Writing scene.blend")
-            write_blend_file(item.folder, self._blend)
+            if aside := write_blend_file(item.folder, self._blend):
+                self.reporter.warning(kept_note(aside))
 
 
 def _make_folder(folder: Path) -> bool:

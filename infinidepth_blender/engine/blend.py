@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from ..errors import RuntimeMissingError, SceneError
-from ..scene_file import SCENE_NAME, remember_scene
+from ..scene_file import SCENE_NAME, remember_scene, set_scene_aside
 from .exits import describe_exit
 from .process import child_environment, no_window_flags
 
@@ -20,6 +20,8 @@ BPY_PYTHON_VARIABLE = "INFINIDEPTH_BPY_PYTHON"
 ERROR_MARK = "infinidepth error: "
 """Starts the line on which `blend_process` says what went wrong."""
 
+_MADE_SUFFIX = ".made"
+"""Of a scene that has not got its name yet."""
 _SCRIPT = Path(__file__).with_name("blend_process.py")
 
 
@@ -49,21 +51,26 @@ def blend_command() -> list[str]:
     )
 
 
-def write_blend_file(bundle: Path, command: list[str] | None = None) -> Path:
-    """Writes `scene.blend` into a finished bundle and returns it; takes seconds.
+def write_blend_file(bundle: Path, command: list[str] | None = None) -> Path | None:
+    """Writes `scene.blend` into a finished bundle; takes seconds.
 
-    An interrupt ends the process and leaves no half-written file.
+    An interrupt ends the process and leaves no half-written file. A scene that is there when the new one is done
+    was saved by somebody meanwhile, whose Blender had the earlier one open: it is set aside.
 
     Args:
         bundle: The bundle.
         command: From `blend_command`; None: found now.
 
+    Returns:
+        Where a scene is now that was there; None: there was none.
+
     Raises:
+        OSError: the scene cannot be renamed.
         RuntimeMissingError: there is no bpy.
         SceneError: the scene could not be built or saved.
     """
     command = command or blend_command()
-    target = bundle / SCENE_NAME
+    target = bundle / f"{SCENE_NAME}{_MADE_SUFFIX}"
     environment = child_environment(command[0]) if "-I" in command else None
     try:
         process = subprocess.Popen(
@@ -90,15 +97,21 @@ def write_blend_file(bundle: Path, command: list[str] | None = None) -> Path:
     if process.returncode != 0 or not target.is_file():
         _remove_unfinished(target)
         raise _scene_error(bundle, process.returncode, errors.decode("utf-8", "replace"))
-    remember_scene(bundle)
-    return target
+    try:
+        remember_scene(bundle, target)
+        aside = set_scene_aside(bundle)
+        target.replace(bundle / SCENE_NAME)
+    except BaseException:
+        _remove_unfinished(target)
+        raise
+    return aside
 
 
 def _remove_unfinished(target: Path) -> None:
     # `write_blend` saves under such a name and renames the file when it is whole.
     # What cannot be removed must not hide why the process ended.
     with contextlib.suppress(OSError):
-        for leftover in target.parent.glob(f".{target.name}.*"):
+        for leftover in (target, *target.parent.glob(f".{target.name}.*")):
             leftover.unlink(missing_ok=True)
 
 
