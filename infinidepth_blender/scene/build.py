@@ -47,10 +47,10 @@ class SceneOptions:
 
 @dataclass
 class SceneObjects:
-    """What was built for one photo; parts that the bundle does not hold are None.
+    """What was built for one photo; parts that the bundle does not hold, or that the user deleted, are None.
 
     Attributes:
-        collection: All objects of the photo.
+        collection: Where the photo's objects are, or at least their root.
         root: Empty that carries the camera's pitch and roll and the scene's unit scale.
         camera: The photo's camera.
         mesh, backdrop, background, points, splats: Children of `root`, beside the camera.
@@ -59,8 +59,8 @@ class SceneObjects:
     """
 
     collection: bpy.types.Collection
-    root: bpy.types.Object
-    camera: bpy.types.Object
+    root: bpy.types.Object | None
+    camera: bpy.types.Object | None
     mesh: bpy.types.Object | None
     backdrop: bpy.types.Object | None
     background: bpy.types.Object | None

@@ -59,7 +59,7 @@ def hide_earlier(objects: SceneObjects, scene: bpy.types.Scene, also: Collection
         if not set(seen) - {"Root", "Camera"}:
             continue
         if not _is_shared(other, parts, scene):
-            hide_parts(other, seen)
+            hide_parts(parts.get("Root", other), seen)
             (earlier.hidden if same else earlier.beside).append(other.name)
         elif _exclude(other, scene):
             (earlier.excluded if same else earlier.beside).append(other.name)

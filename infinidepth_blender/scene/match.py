@@ -31,6 +31,8 @@ def match_scene_to_photo(objects: SceneObjects, scene: bpy.types.Scene | None = 
             view that shows colours as they are; nothing was changed.
     """
     target = scene or bpy.context.scene
+    if objects.camera is None:
+        raise SceneError(f"The camera of '{objects.collection.name}' was deleted.", "Build the photo again.")
     if target.objects.get(objects.camera.name) is None:
         raise SceneError(f"The scene '{target.name}' has no camera '{objects.camera.name}'.", "Build the photo again.")
     match_colors_to_photo(target)

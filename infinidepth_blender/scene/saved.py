@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import bpy
@@ -24,38 +25,54 @@ ASPECT_KEY = "infinidepth_pixel_aspect"
 
 
 def remember(objects: SceneObjects) -> None:
-    """Marks the objects; names may change afterwards.
+    """Marks the objects; names may change afterwards, and objects may be sorted elsewhere, or copied as a whole.
 
     Not pointers: those would keep an object in the file that the user deleted.
     """
-    objects.collection[SIZE_KEY] = list(objects.photo_size_px)
-    objects.collection[ASPECT_KEY] = list(objects.pixel_aspect)
-    objects.collection[HIDDEN_KEY] = ""
-    # Else it would be lost when a file with a library override of the photo is opened again.
-    objects.collection.property_overridable_library_set(f'["{HIDDEN_KEY}"]', True)
+    for item in (objects.collection, objects.root):
+        if item is not None:
+            item[SIZE_KEY] = list(objects.photo_size_px)
+            item[ASPECT_KEY] = list(objects.pixel_aspect)
+            item[HIDDEN_KEY] = ""
+            # Else it would be lost when a file with a library override of the photo is opened again.
+            item.property_overridable_library_set(f'["{HIDDEN_KEY}"]', True)
     for part, obj in objects.parts().items():
         obj[PART_KEY] = part
+
+
+def find_photo(scene: bpy.types.Scene, active: bpy.types.Object | None) -> SceneObjects | None:
+    """The photo that the user means.
+
+    It is the one on whose root the active object hangs, else that of its collection, else the scene's only one.
+    """
+    root = own_root(active)
+    if root is not None and SIZE_KEY in root:
+        collection = _collection_of(scene, root) or next(iter(root.users_collection), scene.collection)
+        return _photo(collection, root, _first_of_each(_hanging_on(root, collection)))
+    collection = photo_collection(scene, active)
+    return recall(collection) if collection is not None else None
 
 
 def recall(collection: bpy.types.Collection) -> SceneObjects:
     """The objects of a photo's collection.
 
     Raises:
-        SceneError: it is no photo's collection, or its camera or root was deleted.
+        SceneError: it is no photo's collection.
     """
-    from .build import SceneObjects
-
     if not is_photo(collection):
         raise SceneError(f"The collection '{collection.name}' was not made from a photo.")
-    found = parts_of(collection)
-    if "Root" not in found or "Camera" not in found:
-        raise SceneError(f"The camera of '{collection.name}' was deleted.", "Build the photo again.")
-    width_px, height_px = collection[SIZE_KEY]
-    aspect_x, aspect_y = collection[ASPECT_KEY]
+    return _photo(collection, collection, parts_of(collection))
+
+
+def _photo(collection: bpy.types.Collection, sizes: bpy.types.ID, found: dict[str, bpy.types.Object]) -> SceneObjects:
+    from .build import SceneObjects
+
+    width_px, height_px = sizes[SIZE_KEY]
+    aspect_x, aspect_y = sizes[ASPECT_KEY]
     return SceneObjects(
         collection=collection,
-        root=found["Root"],
-        camera=found["Camera"],
+        root=found.get("Root"),
+        camera=found.get("Camera"),
         mesh=found.get("Mesh"),
         backdrop=found.get("Sky"),
         background=found.get("Background"),
@@ -67,16 +84,34 @@ def recall(collection: bpy.types.Collection) -> SceneObjects:
 
 
 def parts_of(collection: bpy.types.Collection) -> dict[str, bpy.types.Object]:
-    """The objects that were built for a photo and still exist, by their keys in `SceneObjects.parts`.
+    """The objects that were built for a photo and still exist, by their keys in `SceneObjects.parts`."""
+    found = _first_of_each(_objects_of(collection))
+    if "Root" in found:  # what was sorted into other collections still hangs on it
+        found = _first_of_each(found.values(), _hanging_on(found["Root"], collection))
+    return found
 
-    A copy that the user made carries the mark, too; the object that was there first is the built one.
+
+def own_root(obj: bpy.types.Object | None) -> bpy.types.Object | None:
+    """The photo's root that an object hangs on, or is."""
+    while obj is not None and obj.get(PART_KEY) != "Root":
+        obj = obj.parent
+    return obj
+
+
+def _hanging_on(root: bpy.types.Object, collection: bpy.types.Collection) -> Iterator[bpy.types.Object]:
+    """A root and what hangs on it and on no other one; those in the collection first, in their order there."""
+    for obj in (root, *_objects_of(collection), *root.children_recursive):
+        if own_root(obj) == root:
+            yield obj
+
+
+def _first_of_each(*objects: Iterable[bpy.types.Object]) -> dict[str, bpy.types.Object]:
+    """The marked objects by their marks.
+
+    A copy that the user made of one of them carries the mark, too; the object that was there first is the built one.
     """
     found: dict[str, bpy.types.Object] = {}
-    for obj in _objects_of(collection):
-        if PART_KEY in obj:
-            found.setdefault(str(obj[PART_KEY]), obj)
-    # What was sorted into other collections still hangs on the root.
-    for obj in found["Root"].children_recursive if "Root" in found else ():
+    for obj in itertools.chain(*objects):
         if PART_KEY in obj:
             found.setdefault(str(obj[PART_KEY]), obj)
     return found
@@ -97,13 +132,20 @@ def is_photo(collection: bpy.types.Collection) -> bool:
 
 def photo_collection(scene: bpy.types.Scene, active: bpy.types.Object | None) -> bpy.types.Collection | None:
     """The collection of the photo that the user means: the active object's, else the scene's only one."""
-    photos = [collection for collection in scene.collection.children_recursive if is_photo(collection)]
-    if active is not None:
-        for collection in photos:
-            if any(obj == active for obj in _objects_of(collection)):
-                return collection
-        for collection in photos:  # sorted into another collection, but still hanging on the photo's root
-            root = next((obj for obj in _objects_of(collection) if obj.get(PART_KEY) == "Root"), None)
-            if root is not None and any(obj == active for obj in root.children_recursive):
-                return collection
+    if active is not None and (collection := _collection_of(scene, active)) is not None:
+        return collection
+    photos = [collection for collection in _photos_in(scene) if parts_of(collection)]
     return photos[0] if len(photos) == 1 else None
+
+
+def _collection_of(scene: bpy.types.Scene, obj: bpy.types.Object) -> bpy.types.Collection | None:
+    root = own_root(obj)
+    for wanted in (obj, root) if root is not None else (obj,):
+        for collection in _photos_in(scene):
+            if any(other == wanted for other in _objects_of(collection)):
+                return collection
+    return None
+
+
+def _photos_in(scene: bpy.types.Scene) -> list[bpy.types.Collection]:
+    return [collection for collection in scene.collection.children_recursive if is_photo(collection)]

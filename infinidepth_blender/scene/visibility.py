@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Shown = Literal["MESH", "POINTS", "SPLATS"]
 HIDDEN_KEY = "infinidepth_hidden"
-"""Custom property of a photo's collection: the parts that `hide_parts` hid, apart by spaces."""
+"""Custom property of a photo's root, or where that is gone of its collection: the parts that `hide_parts` hid, apart by spaces."""
 
 
 def show_only(objects: SceneObjects, shown: Shown) -> None:
@@ -22,9 +22,10 @@ def show_only(objects: SceneObjects, shown: Shown) -> None:
 
     If the wanted one was not made, the first that was is shown.
     """
-    hidden = objects.collection.get(HIDDEN_KEY, "")
+    marked = objects.root or objects.collection
+    hidden = marked.get(HIDDEN_KEY, "")
     if hidden:
-        objects.collection[HIDDEN_KEY] = ""
+        marked[HIDDEN_KEY] = ""
         for part, obj in objects.parts().items():
             if part in hidden.split():
                 set_hidden(obj, False)
@@ -43,11 +44,16 @@ def show_only(objects: SceneObjects, shown: Shown) -> None:
         set_hidden(objects.background, shown != "MESH")
 
 
-def hide_parts(collection: bpy.types.Collection, parts: dict[str, bpy.types.Object]) -> None:
-    """Hides objects of a photo until `show_only` is asked for one of its representations."""
+def hide_parts(marked: bpy.types.Object | bpy.types.Collection, parts: dict[str, bpy.types.Object]) -> None:
+    """Hides objects of a photo until `show_only` is asked for one of its representations.
+
+    Args:
+        marked: The photo's root, or where that is gone its collection.
+        parts: The objects, by their keys in `SceneObjects.parts`.
+    """
     for obj in parts.values():
         set_hidden(obj, True)
-    collection[HIDDEN_KEY] = " ".join(parts)
+    marked[HIDDEN_KEY] = " ".join(parts)
 
 
 def set_hidden(obj: bpy.types.Object, hidden: bool) -> None:

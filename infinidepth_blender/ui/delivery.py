@@ -59,7 +59,7 @@ def _select(context: bpy.types.Context, scene: bpy.types.Scene, objects: SceneOb
     shown = next((o for o in (objects.mesh, objects.points, objects.splats) if o and not o.hide_render), objects.root)
     for obj in layer.objects.selected:
         obj.select_set(False, view_layer=layer)
-    if layer.objects.get(shown.name) is not None:
+    if shown is not None and layer.objects.get(shown.name) is not None:
         shown.select_set(True, view_layer=layer)
         layer.objects.active = shown
 

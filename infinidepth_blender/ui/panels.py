@@ -5,9 +5,9 @@ from typing import Any
 
 import bpy
 
-from ..errors import InfiniDepthError, SceneError
+from ..errors import InfiniDepthError
 from ..scene.photo_modes import catches_shadows, surface_mode
-from ..scene.saved import photo_collection, recall
+from ..scene.saved import find_photo
 from . import runtime_link
 from .active_image import find_active_image
 from .model_drawing import draw_chosen_model
@@ -296,15 +296,11 @@ def _draw_delivered(layout: bpy.types.UILayout, context: bpy.types.Context) -> N
 
 def _draw_scene(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """What can be done with a photo that is in the scene."""
-    collection = photo_collection(context.scene, context.active_object)
-    if collection is None:
-        return
-    try:
-        objects = recall(collection)
-    except SceneError:
+    objects = find_photo(context.scene, context.active_object)
+    if objects is None:
         return
     box = layout.box()
-    box.label(text=collection.name, icon="OUTLINER_COLLECTION")
+    box.label(text=objects.collection.name, icon="OUTLINER_COLLECTION")
     shown = {"MESH": objects.mesh, "POINTS": objects.points, "SPLATS": objects.splats}
     row = box.row(align=True)
     for identifier, label, _ in SHOWN:

@@ -14,7 +14,7 @@ from ..scene.build import SceneObjects
 from ..scene.imported import import_splats
 from ..scene.match import match_scene_to_photo
 from ..scene.photo_modes import PhotoMode, photo_materials, set_sky_mode, set_surface_mode
-from ..scene.saved import photo_collection, recall
+from ..scene.saved import find_photo
 from ..scene.visibility import show_only
 from .delivery import put_into_scene
 from .properties import PHOTO_MODES, SHOWN
@@ -93,7 +93,7 @@ class _OnPhoto:
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """A photo's objects must be in the scene."""
-        if photo_collection(context.scene, context.active_object) is None:
+        if find_photo(context.scene, context.active_object) is None:
             cls.poll_message_set("Select an object of a reconstructed photo")  # pyright: ignore[reportAttributeAccessIssue]
             return False
         return needs_object_mode(cls, context)  # pyright: ignore[reportArgumentType]
@@ -101,11 +101,11 @@ class _OnPhoto:
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Changes the photo's objects."""
         forget_refusal()
-        collection = photo_collection(context.scene, context.active_object)
-        if collection is None:
+        objects = find_photo(context.scene, context.active_object)
+        if objects is None:
             return {"CANCELLED"}
         try:
-            self._change(context, recall(collection))
+            self._change(context, objects)
         except InfiniDepthError as error:
             return refuse(self, error)  # pyright: ignore[reportArgumentType]
         return {"FINISHED"}

@@ -202,5 +202,7 @@ def test_a_studio_with_colours_of_its_own(make_bundle, tmp_path, names, said):
 def test_without_a_camera_nothing_is_matched(make_bundle):
     objects = build_scene(make_bundle(CAMERAS["landscape"], "A"))
     bpy.data.objects.remove(objects.camera)
+    found = recall(objects.collection)
+    assert found.camera is None
     with pytest.raises(SceneError, match="camera of 'A' was deleted"):
-        recall(objects.collection)
+        match_scene_to_photo(found)
