@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import addon_utils
 import bpy
 import numpy as np
 import pytest
@@ -45,13 +46,43 @@ def test_unpacking_gives_each_photo_its_own_file(two_photos, tmp_path):
     assert {name: colour_seen(name) for name in two_photos} == {"Red": "Red", "Blue": "Blue"}
 
 
-def test_exports_give_each_photo_its_own_texture(two_photos, tmp_path):
-    bpy.ops.wm.usd_export(filepath=str(tmp_path / "scene.usda"))
+def export_usd(folder: Path) -> None:
+    bpy.ops.wm.usd_export(filepath=str(folder / "scene.usda"))
+    start_anew()
+    bpy.ops.wm.usd_import(filepath=str(folder / "scene.usda"))
+
+
+def export_fbx(folder: Path) -> None:
+    path = str(folder / "scene.fbx")
+    bpy.ops.export_scene.fbx(filepath=path, path_mode="COPY", embed_textures=True)
+    start_anew()
+    bpy.ops.import_scene.fbx(filepath=path)
+
+
+def export_obj_after_unpacking(folder: Path) -> None:
+    """OBJ knows no packed files."""
+    bpy.ops.wm.save_as_mainfile(filepath=str(folder / "scene.blend"))
+    bpy.ops.file.unpack_all(method="USE_LOCAL")
+    away = folder / "away"
+    away.mkdir()
+    bpy.ops.wm.obj_export(filepath=str(away / "scene.obj"), path_mode="COPY")
+    assert {path.name for path in away.glob("*.png")} == {"Red Photo.png", "Blue Photo.png"}
+    start_anew()
+    bpy.ops.wm.obj_import(filepath=str(away / "scene.obj"))
+
+
+def start_anew() -> None:
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    bpy.ops.wm.usd_import(filepath=str(tmp_path / "scene.usda"))
+    addon_utils.enable("io_scene_fbx")
+
+
+@pytest.mark.parametrize("export", [export_usd, export_fbx, export_obj_after_unpacking])
+def test_exports_give_each_photo_its_own_texture(export, two_photos, tmp_path):
+    addon_utils.enable("io_scene_fbx")
+    export(tmp_path)
     for name in two_photos:
-        obj = next(obj for obj in bpy.data.objects if obj.type == "MESH" and obj.name.startswith(f"{name}_Mesh"))
-        obj.name = f"{name} Mesh"
+        meshes = (obj for obj in bpy.data.objects if obj.type == "MESH")
+        next(obj for obj in meshes if obj.name.replace("_", " ").startswith(f"{name} Mesh")).name = f"{name} Mesh"
     assert {name: colour_seen(name) for name in two_photos} == {"Red": "Red", "Blue": "Blue"}
 
 
