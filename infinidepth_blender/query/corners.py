@@ -2,7 +2,7 @@
 
 Each pixel's plane says how the surface goes on to its corners. Where four pixels meet that disagree, the surface is
 rough: a network's field is, below the size of a pixel, by the photo's texture, and every tilt of a pixel adds area. There the
-field is asked. Where they disagree two by two there is a crease, and each plane is right on its own side.
+field is asked. Where they disagree two by two and cross nearby there is a crease, and each plane is right on its own side.
 """
 
 from __future__ import annotations
@@ -95,17 +95,21 @@ def _meet(
                 own[k] = d + (j - column - 0.5) * slope_x[row, column] + (i - row - 0.5) * slope_y[row, column]
             if not there:
                 continue
-            mean, most, alone = total / 4, 0.0, False
+            mean, most = total / 4, 0.0
+            # A plane that agrees with none of the others is rough, and so is a step between two that agree: planes of
+            # a crease that is within half a pixel differ here by no more than half of what their slopes differ by.
+            bend = np.ptp(slope_x[i - 1 : i + 1, j - 1 : j + 1]) + np.ptp(slope_y[i - 1 : i + 1, j - 1 : j + 1])
+            uneven = np.ptp(own) > 0.5 * bend + agreeing * mean
             for k in range(4):
                 nearest = np.inf
                 for other in range(4):
                     if other != k:
                         nearest = min(nearest, abs(own[other] - own[k]))
-                alone = alone or nearest > agreeing * mean
+                uneven = uneven or nearest > agreeing * mean
                 off = abs(own[k] - mean) / mean
                 if off <= tolerance:
                     most = max(most, off)
-            if alone:
+            if uneven:
                 met[i, j], tilt[i, j] = mean, most
 
 

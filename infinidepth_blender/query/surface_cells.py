@@ -30,8 +30,8 @@ MAX_SLOPE = 1.5
 """Most relative change of disparity over a pixel that the density inside it follows."""
 SURFACE_TOLERANCE = 0.2
 """Share of the edge step by which a sample near an edge may be off its surface's plane."""
-SAME_SURFACE = 0.5
-"""Share of the edge step by which a pixel's corner may be off its plane and still lie on its surface."""
+SAME_SURFACE = 1.0
+"""Edge steps by which a pixel's corner may be off its plane and still lie on its surface; at an edge half as many."""
 _BLOCK = 4096
 """Places that one core works out at a time."""
 
@@ -122,7 +122,7 @@ class SurfaceCells:
         tolerance = SAME_SURFACE * edge_step
         met = meeting_disparity(disparity, slope_x, slope_y, tolerance, camera, field, questions)
         _measure(
-            disparity, slope_x, slope_y, valid, met, tolerance, camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px,
+            disparity, slope_x, slope_y, valid, met, tolerance, edge_row, camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px,
             steepest, far, weight, share,
         )  # fmt: skip
         selection = None if density is None else CellSelection.of(density, height, width)
@@ -221,6 +221,7 @@ def _measure(
     valid: NDArray[np.bool_],
     met: NDArray[np.float32],
     tolerance: float,
+    edge_row: NDArray[np.int32],
     fx_px: float,
     fy_px: float,
     cx_px: float,
@@ -238,6 +239,7 @@ def _measure(
         disparity, slope_x, slope_y, valid: (h, w).
         met: (h + 1, w + 1) disparity at the corners.
         tolerance: Relative departure from a pixel's plane up to which they count.
+        edge_row: (h * w,) not negative at an edge.
         fx_px, fy_px, cx_px, cy_px: Intrinsics at this size.
         steepest: Cosine between ray and normal below which the area counts no further.
         far: Depth beyond which the area does not grow with the distance any more.
@@ -249,10 +251,11 @@ def _measure(
         for column in range(width):
             if not valid[row, column]:
                 continue
-            top_left = corner(row, column, 0, 0, disparity, slope_x, slope_y, met, tolerance)
-            top_right = corner(row, column, 0, 1, disparity, slope_x, slope_y, met, tolerance)
-            low_left = corner(row, column, 1, 0, disparity, slope_x, slope_y, met, tolerance)
-            low_right = corner(row, column, 1, 1, disparity, slope_x, slope_y, met, tolerance)
+            near = tolerance if edge_row[row * width + column] < 0 else 0.5 * tolerance
+            top_left = corner(row, column, 0, 0, disparity, slope_x, slope_y, met, near)
+            top_right = corner(row, column, 0, 1, disparity, slope_x, slope_y, met, near)
+            low_left = corner(row, column, 1, 0, disparity, slope_x, slope_y, met, near)
+            low_right = corner(row, column, 1, 1, disparity, slope_x, slope_y, met, near)
             left, right, low = (column - cx_px) / fx_px, (column + 1 - cx_px) / fx_px, (row + 1 - cy_px) / fy_px
             if abs(top_right - low_left) < abs(top_left - low_right):
                 area = triangle_area(left, top, top_left, right, top, top_right, left, low, low_left)
