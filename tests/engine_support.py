@@ -71,3 +71,11 @@ def process_is_gone(pid: int) -> bool:
         return True
     except OSError:
         return False
+
+
+def touch(folder: Path, *names: str) -> Path:
+    """Makes empty files in a folder, and returns it."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder

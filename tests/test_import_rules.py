@@ -21,7 +21,7 @@ ENGINE_ONLY = {
     "infinidepth_blender.geometry.outliers": {"scipy"},
     "infinidepth_blender.splats.compile": {"numba", "scipy"},
     "infinidepth_blender.splats.fit": {"numba", "scipy"},
-    "infinidepth_blender.splats.hidden": {"cv2"},
+    "infinidepth_blender.splats.hidden": {"numba", "scipy", "cv2"},
     "infinidepth_blender.splats.predicted": {"torch", "safetensors", "cv2", "scipy"},
     "infinidepth_blender.splats.predictor": {"torch", "safetensors", "scipy"},
     "infinidepth_blender.splats.raster": {"numba", "scipy"},

@@ -36,6 +36,12 @@ class Edges:
     down: NDArray[np.bool_]
     stride: NDArray[np.uint8]
 
+    @classmethod
+    def none(cls, height: int, width: int) -> Edges:
+        """A grid that is torn nowhere."""
+        right, down = np.zeros((height, width - 1), np.bool_), np.zeros((height - 1, width), np.bool_)
+        return cls(right, down, np.zeros((height, width), np.uint8))
+
     @property
     def adrift(self) -> NDArray[np.bool_]:
         """(h, w) bool, a new array: the vertex is on no surface."""

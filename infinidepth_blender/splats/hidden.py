@@ -1,8 +1,10 @@
-"""Splats of what the foreground hides: a moved camera sees them where it would look through the photo's splats."""
+"""Splats of what the foreground hides: a moved camera sees them where it would look through the photo's splats.
+
+The engine imports this module, as it does `of_photo`.
+"""
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,7 @@ from ..geometry.background import HiddenSurface
 from ..geometry.edges import Edges
 from ..geometry.mesh import plane_normals, surface_gradient
 from ..reconstruction import FLAG_VALID, NO_DEPTH_M, Gaussians
+from .of_photo import resized_photo
 from .placed import gaussians_on_grid
 
 
@@ -24,14 +27,9 @@ def hidden_splats(surface: HiddenSurface, camera: Camera, colors_srgb: NDArray[n
     """
     height, width = surface.disparity.shape
     there = surface.disparity > 0
-    torn = Edges(
-        np.zeros((height, width - 1), np.bool_),
-        np.zeros((height - 1, width), np.bool_),
-        np.zeros((height, width), np.uint8),
-    )
-    d_x, d_y = surface_gradient(surface.disparity, there, torn)
+    d_x, d_y = surface_gradient(surface.disparity, there, Edges.none(height, width))
     x_px, y_px = np.arange(width) + 0.5, np.arange(height)[:, None] + 0.5
     normals = plane_normals(surface.disparity, d_x, d_y, x_px, y_px, camera.resized(width, height))
     depth_m = np.divide(1, surface.disparity, out=np.full(there.shape, NO_DEPTH_M, np.float32), where=there)
-    colors = np.asarray(cv2.resize(colors_srgb, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    colors = resized_photo(colors_srgb, width, height)
     return gaussians_on_grid(depth_m, normals, (surface.hidden * FLAG_VALID).astype(np.uint8), camera, colors)

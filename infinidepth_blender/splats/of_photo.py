@@ -67,7 +67,7 @@ def splats_of_photo(
     if progress:
         progress(0.3)
     placed = gaussians_on_grid(
-        depth, normals, flags, camera, _resized(photo_srgb, width, height), sky_depth_m=sky_depth_m
+        depth, normals, flags, camera, resized_photo(photo_srgb, width, height), sky_depth_m=sky_depth_m
     )
     if len(placed) == 0:
         return placed
@@ -75,7 +75,7 @@ def splats_of_photo(
     if hidden is not None:
         placed = concatenate(placed, hidden)
     factor = min(FIT_OVERSAMPLING, photo_srgb.shape[1] / width) if photo_srgb.shape[1] > width else 1.0
-    compare = _resized(photo_srgb, round(width * factor), round(height * factor))
+    compare = resized_photo(photo_srgb, round(width * factor), round(height * factor))
     return fit_colors(
         placed,
         compare,
@@ -101,12 +101,12 @@ def sky_splats(sky: NDArray[np.bool_], camera: Camera, photo_srgb: NDArray[np.ui
         np.zeros((height, width, 3), np.float32),
         np.where(sky, FLAG_SKY, 0).astype(np.uint8),
         camera,
-        _resized(photo_srgb, width, height),
+        resized_photo(photo_srgb, width, height),
         sky_depth_m=sky_depth_m,
     )
 
 
-def _resized(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+def resized_photo(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
     """Averages over areas when it shrinks, interpolates when it grows."""
     if image.shape[:2] == (height, width):
         return image
