@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, get_args
 
-from .commands import info, models, reconstruct, reconstruct_arguments, render
+from .commands import convert, info, models, reconstruct, reconstruct_arguments, render
 from .commands.arguments import named_path, not_empty
 from .commands.context import Context
 from .engine.runtime import find_runtime
@@ -34,6 +34,7 @@ examples:
   infinidepth reconstruct photo.jpg -o out --make mesh,blend
       out/photo/scene.blend with a matched camera, ready to render
   infinidepth render out/photo --path orbit --frames 48
+  infinidepth convert out/photo/splats.ply photo.spz
   infinidepth info out/photo
 
 Run it as 'python -m infinidepth_blender ...' or 'blender --command infinidepth ...'.
@@ -106,6 +107,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_reconstruct(commands)
     _add_models(commands)
     _add_render(commands)
+    _add_convert(commands)
     _add_info(commands)
     return parser
 
@@ -157,14 +159,20 @@ def _add_render(commands: Any) -> None:
     render.add_arguments(parser)
 
 
+def _add_convert(commands: Any) -> None:
+    parser = _parser(commands, "convert", "a splat file as one of another kind (.ply, .spz, .splat)")
+    parser.set_defaults(run=convert.run)
+    convert.add_arguments(parser)
+
+
 def _add_info(commands: Any) -> None:
-    parser = _parser(commands, "info", "what is in a result, a PLY file or a model's file")
+    parser = _parser(commands, "info", "what is in a result, a splat or PLY file or a model's file")
     parser.set_defaults(run=info.run)
     parser.add_argument(
         "path",
         type=named_path,
         metavar="BUNDLE|FILE",
-        help="folder of a result, a PLY file, or a model (.ckpt, .safetensors)",
+        help="folder of a result, a file of splats, points or a mesh (.ply, .spz, .sog, .splat), or a model (.ckpt, .safetensors)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 

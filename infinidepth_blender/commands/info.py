@@ -1,4 +1,4 @@
-"""`info`: what is in a bundle, in a PLY file or in a model's file."""
+"""`info`: what is in a bundle, in a splat or PLY file or in a model's file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ..engine.registry import megabytes
 from ..errors import BundleError
 from .context import Context, expanded
 
+_SPLAT_SUFFIXES = (".ply", ".spz", ".splat", ".sog")
 _MODEL_SUFFIXES = (".ckpt", ".safetensors", ".pt", ".pth")
 
 
@@ -19,7 +20,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
     Raises:
         BundleError: there is no such bundle, or it is damaged.
-        SplatFileError: the PLY file cannot be read.
+        SplatFileError: the splat or PLY file cannot be read.
         ModelError: the model's file is damaged, or no known model.
         RuntimeMissingError: it is a model, and there is no engine to read it.
     """
@@ -29,18 +30,20 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
         summary = summary_of_bundle(path)
         lines = bundle_lines(summary)
-    elif path.suffix.lower() == ".ply":
-        from ..splats.info import ply_info, ply_lines
+    elif path.suffix.lower() in _SPLAT_SUFFIXES:
+        from ..splats.info import file_info, file_lines
 
-        summary = ply_info(path)
-        lines = ply_lines(path, summary)
+        summary = file_info(path)
+        lines = file_lines(path, summary)
     elif path.suffix.lower() in _MODEL_SUFFIXES and path.is_file():
         with context.engine() as engine:
             found = engine.finish(engine.call("describe_model", {"file": str(path.absolute())})).summary
         summary = {"file": str(path), "size_bytes": path.stat().st_size} | found
         lines = model_lines(path, summary)
     elif path.exists():
-        raise BundleError(f"{path} is neither the folder of a result nor a PLY file or a model.", "Name one of these.")
+        raise BundleError(
+            f"{path} is neither the folder of a result nor a splat or PLY file or a model.", "Name one of these."
+        )
     else:
         raise BundleError(f"{path} does not exist.", "Check the spelling.")
     print(json.dumps(summary) if arguments.json else "\n".join(lines))

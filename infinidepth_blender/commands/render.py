@@ -22,7 +22,10 @@ OUTPUT_NAME = "views"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describes the arguments of `render`."""
     parser.add_argument(
-        "source", type=named_path, metavar="BUNDLE|SPLATS.ply", help="folder of a result, or a splat file"
+        "source",
+        type=named_path,
+        metavar="BUNDLE|SPLATS",
+        help="folder of a result, or a splat file (.ply, .spz, .splat)",
     )
     parser.add_argument(
         "-o",

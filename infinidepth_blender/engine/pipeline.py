@@ -17,7 +17,7 @@ from ..field.protocol import DepthField
 from ..options import ReconstructOptions
 from ..query.grids import DepthSamples
 from ..reconstruction import FLAG_VALID, Gaussians, MeshArrays, PhotoInfo, PointArrays, Reconstruction
-from ..splats.ply import write_splats
+from ..splats.files import write_splats
 from ..staging import staged_folder
 from . import exports
 from .depth_files import DepthPrompt, read_prompt

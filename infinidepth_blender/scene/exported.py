@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from ..camera import OPENCV_TO_BLENDER_WORLD
 from ..errors import SceneError
 from ..reconstruction import Gaussians
+from ..splats.files import write_splats
 from ..splats.placed import concatenate, rotation_matrices
-from ..splats.ply import write_splats
 from ..splats.transform import rotated_quaternions, rotated_sh, scales_and_rotations
 from .attributes import get_attribute
 
@@ -31,10 +31,10 @@ def holds_splats(obj: bpy.types.Object | None) -> bool:
 def export_splats(path: Path, objects: Sequence[bpy.types.Object], scene: bpy.types.Scene) -> int:
     """Writes splat objects into one file, where they stand in the world.
 
-    The file has OpenCV's axes (y down, z forward) and metres, so that an import puts them back where they were.
+    A PLY has OpenCV's axes (y down, z forward) and metres, so that an import puts them back where they were.
 
     Args:
-        path: The PLY file.
+        path: The file; its ending says which kind (`splats.files.WRITTEN_SUFFIXES`).
         objects: Splat objects.
         scene: Its unit scale says what a metre is.
 
@@ -44,6 +44,7 @@ def export_splats(path: Path, objects: Sequence[bpy.types.Object], scene: bpy.ty
     Raises:
         SceneError: an object holds no splats, or there are none left.
         OutputError: the file cannot be written; nothing is left behind.
+        SplatFileError: its name ends in no kind of splat file.
     """
     for obj in objects:
         if not holds_splats(obj):

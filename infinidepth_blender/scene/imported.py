@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import tempfile
 from pathlib import Path
 
 import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from ..reconstruction import Gaussians
-from ..splats.ply import read_splats
-from ..splats.sh import dc_to_rgb, rgb_to_dc
+from ..splats.files import read_splats
+from ..splats.transform import srgb_encoded
 from .build import short_name
 from .camera import placed_camera
 from .splats import make_splats
@@ -23,11 +22,11 @@ SPLAT_BOUNCES = 128
 def import_splats(path: Path, scene: bpy.types.Scene) -> tuple[bpy.types.Object, list[str]]:
     """Reads a splat file into an object of the scene's own collection.
 
-    The file's axes are taken for OpenCV's (y down, z forward), as 3DGS trainers write them. They are drawn for the
+    Axes are taken for OpenCV's (y down, z forward), as 3DGS trainers write them, in SPZ for OpenGL's. They are drawn for the
     scene's active camera; a camera that the file brings becomes an object below the splats.
 
     Args:
-        path: A PLY file in the 3DGS layout.
+        path: A PLY, SPZ, SOG or .splat file.
         scene: Where the object goes.
 
     Returns:
@@ -36,14 +35,14 @@ def import_splats(path: Path, scene: bpy.types.Scene) -> tuple[bpy.types.Object,
     Raises:
         SplatFileError: the file cannot be read; the scene is as it was.
     """
-    file = read_splats(path)
+    file = read_splats(path, rgba_by_blender)
     gaussians, notes = file.gaussians, []
     if file.dropped:
         notes.append(f"{file.dropped:,} splats were left out because they hold values that are no numbers")
     if file.color_space == "linear":
         if gaussians.sh.shape[1] > 1:
             notes.append("Colors that depend on the view are linear in this file and were left out")
-        gaussians = _srgb_encoded(gaussians)
+        gaussians = srgb_encoded(gaussians)
     name = short_name(path.stem or "Splats")
     splats = make_splats(gaussians, name, face_active_camera=True)
     splats.scale = (1.0 / scene.unit_settings.scale_length,) * 3
@@ -60,12 +59,29 @@ def import_splats(path: Path, scene: bpy.types.Scene) -> tuple[bpy.types.Object,
     return splats, notes
 
 
-def _srgb_encoded(gaussians: Gaussians) -> Gaussians:
-    """Linear base colours turned into sRGB-encoded ones."""
-    colors = _encode(np.clip(dc_to_rgb(gaussians.sh[:, 0]), 0.0, None))
-    return replace(gaussians, sh=rgb_to_dc(colors)[:, None].astype(np.float32))
+def rgba_by_blender(data: bytes) -> NDArray[np.uint8]:
+    """The (height, width, 4) values of a picture's file, top row first; of any format that Blender reads.
 
-
-def _encode(linear: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The sRGB transfer function (IEC 61966-2-1)."""
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.power(linear, 1 / 2.4) - 0.055)
+    Raises:
+        OSError: it is no picture.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "picture"
+        file.write_bytes(data)
+        try:
+            image = bpy.data.images.load(str(file))
+        except RuntimeError as error:
+            raise OSError(str(error).strip()) from error
+        try:
+            # The bytes as they are: neither converted nor multiplied by opacity.
+            image.colorspace_settings.is_data = True
+            image.alpha_mode = "CHANNEL_PACKED"
+            width, height = image.size
+            values = np.empty(height * width * image.channels, np.float32)
+            image.pixels.foreach_get(values)
+            channels = image.channels
+        finally:
+            bpy.data.images.remove(image)
+    rgba = np.full((height, width, 4), 255, np.uint8)
+    rgba[..., :channels] = np.rint(values * 255).reshape(height, width, channels)[::-1]
+    return rgba

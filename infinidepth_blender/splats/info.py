@@ -1,4 +1,4 @@
-"""What is in a PLY file, as plain values and as lines for people; numpy and plyfile alone."""
+"""What is in a splat file or any PLY, as plain values and as lines for people; numpy and plyfile alone."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 from plyfile import PlyData
 
-from .ply import SplatFile, is_splat_layout, open_ply, read_splats
+from .files import read_splats
+from .packed_ply import is_packed
+from .ply import is_splat_layout, open_ply
 from .sh import dc_to_rgb, sh_degree
+from .splat_file import SplatFile
 
 
-def ply_info(path: Path) -> dict[str, Any]:
-    """Describes a PLY file: splats, a point cloud, a mesh or anything else.
+def file_info(path: Path) -> dict[str, Any]:
+    """Describes a splat file of any kind, or a PLY with a point cloud, a mesh or anything else.
 
     Returns:
         `kind` (`splats`, `points`, `mesh` or `other`), `elements` (rows by name),
@@ -22,8 +25,12 @@ def ply_info(path: Path) -> dict[str, Any]:
         `median_scale_m`, `mean_opacity` and `mean_color_srgb`.
 
     Raises:
-        SplatFileError: the file is missing, no PLY, or damaged.
+        SplatFileError: the file is missing, of no kind that is known, or damaged.
     """
+    if path.suffix.lower() != ".ply":
+        file = read_splats(path)
+        about = {"bytes": path.stat().st_size, "elements": {"vertex": len(file.gaussians)}, "properties": []}
+        return about | _splat_values(file)
     data = open_ply(path)
     info: dict[str, Any] = {
         "kind": "other",
@@ -32,6 +39,8 @@ def ply_info(path: Path) -> dict[str, Any]:
         "properties": [p.name for p in data["vertex"].properties] if "vertex" in data else [],
         "bounds_m": None,
     }
+    if is_packed(data):
+        return info | _splat_values(read_splats(path))
     if "vertex" not in data or not {"x", "y", "z"} <= set(info["properties"]):
         return info
     if is_splat_layout(info["properties"]):
@@ -40,8 +49,8 @@ def ply_info(path: Path) -> dict[str, Any]:
     return info | {"kind": "mesh" if has_faces else "points", "bounds_m": _bounds(_positions(data))}
 
 
-def ply_lines(path: Path, info: dict[str, Any]) -> list[str]:
-    """The result of `ply_info` for people."""
+def file_lines(path: Path, info: dict[str, Any]) -> list[str]:
+    """The result of `file_info` for people."""
     what = {"splats": "Gaussian splats", "points": "a point cloud", "mesh": "a mesh", "other": "no points"}[
         info["kind"]
     ]

@@ -8,12 +8,11 @@ intrinsic (K, row by row), extrinsic (4x4 camera-to-world, row by row) and color
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +21,10 @@ from plyfile import PlyData, PlyElement, PlyParseError
 from ..camera import Camera
 from ..errors import SplatFileError
 from ..reconstruction import ColorSpace, Gaussians
-from ..staging import STAGING_SUFFIX, output_error
+from .packed_ply import is_packed, unpacked
 from .ply_camera import CAMERA_ELEMENTS, camera_elements, camera_of, color_space_of
 from .sh import rgb_to_dc
+from .splat_file import SplatFile, atomic_file, damaged, opening, unit_quaternions, usable
 
 _OPACITY_RANGE = (np.float32(1e-6), np.float32(1 - 1e-6))
 """Opacities in files stay inside, where their logit is finite."""
@@ -38,31 +38,10 @@ _BLOCK_ROWS = 4096
 """Rows converted at a time: a block and its results stay in the processor's cache."""
 
 
-@dataclass(frozen=True)
-class SplatFile:
-    """What a splat file holds.
-
-    Attributes:
-        gaussians: The Gaussians, in the file's own axes (OpenCV camera axes in ours).
-        camera: The camera that the file brings, if it does.
-        cam_to_world: (4, 4) float64 pose of that camera; identity if the file names none.
-        color_space: Encoding of the colours.
-        dropped: Number of Gaussians left out because a value was not a number.
-        extra: Other elements of the file and their values or their number of rows.
-    """
-
-    gaussians: Gaussians
-    camera: Camera | None = None
-    cam_to_world: NDArray[np.float64] = field(default_factory=lambda: np.eye(4))
-    color_space: ColorSpace = "srgb"
-    dropped: int = 0
-    extra: dict[str, Any] = field(default_factory=dict)
-
-
 # -- writing ----------------------------------------------------------------------
 
 
-def write_splats(
+def write_splat_ply(
     path: Path,
     gaussians: Gaussians,
     camera: Camera | None = None,
@@ -77,7 +56,7 @@ def write_splats(
     Positions are written as they are. With a camera, the elements image_size, intrinsic,
     extrinsic and color_space follow, the last 0 for sRGB as SHARP writes it. Linear colours
     are marked by 1 and SHARP's version element, without which a 1 means nothing (see
-    `read_splats`).
+    `read_splat_ply`).
 
     Args:
         path: The file; its folder is made where needed.
@@ -107,27 +86,6 @@ def write_splats(
             stream.write(element.data.tobytes())
 
 
-@contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[IO[bytes]]:
-    """A binary file that becomes `path` when the block ends without an error.
-
-    Raises:
-        OutputError: the file cannot be written; nothing is left behind.
-    """
-    partial = path.with_name(path.name + STAGING_SUFFIX)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("wb") as stream:
-                yield stream
-            partial.replace(path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise output_error(error, path) from error
-
-
 def _property_names(coefficients: int) -> list[str]:
     names = [*"xyz", "nx", "ny", "nz"] + [f"f_dc_{i}" for i in range(3)]
     names += [f"f_rest_{i}" for i in range(3 * (coefficients - 1))]
@@ -154,7 +112,7 @@ def _vertex_blocks(gaussians: Gaussians) -> Iterator[NDArray[np.float32]]:
 # -- reading ----------------------------------------------------------------------
 
 
-def read_splats(path: Path) -> SplatFile:
+def read_splat_ply(path: Path) -> SplatFile:
     """Reads a splat file: binary of either byte order or ASCII, with or without extras.
 
     Missing normals, spherical harmonics, opacity (then 1) and rotation (then none) are
@@ -170,16 +128,13 @@ def read_splats(path: Path) -> SplatFile:
     data = open_ply(path)
     if "vertex" not in data or data["vertex"].count == 0:
         raise SplatFileError(f"{path} holds no splats: it has no vertices.", "Choose a splat file in the 3DGS layout.")
-    table = _Table(data["vertex"].data)
-    _check_layout(path, table)
-    gaussians = _decode(table)
-    good = _finite_rows(gaussians)
-    dropped = 0
-    if good is not None:
-        dropped = len(gaussians) - int(good.sum())
-        gaussians = Gaussians(*(getattr(gaussians, name)[good] for name in Gaussians.__dataclass_fields__))
-    if len(gaussians) == 0:
-        raise SplatFileError(f"{path} holds no usable splats: every one has values that are not numbers.")
+    if is_packed(data):
+        gaussians = unpacked(path, data)
+    else:
+        table = _Table(data["vertex"].data)
+        _check_layout(path, table)
+        gaussians = _decode(table)
+    gaussians, dropped = usable(path, gaussians)
     camera, cam_to_world = camera_of(data)
     others = [e for e in data.elements if e.name not in ("vertex", *CAMERA_ELEMENTS)]
     return SplatFile(
@@ -198,21 +153,14 @@ def open_ply(path: Path) -> PlyData:
     Raises:
         SplatFileError: the file is missing, no PLY, or truncated.
     """
-    remedy = "Export or download the file again."
     try:
-        with path.open("rb") as stream:
+        with opening(path, "a PLY file"), path.open("rb") as stream:
             if stream.read(3) != b"ply":
                 raise SplatFileError(f"{path} is not a PLY file.", "Choose a .ply file with Gaussian splats.")
             stream.seek(0)
             return PlyData.read(stream, mmap="c")
-    except FileNotFoundError:
-        raise SplatFileError(f"{path} does not exist.", "Check the path.") from None
-    except IsADirectoryError:
-        raise SplatFileError(f"{path} is a folder, not a PLY file.", "Choose the .ply file inside it.") from None
-    except OSError as error:
-        raise SplatFileError(f"{path} cannot be read: {error.strerror or error}.", "Check the permissions.") from error
     except PlyParseError as error:
-        raise SplatFileError(f"{path} is damaged: {error}.", remedy) from error
+        raise damaged(path, str(error)) from error
     except UnicodeDecodeError as error:
         raise SplatFileError(
             f"{path} has other letters than ASCII in its header, which PLY does not allow.",
@@ -222,12 +170,11 @@ def open_ply(path: Path) -> PlyData:
         # What is mapped and too short has no better words of its own.
         reason = " ".join(str(error).split())[:120]
         short = "mmap" in reason or "buffer" in reason or not reason
-        reason = "it is shorter than its header says" if short else reason
-        raise SplatFileError(f"{path} is damaged: {reason}.", remedy) from error
+        raise damaged(path, "it is shorter than its header says" if short else reason) from error
 
 
 def is_splat_layout(properties: Iterable[str]) -> bool:
-    """Whether a file whose vertices have these properties holds splats that `read_splats` reads."""
+    """Whether a file whose vertices have these properties holds splats that `read_splat_ply` reads."""
     names = set(properties)
     return "scale_0" in names and bool({"f_dc_0", "red"} & names)
 
@@ -259,8 +206,6 @@ class _Table:
 
 
 def _check_layout(path: Path, table: _Table) -> None:
-    if "packed_position" in table:
-        raise SplatFileError(f"{path} is a compressed PLY, which cannot be read.", "Export it as an uncompressed PLY.")
     if "x" not in table or "y" not in table or "z" not in table:
         raise SplatFileError(f"{path} has no positions (x, y, z).", "Choose a splat file in the 3DGS layout.")
     if "scale_0" not in table:
@@ -330,7 +275,7 @@ def _decode(table: _Table) -> Gaussians:
             rows = slice(start, min(start + _BLOCK_ROWS, count))
             means[rows] = table.columns(["x", "y", "z"], rows)
             scales[rows] = _three_scales(np.exp(table.columns(scale_names, rows)))
-            rotations[rows] = _unit_quaternions(
+            rotations[rows] = unit_quaternions(
                 table.columns(rotation_names, rows)
                 if "rot_3" in table
                 else np.tile([[1, 0, 0, 0]], (len(means[rows]), 1))
@@ -352,28 +297,6 @@ def _three_scales(scales: NDArray[np.float32]) -> NDArray[np.float32]:
     if scales.shape[1] == 2:
         return np.column_stack([scales, scales.min(axis=1) * np.float32(FLAT_THICKNESS)])
     return scales
-
-
-def _unit_quaternions(q: NDArray[Any]) -> NDArray[np.float32]:
-    """Normalised; zero becomes no rotation."""
-    q = np.asarray(q, dtype=np.float32)
-    length = np.sqrt(np.einsum("ni,ni->n", q, q))
-    unit = q / np.where(length == 0, 1, length)[:, None]
-    unit[length == 0] = (1, 0, 0, 0)
-    return unit.astype(np.float32, copy=False)
-
-
-def _finite_rows(gaussians: Gaussians) -> NDArray[np.bool_] | None:
-    """(N,) rows in which every value is finite; None if all are."""
-    arrays = [np.asarray(getattr(gaussians, name)) for name in Gaussians.__dataclass_fields__]
-    with np.errstate(over="ignore", invalid="ignore"):
-        # One sum a table tells in one pass whether there is anything to look for.
-        if all(np.isfinite(array.sum(dtype=np.float32)) for array in arrays):
-            return None
-    good = np.ones(len(gaussians), dtype=bool)
-    for array in arrays:
-        good &= np.isfinite(array).reshape(len(array), -1).all(axis=1)
-    return None if good.all() else good
 
 
 def _small_values(element: PlyElement) -> Any:

@@ -21,7 +21,7 @@ _POSE_TOLERANCE = 1e-3
 def camera_elements(
     camera: Camera, color_space: ColorSpace, cam_to_world: NDArray[Any] | None, color_code: int | None
 ) -> list[PlyElement]:
-    """The elements that `ply.write_splats` appends; its arguments say what they mean."""
+    """The elements that `ply.write_splat_ply` appends; its arguments say what they mean."""
     pose = np.eye(4) if cam_to_world is None else np.asarray(cam_to_world)
     linear = color_space == "linear"
     elements = [
@@ -80,7 +80,7 @@ def _pose(extrinsic: NDArray[Any] | None) -> NDArray[np.float64]:
 
 
 def color_space_of(data: PlyData) -> ColorSpace:
-    """Encoding of the colours; see `ply.read_splats`."""
+    """Encoding of the colours; see `ply.read_splat_ply`."""
     code = _values(data, "color_space")
     by_sharp = any(name in data for name in _SHARP_ELEMENTS)
     return "linear" if by_sharp and code is not None and code.size and int(code[0]) == 1 else "srgb"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..reconstruction import Gaussians
-from .sh import sh_basis, sh_degree
+from .sh import dc_to_rgb, rgb_to_dc, sh_basis, sh_degree
 
 Centre = Literal["mean", "median", "bounds"]
 """What comes to lie at the origin: the mean of the positions; on each axis the lower of the
@@ -123,3 +123,10 @@ def quaternions_of(matrices: NDArray[Any]) -> NDArray[np.float32]:
     q = outer[np.arange(len(m)), longest]
     q /= np.linalg.norm(q, axis=1, keepdims=True)
     return np.where(q[:, :1] < 0, -q, q).astype(np.float32)
+
+
+def srgb_encoded(gaussians: Gaussians) -> Gaussians:
+    """Linear base colours turned into sRGB-encoded ones (IEC 61966-2-1); harmonics, which have no such counterpart, go."""
+    linear = np.clip(dc_to_rgb(gaussians.sh[:, 0]), 0.0, None)
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.power(linear, 1 / 2.4) - 0.055)
+    return replace(gaussians, sh=rgb_to_dc(encoded)[:, None])

@@ -16,9 +16,9 @@ from ..camera import Camera
 from ..errors import BundleError, OptionsError, SplatFileError
 from ..options import PathKind
 from ..reconstruction import ColorSpace, Gaussians, load
+from .files import read_splats
 from .framing import stands_outside, view_from, view_from_outside
 from .paths import camera_path
-from .ply import read_splats
 from .raster import LOW_PASS_PX2, project, rasterise
 from .video import frame_writer, is_video
 

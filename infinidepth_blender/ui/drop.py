@@ -7,6 +7,7 @@ the panel then offers to reconstruct).
 
 import bpy
 
+from ..splats.files import READ_SUFFIXES
 from .operators import PHOTO_SUFFIXES
 from .registering import add_classes, remove_classes
 
@@ -32,7 +33,7 @@ class INFINIDEPTH_FH_splats(bpy.types.FileHandler):
     bl_idname = "INFINIDEPTH_FH_splats"
     bl_label = "Gaussian Splats (InfiniDepth)"
     bl_import_operator = "infinidepth.import_splats"
-    bl_file_extensions = ".ply"
+    bl_file_extensions = ";".join(READ_SUFFIXES)
 
     @classmethod
     def poll_drop(cls, context: bpy.types.Context) -> bool:

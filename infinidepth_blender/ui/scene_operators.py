@@ -16,6 +16,7 @@ from ..scene.match import match_scene_to_photo
 from ..scene.photo_modes import PhotoMode, photo_materials, set_sky_mode, set_surface_mode
 from ..scene.saved import find_photo
 from ..scene.visibility import show_only
+from ..splats.files import READ_SUFFIXES
 from .delivery import put_into_scene
 from .properties import PHOTO_MODES, SHOWN
 from .registering import add_classes, remove_classes
@@ -50,14 +51,16 @@ class INFINIDEPTH_OT_open_bundle(bpy.types.Operator, ImportHelper):
 
 
 class INFINIDEPTH_OT_import_splats(bpy.types.Operator, ImportHelper):
-    """Import Gaussian splats from a PLY file"""
+    """Import Gaussian splats from a file"""
 
     bl_idname = "infinidepth.import_splats"
     bl_label = "Import Splats"
-    bl_description = "Import Gaussian splats from a PLY file as an object that renders in Cycles and EEVEE"
+    bl_description = (
+        "Import Gaussian splats from a PLY, SPZ, SOG or .splat file as an object that renders in Cycles and EEVEE"
+    )
     bl_options = {"REGISTER", "UNDO"}
 
-    filter_glob: StringProperty(default="*.ply", options={"HIDDEN"})
+    filter_glob: StringProperty(default=";".join(f"*{suffix}" for suffix in READ_SUFFIXES), options={"HIDDEN"})
     filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
 
     @classmethod
@@ -212,7 +215,7 @@ CLASSES = (
 
 
 def _draw_import_menu(menu: bpy.types.Menu, _context: bpy.types.Context) -> None:
-    menu.layout.operator("infinidepth.import_splats", text="Gaussian Splats (.ply)")
+    menu.layout.operator("infinidepth.import_splats", text="Gaussian Splats (.ply, .spz, .sog, .splat)")
     menu.layout.operator("infinidepth.open_bundle", text="InfiniDepth Reconstruction")
 
 

@@ -5,26 +5,40 @@
 from pathlib import Path
 
 import bpy
-from bpy.props import StringProperty
+from bpy.props import EnumProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper
 
 from ..errors import InfiniDepthError
 from ..scene.exported import export_splats, holds_splats
+from ..splats.files import WRITTEN_SUFFIXES
 from .registering import add_classes, remove_classes
 from .reports import needs_object_mode, refuse
 from .session import forget_refusal
 
 
 class INFINIDEPTH_OT_export_splats(bpy.types.Operator, ExportHelper):
-    """Export Gaussian splats to a PLY file"""
+    """Export Gaussian splats to a file"""
 
     bl_idname = "infinidepth.export_splats"
     bl_label = "Export Splats"
-    bl_description = "Write the selected splats to a PLY file, as they were edited and where they stand"
+    bl_description = "Write the selected splats to a file, as they were edited and where they stand"
     bl_options = {"REGISTER"}
 
-    filename_ext = ".ply"
-    filter_glob: StringProperty(default="*.ply", options={"HIDDEN"})
+    filter_glob: StringProperty(default=";".join(f"*{suffix}" for suffix in WRITTEN_SUFFIXES), options={"HIDDEN"})
+    file_format: EnumProperty(
+        name="Format",
+        items=(
+            (".ply", "PLY", "All values as they are; most programs read it"),
+            (".spz", "SPZ", "About a tenth of the size, rounded values; most viewers read it"),
+            (".splat", "SPLAT", "32 bytes a splat, without colors that depend on the view; for web viewers"),
+        ),
+        default=".ply",
+    )
+
+    @property
+    def filename_ext(self) -> str:
+        """What the file browser lets names end in; a script's own name decides for itself."""
+        return self.file_format
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -51,7 +65,7 @@ CLASSES = (INFINIDEPTH_OT_export_splats,)
 
 
 def _draw_export_menu(menu: bpy.types.Menu, _context: bpy.types.Context) -> None:
-    menu.layout.operator("infinidepth.export_splats", text="Gaussian Splats (.ply)")
+    menu.layout.operator("infinidepth.export_splats", text="Gaussian Splats (.ply, .spz, .splat)")
 
 
 def register() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from infinidepth_blender.camera import Camera
 from infinidepth_blender.reconstruction import Gaussians
-from infinidepth_blender.splats.ply import read_splats, write_splats
+from infinidepth_blender.splats.files import read_splats, write_splats
 
 NAMES = ["splat_read_1m_*", "splat_write_1m_*"]
 COUNT = 1_000_000

@@ -19,7 +19,7 @@ from infinidepth_blender.scene.imported import import_splats
 from infinidepth_blender.scene.match import match_scene_to_photo
 from infinidepth_blender.scene.modifiers import set_modifier_input
 from infinidepth_blender.scene.splats import make_splats, rotations_in_rig, sh_in_rig
-from infinidepth_blender.splats.ply import write_splats
+from infinidepth_blender.splats.files import write_splats
 from infinidepth_blender.splats.sh import evaluate_sh, rgb_to_dc
 
 

@@ -15,8 +15,8 @@ from infinidepth_blender.errors import SceneError
 from infinidepth_blender.reconstruction import Gaussians
 from infinidepth_blender.scene.exported import export_splats, holds_splats
 from infinidepth_blender.scene.imported import import_splats
+from infinidepth_blender.splats.files import read_splats, write_splats
 from infinidepth_blender.splats.placed import rotation_matrices
-from infinidepth_blender.splats.ply import read_splats, write_splats
 from infinidepth_blender.splats.sh import evaluate_sh
 
 COUNT = 60

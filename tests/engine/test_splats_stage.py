@@ -31,7 +31,7 @@ from infinidepth_blender.field.official.network import OfficialDepthNetwork
 from infinidepth_blender.options import ReconstructOptions
 from infinidepth_blender.query.grids import DepthSamples, depth_grid
 from infinidepth_blender.reconstruction import FLAG_VALID, Gaussians, Reconstruction, load
-from infinidepth_blender.splats.ply import read_splats
+from infinidepth_blender.splats.files import read_splats
 from infinidepth_blender.splats.predictor import GaussianPredictor
 
 SIZE = (160, 120)

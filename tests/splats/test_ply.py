@@ -15,7 +15,7 @@ from infinidepth_blender.camera import Camera
 from infinidepth_blender.errors import OutputError, SplatFileError
 from infinidepth_blender.reconstruction import Gaussians
 from infinidepth_blender.splats.placed import rotation_matrices
-from infinidepth_blender.splats.ply import open_ply, read_splats, write_splats
+from infinidepth_blender.splats.ply import open_ply, read_splat_ply, write_splat_ply
 from infinidepth_blender.splats.sh import SH_C0
 from infinidepth_blender.splats.transform import centred, rotated, scales_and_rotations
 
@@ -41,7 +41,7 @@ def assert_same(a: Gaussians, b: Gaussians, rtol: float = 2e-6) -> None:
 
 def table_of(gaussians: Gaussians, tmp_path: Path) -> np.ndarray:
     """The vertex table of a file in our own layout, to be changed by a test."""
-    write_splats(tmp_path / "own.ply", gaussians)
+    write_splat_ply(tmp_path / "own.ply", gaussians)
     return np.array(open_ply(tmp_path / "own.ply")["vertex"].data)
 
 
@@ -65,8 +65,8 @@ def test_what_was_written_is_read_back(tmp_path, coefficients):
     gaussians = random_gaussians(5000, coefficients)
     pose = np.eye(4)
     pose[:3, 3] = (1, 2, 3)
-    write_splats(tmp_path / "splats.ply", gaussians, CAMERA, cam_to_world=pose)
-    file = read_splats(tmp_path / "splats.ply")
+    write_splat_ply(tmp_path / "splats.ply", gaussians, CAMERA, cam_to_world=pose)
+    file = read_splat_ply(tmp_path / "splats.ply")
     assert_same(file.gaussians, gaussians)
     assert file.camera == CAMERA
     assert file.color_space == "srgb"
@@ -75,35 +75,37 @@ def test_what_was_written_is_read_back(tmp_path, coefficients):
 
 
 def test_a_file_without_camera_has_none_and_linear_colours_stay_linear(tmp_path):
-    write_splats(tmp_path / "bare.ply", random_gaussians())
-    assert read_splats(tmp_path / "bare.ply").camera is None
-    write_splats(tmp_path / "linear.ply", random_gaussians(), CAMERA, color_space="linear")
-    assert read_splats(tmp_path / "linear.ply").color_space == "linear"
+    write_splat_ply(tmp_path / "bare.ply", random_gaussians())
+    assert read_splat_ply(tmp_path / "bare.ply").camera is None
+    write_splat_ply(tmp_path / "linear.ply", random_gaussians(), CAMERA, color_space="linear")
+    assert read_splat_ply(tmp_path / "linear.ply").color_space == "linear"
 
 
 def test_fewer_harmonics_can_be_written_than_there_are(tmp_path):
     gaussians = random_gaussians(20, 9)
     for degree, coefficients in ((0, 1), (1, 4), (2, 9), (3, 9)):
-        write_splats(tmp_path / "splats.ply", gaussians, sh_degree=degree)
-        np.testing.assert_array_equal(read_splats(tmp_path / "splats.ply").gaussians.sh, gaussians.sh[:, :coefficients])
+        write_splat_ply(tmp_path / "splats.ply", gaussians, sh_degree=degree)
+        np.testing.assert_array_equal(
+            read_splat_ply(tmp_path / "splats.ply").gaussians.sh, gaussians.sh[:, :coefficients]
+        )
 
 
 def test_the_number_for_the_colour_space_can_be_given(tmp_path):
-    write_splats(tmp_path / "splats.ply", random_gaussians(), CAMERA, color_space_code=1)
+    write_splat_ply(tmp_path / "splats.ply", random_gaussians(), CAMERA, color_space_code=1)
     data = open_ply(tmp_path / "splats.ply")
     assert data["color_space"].data["color_space"].tolist() == [1]
     assert "version" not in data
-    assert read_splats(tmp_path / "splats.ply").color_space == "srgb"
+    assert read_splat_ply(tmp_path / "splats.ply").color_space == "srgb"
 
 
 def test_extreme_opacities_and_scales_stay_finite_in_the_file(tmp_path):
     gaussians = random_gaussians(3)
     gaussians.opacities[:] = (0, 1, 0.5)
     gaussians.scales[0] = 0
-    write_splats(tmp_path / "extreme.ply", gaussians)
+    write_splat_ply(tmp_path / "extreme.ply", gaussians)
     table = open_ply(tmp_path / "extreme.ply")["vertex"].data
     assert np.isfinite(table.view("<f4")).all()
-    np.testing.assert_allclose(read_splats(tmp_path / "extreme.ply").gaussians.opacities, (0, 1, 0.5), atol=2e-6)
+    np.testing.assert_allclose(read_splat_ply(tmp_path / "extreme.ply").gaussians.opacities, (0, 1, 0.5), atol=2e-6)
 
 
 # -- goldens --------------------------------------------------------------------------
@@ -127,21 +129,21 @@ def official_export(name: str, golden: Path, path: Path) -> None:
     gaussians, g = golden_gaussians(), golden_input()
     in_the_middle, _ = centred(gaussians)
     if name == "ply_default":
-        write_splats(path, in_the_middle, sh_degree=0)
+        write_splat_ply(path, in_the_middle, sh_degree=0)
     elif name == "ply_median":
-        write_splats(path, centred(gaussians, "median")[0], sh_degree=0)
+        write_splat_ply(path, centred(gaussians, "median")[0], sh_degree=0)
     elif name == "ply_bbox_rotx":
-        write_splats(path, rotated(centred(gaussians, "bounds")[0], QUARTER_TURN_ABOUT_X), sh_degree=0)
+        write_splat_ply(path, rotated(centred(gaussians, "bounds")[0], QUARTER_TURN_ABOUT_X), sh_degree=0)
     elif name == "ply_inference_gs":
         height, width = g["image_hw"].tolist()
         camera = Camera(width, height, *g["focal"].tolist(), *g["principal"].tolist())
-        write_splats(path, in_the_middle, camera, color_space_code=1, sh_degree=0)
+        write_splat_ply(path, in_the_middle, camera, color_space_code=1, sh_degree=0)
     elif name == "ply_camera_full_sh":
-        camera = read_splats(golden).camera
-        write_splats(path, gaussians, camera, cam_to_world=g["extrinsic"])
+        camera = read_splat_ply(golden).camera
+        write_splat_ply(path, gaussians, camera, cam_to_world=g["extrinsic"])
     elif name == "ply_cov":
         scales, rotations = scales_and_rotations(np.load(golden_file("ply_cov_input.npz"))["covariances"])
-        write_splats(path, replace(in_the_middle, scales=scales, rotations=rotations), sh_degree=0)
+        write_splat_ply(path, replace(in_the_middle, scales=scales, rotations=rotations), sh_degree=0)
     else:
         pytest.skip(f"{name} was exported with settings that this test does not know")
 
@@ -175,10 +177,10 @@ def test_the_official_export_is_reproduced(path, tmp_path):
 
 @pytest.mark.parametrize("path", GOLDEN_FILES)
 def test_golden_files_are_read_and_written_back_byte_for_byte(path, tmp_path):
-    file = read_splats(path)
+    file = read_splat_ply(path)
     assert file.dropped == 0
     assert file.color_space == "srgb"
-    write_splats(tmp_path / "again.ply", file.gaussians, file.camera, cam_to_world=file.cam_to_world)
+    write_splat_ply(tmp_path / "again.ply", file.gaussians, file.camera, cam_to_world=file.cam_to_world)
     ours, golden = (tmp_path / "again.ply").read_bytes(), path.read_bytes()
     end = golden.index(b"end_header\n") + len(b"end_header\n")
     assert ours[:end] == golden[:end]
@@ -197,7 +199,7 @@ def test_golden_files_are_read_and_written_back_byte_for_byte(path, tmp_path):
 
 @pytest.mark.parametrize("path", GOLDEN_FILES)
 def test_golden_parameters_come_out_activated(path):
-    gaussians, expected = read_splats(path).gaussians, golden_gaussians()
+    gaussians, expected = read_splat_ply(path).gaussians, golden_gaussians()
     if "cov" not in path.name:
         np.testing.assert_allclose(gaussians.scales, expected.scales, rtol=1e-5)
     np.testing.assert_allclose(gaussians.opacities, expected.opacities, atol=2e-6)
@@ -211,7 +213,7 @@ def test_golden_parameters_come_out_activated(path):
 def test_every_encoding_gives_the_same_splats(tmp_path, how):
     gaussians = random_gaussians(40, 4)
     path = write_table(table_of(gaussians, tmp_path), tmp_path / "other.ply", **how)
-    assert_same(read_splats(path).gaussians, gaussians)
+    assert_same(read_splat_ply(path).gaussians, gaussians)
 
 
 def test_a_sharp_file_without_normals_and_with_its_own_elements(tmp_path):
@@ -232,7 +234,7 @@ def test_a_sharp_file_without_normals_and_with_its_own_elements(tmp_path):
         element("color_space", (1,), "u1"),
         element("version", (1, 5, 0), "u1"),
     ]).write(tmp_path / "sharp.ply")  # fmt: skip
-    file = read_splats(tmp_path / "sharp.ply")
+    file = read_splat_ply(tmp_path / "sharp.ply")
     assert_same(file.gaussians, gaussians)
     assert file.camera == CAMERA
     assert file.color_space == "linear"
@@ -247,7 +249,7 @@ def test_byte_colours_stand_in_for_f_dc(tmp_path):
         if name in table.dtype.names:
             out[name] = table[name]
     out["red"] = 255
-    file = read_splats(write_table(out, tmp_path / "bytes.ply"))
+    file = read_splat_ply(write_table(out, tmp_path / "bytes.ply"))
     np.testing.assert_allclose(file.gaussians.sh[:, 0] * SH_C0 + 0.5, [[1, 0, 0]] * 4, atol=1e-6)
     np.testing.assert_array_equal(file.gaussians.opacities, 1)
 
@@ -263,23 +265,23 @@ def test_colours_of_any_number_type(tmp_path, dtype, white):
         if name in table.dtype.names:
             out[name] = table[name]
     out["blue"] = white
-    file = read_splats(write_table(out, tmp_path / "colours.ply"))
+    file = read_splat_ply(write_table(out, tmp_path / "colours.ply"))
     np.testing.assert_allclose(file.gaussians.sh[:, 0] * SH_C0 + 0.5, [[0, 0, 1]] * 4, atol=1e-6)
 
 
 def test_letters_beyond_ascii_in_a_header_are_named(tmp_path):
     path = tmp_path / "comment.ply"
-    write_splats(path, random_gaussians(3))
+    write_splat_ply(path, random_gaussians(3))
     path.write_bytes(path.read_bytes().replace(b"element vertex", "comment für Zoë\nelement vertex".encode(), 1))
     with pytest.raises(SplatFileError, match="other letters than ASCII in its header"):
-        read_splats(path)
+        read_splat_ply(path)
 
 
 def test_two_dimensional_gaussians_become_flat_ones(tmp_path):
     gaussians = random_gaussians(4)
     table = table_of(gaussians, tmp_path)
     flat = keep(table, [n for n in table.dtype.names if n != "scale_2"])
-    scales = read_splats(write_table(flat, tmp_path / "flat.ply")).gaussians.scales
+    scales = read_splat_ply(write_table(flat, tmp_path / "flat.ply")).gaussians.scales
     np.testing.assert_allclose(scales[:, :2], gaussians.scales[:, :2], rtol=1e-5)
     assert (scales[:, 2] < 0.01 * scales[:, :2].min(axis=1)).all()
 
@@ -290,10 +292,10 @@ def test_rotations_are_normalised_and_mixed_types_read(tmp_path):
     for i in range(4):
         table[f"rot_{i}"] *= 7
     out = keep(table, list(table.dtype.names), {"x": "f8", "opacity": "f8"})
-    assert_same(read_splats(write_table(out, tmp_path / "mixed.ply")).gaussians, gaussians)
+    assert_same(read_splat_ply(write_table(out, tmp_path / "mixed.ply")).gaussians, gaussians)
     table["rot_0"] = table["rot_1"] = table["rot_2"] = table["rot_3"] = 0
     np.testing.assert_array_equal(
-        read_splats(write_table(table, tmp_path / "zero.ply")).gaussians.rotations, [[1, 0, 0, 0]] * 6
+        read_splat_ply(write_table(table, tmp_path / "zero.ply")).gaussians.rotations, [[1, 0, 0, 0]] * 6
     )
 
 
@@ -304,7 +306,7 @@ def test_values_that_are_not_numbers_are_left_out_and_counted(tmp_path):
     table["scale_1"][5] = np.inf
     table["f_dc_2"][7] = np.nan
     table["opacity"][8] = np.inf  # the logit of 1, as SHARP may write it: a good value
-    file = read_splats(write_table(table, tmp_path / "nan.ply"))
+    file = read_splat_ply(write_table(table, tmp_path / "nan.ply"))
     assert file.dropped == 3
     assert len(file.gaussians) == 7
     assert file.gaussians.opacities[5] == 1
@@ -312,11 +314,11 @@ def test_values_that_are_not_numbers_are_left_out_and_counted(tmp_path):
 
 @pytest.mark.parametrize("element", ["intrinsic", "extrinsic"])
 def test_a_useless_camera_does_not_cost_the_splats(tmp_path, element):
-    write_splats(tmp_path / "a.ply", random_gaussians(), CAMERA)
+    write_splat_ply(tmp_path / "a.ply", random_gaussians(), CAMERA)
     data = PlyData.read(tmp_path / "a.ply")
     data[element].data[element] = 0
     data.write(tmp_path / "b.ply")
-    file = read_splats(tmp_path / "b.ply")
+    file = read_splat_ply(tmp_path / "b.ply")
     assert file.camera == (None if element == "intrinsic" else CAMERA)
     np.testing.assert_array_equal(file.cam_to_world, np.eye(4))
 
@@ -326,7 +328,7 @@ def test_a_useless_camera_does_not_cost_the_splats(tmp_path, element):
 
 def _bad(name: str, tmp_path: Path) -> Path:
     path = tmp_path / f"{name}.ply"
-    write_splats(tmp_path / "good.ply", random_gaussians(100))
+    write_splat_ply(tmp_path / "good.ply", random_gaussians(100))
     good = (tmp_path / "good.ply").read_bytes()
     table = table_of(random_gaussians(5), tmp_path)
     match name:
@@ -368,7 +370,7 @@ def test_a_file_without_a_part_of_something_is_refused(tmp_path, name):
     table = table_of(random_gaussians(5), tmp_path)
     write_table(keep(table, [other for other in table.dtype.names if other != name]), tmp_path / "part.ply")
     with pytest.raises(SplatFileError, match=f"it has no '{name}'"):
-        read_splats(tmp_path / "part.ply")
+        read_splat_ply(tmp_path / "part.ply")
 
 
 @pytest.mark.parametrize(
@@ -391,26 +393,26 @@ def test_a_file_without_a_part_of_something_is_refused(tmp_path, name):
 def test_bad_files_get_one_clear_sentence(tmp_path, name, word):
     path = _bad(name, tmp_path)
     with pytest.raises(SplatFileError) as caught:
-        read_splats(path)
+        read_splat_ply(path)
     assert word in caught.value.message
     assert path.name in caught.value.message
 
 
 def test_a_folder_is_no_splat_file(tmp_path):
     with pytest.raises(SplatFileError, match="folder"):
-        read_splats(tmp_path)
+        read_splat_ply(tmp_path)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "splats.ply"
-    write_splats(path, random_gaussians(5))
+    write_splat_ply(path, random_gaussians(5))
     before = path.read_bytes()
     broken = random_gaussians(5)
     object.__setattr__(broken, "rotations", broken.rotations[:, :2])
     with pytest.raises(ValueError):
-        write_splats(path, broken)
+        write_splat_ply(path, broken)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["splats.ply"]
     (tmp_path / "a_file").write_text("")
     with pytest.raises(OutputError):
-        write_splats(tmp_path / "a_file" / "splats.ply", random_gaussians(5))
+        write_splat_ply(tmp_path / "a_file" / "splats.ply", random_gaussians(5))

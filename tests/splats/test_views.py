@@ -27,7 +27,7 @@ from infinidepth_blender.errors import (
 )
 from infinidepth_blender.reconstruction import FLAG_VALID, Gaussians, PhotoInfo, Reconstruction
 from infinidepth_blender.splats.of_photo import splat_grid_size, splats_of_photo
-from infinidepth_blender.splats.ply import write_splats
+from infinidepth_blender.splats.ply import write_splat_ply as write_splats
 from infinidepth_blender.splats.raster import rasterise
 from infinidepth_blender.splats.sh import rgb_to_dc
 from infinidepth_blender.splats.views import (

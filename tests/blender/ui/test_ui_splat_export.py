@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from infinidepth_blender.reconstruction import Gaussians
-from infinidepth_blender.splats.ply import read_splats, write_splats
+from infinidepth_blender.splats.files import read_splats, write_splats
 
 
 def test_selected_splats_are_written(addon: bpy.types.AddonPreferences, tmp_path: Path) -> None:

@@ -1,0 +1,77 @@
+"""Splat files of every kind: which one it is, and who reads or writes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ..camera import Camera
+from ..errors import SplatFileError
+from ..reconstruction import Gaussians
+from .dot_splat import read_dot_splat, write_dot_splat
+from .ply import read_splat_ply, write_splat_ply
+from .sog import MAGIC as ZIP_MAGIC
+from .sog import RgbaOf, read_sog, rgba_by_pillow
+from .splat_file import SplatFile, opening
+from .spz import MAGIC as SPZ_MAGIC
+from .spz import read_spz, write_spz
+
+WRITTEN_SUFFIXES = (".ply", ".spz", ".splat")
+READ_SUFFIXES = (*WRITTEN_SUFFIXES, ".sog")
+
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+def read_splats(path: Path, rgba_of: RgbaOf = rgba_by_pillow) -> SplatFile:
+    """Reads a splat file: PLY (plain or packed by SuperSplat), SPZ, SOG or .splat, known by its first bytes.
+
+    Args:
+        path: The file.
+        rgba_of: Decodes the pictures of SOG files.
+
+    Raises:
+        SplatFileError: the file is missing, damaged or of another kind, or holds no splats.
+    """
+    with opening(path, "a splat file"), path.open("rb") as stream:
+        start = stream.read(4)
+    if start.startswith(b"ply"):
+        return read_splat_ply(path)
+    if start.startswith(_GZIP_MAGIC) or start == SPZ_MAGIC:
+        return read_spz(path)
+    if start == ZIP_MAGIC:
+        return read_sog(path, rgba_of)
+    if path.suffix.lower() == ".splat":
+        return read_dot_splat(path)
+    raise SplatFileError(
+        f"{path} is no splat file of a kind that can be read.", "Export it as PLY, SPZ, SOG or .splat."
+    )
+
+
+def write_splats(
+    path: Path, gaussians: Gaussians, camera: Camera | None = None, cam_to_world: NDArray[Any] | None = None
+) -> None:
+    """Writes a splat file of the kind that its name ends in, all or nothing.
+
+    A camera goes into PLY files alone, and harmonics into all but .splat. Colours are sRGB-encoded.
+
+    Args:
+        path: The file; its folder is made where needed.
+        gaussians: What to write.
+        camera: The photo's camera.
+        cam_to_world: (4, 4) pose of the camera; None is the identity.
+
+    Raises:
+        OutputError: the file cannot be written; an older one of that name is untouched.
+        SplatFileError: its name ends in none of `WRITTEN_SUFFIXES`.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".ply":
+        write_splat_ply(path, gaussians, camera, cam_to_world=cam_to_world)
+    elif suffix == ".spz":
+        write_spz(path, gaussians)
+    elif suffix == ".splat":
+        write_dot_splat(path, gaussians)
+    else:
+        raise SplatFileError(f"{path} ends in no kind of splat file.", f"Use {', '.join(WRITTEN_SUFFIXES)}.")

@@ -1,0 +1,305 @@
+"""SPZ files (Niantic Spatial): splats in about a tenth of a PLY's bytes, each value rounded to 8 to 24 bits.
+
+Little-endian: a header, then one table after another: positions (3 x 24 bits, fixed point), opacities, colours,
+scales (3 x 8 bits each but for opacities), rotations (3 or 4 bytes), harmonics (8 bits). Versions 2 and 3 are one gzip
+stream; version 4 has a plain header, a list of sizes, and a Zstandard stream for each table. Axes are OpenGL's (y up,
+z backwards), ours and those of PLY are OpenCV's.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import math
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import SplatFileError
+from ..reconstruction import Gaussians
+from .sh import sh_basis
+from .splat_file import SplatFile, atomic_file, damaged, opening, usable
+
+MAGIC = b"NGSP"
+_HEADER = struct.Struct("<4sIIBBBB")
+"""Magic, version, number of splats, degree of harmonics, fractional bits, flags, number of streams (version 4)."""
+
+_HEADER_4_BYTES = 32
+_LISTED = struct.Struct("<QQ")
+"""Bytes of a stream as it is stored, and unpacked."""
+
+_MAX_EXTRA_BYTES = 1 << 20
+
+_COEFFICIENTS = (0, 3, 8, 15, 24)
+"""Harmonics beyond the constant one, by degree."""
+
+_KEPT_COEFFICIENTS = 15
+_COLOR_SCALE = 0.15
+_SCALE_STEPS, _SCALE_OFFSET = 16.0, 10.0
+_ROTATION_STEPS = 511
+_OTHERS = np.array([[3, 2, 1], [3, 2, 0], [3, 1, 0], [2, 1, 0]])
+"""Components x, y, z, w other than the largest, in the order of their ten bits from the lowest."""
+
+_WRITTEN_VERSION = 3
+"""What most programs read: version 4 is of 2026, version 2 has coarser rotations."""
+
+_HARMONIC_STEPS = (8, 16)
+"""Steps that harmonics of degree 1, and of higher ones, are rounded to; the format's own choice, for small files."""
+
+_FRACTIONAL_BITS = (12, 20)
+_STEPS_IN_A_SPLAT = 8
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """The tables of a file as bytes, one row a splat."""
+
+    positions: NDArray[np.uint8]
+    opacities: NDArray[np.uint8]
+    colors: NDArray[np.uint8]
+    scales: NDArray[np.uint8]
+    rotations: NDArray[np.uint8]
+    harmonics: NDArray[np.uint8]
+
+
+def read_spz(path: Path) -> SplatFile:
+    """Reads an SPZ file of version 2, 3 or 4; harmonics of degree 4 are left out.
+
+    Raises:
+        SplatFileError: the file is missing, damaged, or of another version; or it is of version 4 and
+            this Python has no Zstandard.
+    """
+    with opening(path, "an SPZ file"):
+        data = path.read_bytes()
+    header, body = _header_of(path, data)
+    _, version, count, degree, bits, _, _ = header
+    if count == 0:
+        raise SplatFileError(f"{path} holds no splats.", "Choose another file.")
+    if degree >= len(_COEFFICIENTS) or bits > 23:
+        raise damaged(path, "its header has values that the format does not allow")
+    widths = [9, 1, 3, 3, 3 if version == 2 else 4, 3 * _COEFFICIENTS[degree]]
+    streams = _unpack_4(path, data, widths, header) if version == 4 else _unpack(path, body, widths, count)
+    tables = _Tables(*(np.frombuffer(s, np.uint8).reshape(count, w) for s, w in zip(streams, widths, strict=True)))
+    gaussians, dropped = usable(path, _decoded(tables, bits))
+    return SplatFile(gaussians, dropped=dropped)
+
+
+def write_spz(path: Path, gaussians: Gaussians) -> None:
+    """Writes an SPZ file of version 3, all or nothing.
+
+    Places are rounded to an eighth of the smallest splats' size or finer, sizes to 3 %, colours and opacities
+    to 1/255.
+
+    Raises:
+        OutputError: the file cannot be written; an older one of that name is untouched.
+    """
+    bits = _fractional_bits(gaussians)
+    harmonics = gaussians.sh.shape[1] - 1
+    header = _HEADER.pack(MAGIC, _WRITTEN_VERSION, len(gaussians), _COEFFICIENTS.index(harmonics), bits, 0, 0)
+    tables = _encoded(gaussians, bits)
+    # Neither name nor time of day: the same splats give the same bytes.
+    with atomic_file(path) as stream, gzip.GzipFile("", "wb", 6, stream, mtime=0) as packed:
+        packed.write(header)
+        for table in (
+            tables.positions,
+            tables.opacities,
+            tables.colors,
+            tables.scales,
+            tables.rotations,
+            tables.harmonics,
+        ):
+            packed.write(np.ascontiguousarray(table).data)
+
+
+# -- containers -------------------------------------------------------------------
+
+
+def _header_of(path: Path, data: bytes) -> tuple[tuple[Any, ...], tuple[Any, bytes]]:
+    """The header, and for packed files the decompressor with what it has not yet read."""
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        head = data[: _HEADER.size] if data.startswith(MAGIC) else unpacker.decompress(data, _HEADER.size)
+    except zlib.error as error:
+        raise damaged(path, str(error)) from error
+    if len(head) < _HEADER.size or not head.startswith(MAGIC):
+        raise SplatFileError(f"{path} is no SPZ file.", "Choose a file with Gaussian splats.")
+    header = _HEADER.unpack(head)
+    version, packed = header[1], not data.startswith(MAGIC)
+    if version not in (2, 3, 4) or (version == 4) == packed:
+        raise SplatFileError(
+            f"{path} is SPZ of version {version}, which cannot be read.", "Export it as PLY or as SPZ of version 3."
+        )
+    return header, (unpacker, unpacker.unconsumed_tail)
+
+
+def _unpack(path: Path, body: tuple[Any, bytes], widths: list[int], count: int) -> list[bytes]:
+    """The tables of versions 2 and 3."""
+    unpacker, rest = body
+    streams = []
+    for width in widths:
+        parts, missing = [], width * count
+        while missing:
+            try:
+                part = unpacker.decompress(rest, missing)
+            except zlib.error as error:
+                raise damaged(path, str(error)) from error
+            if not part:
+                raise damaged(path, "it is shorter than its header says")
+            parts.append(part)
+            missing, rest = missing - len(part), unpacker.unconsumed_tail
+        streams.append(b"".join(parts))
+    try:  # The check sum follows, and before it what programs add for themselves.
+        unpacker.decompress(rest, _MAX_EXTRA_BYTES)
+    except zlib.error as error:
+        raise damaged(path, str(error)) from error
+    if not unpacker.eof and not unpacker.unconsumed_tail:
+        raise damaged(path, "its end is missing")
+    return streams
+
+
+def _unpack_4(path: Path, data: bytes, widths: list[int], header: tuple[Any, ...]) -> list[bytes]:
+    """The tables of version 4; an empty one has no stream."""
+    count, listed = header[2], header[6]
+    (place,) = struct.unpack_from("<I", data, 16) if len(data) >= _HEADER_4_BYTES else (0,)
+    start = place + listed * _LISTED.size
+    if place < _HEADER_4_BYTES or len(data) < start or listed != sum(width > 0 for width in widths):
+        raise damaged(path, "its list of tables does not fit its header")
+    streams = []
+    for k, width in enumerate(widths):
+        if width == 0:
+            streams.append(b"")
+            continue
+        packed, unpacked = _LISTED.unpack_from(data, place + k * _LISTED.size)
+        if unpacked != width * count or start + packed > len(data):
+            raise damaged(path, "its list of tables does not fit its header")
+        streams.append(_unpack_zstandard(path, data[start : start + packed], width * count))
+        start += packed
+    return streams
+
+
+def _unpack_zstandard(path: Path, data: bytes, size: int) -> bytes:
+    """Never more than `size` bytes, whatever a stream says of itself."""
+    try:
+        import zstandard
+    except ImportError:
+        raise SplatFileError(
+            f"{path} is SPZ of version 4, and this Python has no Zstandard to unpack it.",
+            "Install the package zstandard, or export the file as PLY or as SPZ of version 3.",
+        ) from None
+    try:
+        unpacked = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data)).read(size)
+    except zstandard.ZstdError as error:
+        raise damaged(path, str(error)) from error
+    if len(unpacked) != size:
+        raise damaged(path, "it is shorter than its header says")
+    return unpacked
+
+
+# -- values -----------------------------------------------------------------------
+
+
+def _decoded(tables: _Tables, bits: int) -> Gaussians:
+    count = len(tables.positions)
+    fixed = np.zeros((count, 3, 4), np.uint8)
+    fixed[..., 1:] = tables.positions.reshape(count, 3, 3)
+    means = (fixed.view("<i4")[..., 0] >> 8).astype(np.float32) * np.float32(2.0**-bits)
+    dc = (tables.colors.astype(np.float32) / 255 - np.float32(0.5)) / np.float32(_COLOR_SCALE)
+    rest = tables.harmonics.reshape(count, -1, 3)[:, :_KEPT_COEFFICIENTS]
+    sh = np.concatenate([dc[:, None], (rest.astype(np.float32) - 128) / 128], axis=1)
+    return _turned(
+        Gaussians(
+            means,
+            np.exp(tables.scales.astype(np.float32) / np.float32(_SCALE_STEPS) - np.float32(_SCALE_OFFSET)),
+            _rotations_of(tables.rotations),
+            tables.opacities[:, 0].astype(np.float32) / 255,
+            sh,
+        )
+    )
+
+
+def _encoded(gaussians: Gaussians, bits: int) -> _Tables:
+    g = _turned(gaussians)
+    count = len(g)
+    fixed = np.round(g.means.astype(np.float64) * 2.0**bits).clip(-(2**23), 2**23 - 1).astype("<i4")
+    with np.errstate(divide="ignore"):
+        log_scales = np.log(g.scales)
+    harmonics = np.round(g.sh[:, 1:] * 128) + 128
+    for rows, step in ((slice(0, 3), _HARMONIC_STEPS[0]), (slice(3, None), _HARMONIC_STEPS[1])):
+        harmonics[:, rows] = (harmonics[:, rows] + step // 2) // step * step
+    return _Tables(
+        positions=fixed.reshape(count, 3, 1).view(np.uint8)[..., :3].reshape(count, 9),
+        opacities=_bytes(g.opacities * 255)[:, None],
+        colors=_bytes((g.sh[:, 0] * _COLOR_SCALE + 0.5) * 255),
+        scales=_bytes((log_scales + _SCALE_OFFSET) * _SCALE_STEPS),
+        rotations=_packed_rotations(g.rotations),
+        harmonics=_bytes(harmonics).reshape(count, -1),
+    )
+
+
+def _bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
+    return np.clip(np.round(values), 0, 255).astype(np.uint8)
+
+
+def _turned(g: Gaussians) -> Gaussians:
+    """Between OpenGL's axes and OpenCV's: half a turn about x, either way."""
+    signs = _half_turn_signs(g.sh.shape[1])
+    return Gaussians(
+        g.means * np.array([1, -1, -1], np.float32),
+        g.scales,
+        g.rotations * np.array([1, 1, -1, -1], np.float32),
+        g.opacities,
+        g.sh * signs[:, None],
+    )
+
+
+def _half_turn_signs(coefficients: int) -> NDArray[np.float32]:
+    """(coefficients,) what half a turn about x does to each harmonic: each is even or odd in y and z."""
+    direction = np.array([0.36, 0.48, 0.8])
+    degree = math.isqrt(coefficients) - 1
+    return np.sign(sh_basis(direction, degree) * sh_basis(direction * [1, -1, -1], degree)).astype(np.float32)
+
+
+def _rotations_of(rotations: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(N, 4) quaternions w, x, y, z of three signed bytes, or of the three smallest components and which is left out."""
+    count = len(rotations)
+    q = np.zeros((count, 4), np.float32)  # x, y, z, w
+    if rotations.shape[1] == 3:
+        q[:, :3] = rotations.astype(np.float32) / np.float32(127.5) - 1
+        largest = np.full(count, 3)
+    else:
+        packed = np.ascontiguousarray(rotations).view("<u4")[:, 0]
+        largest = (packed >> 30).astype(np.intp)
+        for k, shift in enumerate((0, 10, 20)):
+            field = packed >> shift
+            size = (field & _ROTATION_STEPS).astype(np.float32) * np.float32(math.sqrt(0.5) / _ROTATION_STEPS)
+            q[np.arange(count), _OTHERS[largest, k]] = np.where(field & 512, -size, size)
+    q[np.arange(count), largest] = np.sqrt(np.maximum(0, 1 - np.einsum("ni,ni->n", q, q)))
+    return np.roll(q, 1, axis=1)
+
+
+def _packed_rotations(quaternions: NDArray[Any]) -> NDArray[np.uint8]:
+    """The inverse for version 3."""
+    q = np.roll(quaternions, -1, axis=1)
+    rows = np.arange(len(q))
+    largest = np.abs(q).argmax(axis=1)
+    q = q * np.where(q[rows, largest] < 0, -1, 1)[:, None]
+    packed = largest.astype("<u4") << 30
+    for k, shift in enumerate((0, 10, 20)):
+        value = q[rows, _OTHERS[largest, k]]
+        size = np.minimum(np.abs(value) * (_ROTATION_STEPS * math.sqrt(2)) + 0.5, _ROTATION_STEPS).astype("<u4")
+        packed |= (size | np.where(value < 0, 512, 0).astype("<u4")) << shift
+    return packed[:, None].view(np.uint8)
+
+
+def _fractional_bits(gaussians: Gaussians) -> int:
+    """As fine as small splats need, at least the format's usual 1/4096, and never so fine that far ones do not fit."""
+    small = float(np.quantile(gaussians.scales.max(axis=1), 0.01))
+    fine = math.ceil(math.log2(_STEPS_IN_A_SPLAT / small)) if small > 0 else 0
+    far = float(np.abs(gaussians.means).max())
+    fits = math.floor(math.log2((2**23 - 1) / far)) if far > 0 else _FRACTIONAL_BITS[1]
+    return max(0, min(max(fine, _FRACTIONAL_BITS[0]), fits, _FRACTIONAL_BITS[1]))

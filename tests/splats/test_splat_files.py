@@ -1,0 +1,402 @@
+"""Splat files of other kinds than plain PLY: what other programs wrote, there and back, and damaged ones.
+
+`data/splat_files/source.npz` holds 300 random splats (positions, logarithms of scales, quaternions w x y z, logits of
+opacities, colours, harmonics of degree 3); the files beside it were written of them by gsply 0.4.6 and gsplat 1.5.3.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import struct
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.spatial import cKDTree  # pyright: ignore[reportAttributeAccessIssue]
+
+from infinidepth_blender import cli
+from infinidepth_blender.camera import Camera
+from infinidepth_blender.errors import SplatFileError
+from infinidepth_blender.reconstruction import Gaussians
+from infinidepth_blender.splats.files import read_splats, write_splats
+from infinidepth_blender.splats.info import file_info, file_lines
+from infinidepth_blender.splats.ply import write_splat_ply
+from infinidepth_blender.splats.sh import evaluate_sh
+
+FILES = Path(__file__).resolve().parents[1] / "data" / "splat_files"
+
+
+def source() -> Gaussians:
+    values = np.load(FILES / "source.npz")
+    sh = np.concatenate([values["sh0"][:, None], values["shN"]], axis=1)
+    return Gaussians(
+        values["means"], np.exp(values["log_scales"]), values["quats"], 1 / (1 + np.exp(-values["logit"])), sh
+    )
+
+
+def colours_from(gaussians: Gaussians, direction: np.ndarray) -> np.ndarray:
+    return evaluate_sh(gaussians.sh, np.broadcast_to(direction, (len(gaussians), 3)))
+
+
+def assert_same(
+    found: Gaussians,
+    expected: Gaussians,
+    *,
+    place: float,
+    scale: float,
+    turn_deg: float,
+    opacity: float,
+    colour: float,
+    harmonics: float | None,
+) -> None:
+    """Splat by splat, whatever their order; harmonics None: the file has none."""
+    assert len(found) == len(expected)
+    distance, index = cKDTree(expected.means).query(found.means)
+    assert len(set(index)) == len(expected)
+    assert distance.max() <= place
+    assert np.abs(np.log(found.scales / expected.scales[index])).max() <= scale
+    cosine = np.abs(np.einsum("ni,ni->n", found.rotations, expected.rotations[index], dtype=np.float64))
+    assert np.degrees(2 * np.arccos(np.minimum(cosine, 1))).max() <= turn_deg
+    assert np.abs(found.opacities - expected.opacities[index]).max() <= opacity
+    assert np.abs(found.sh[:, 0] - expected.sh[index, 0]).max() <= colour
+    if harmonics is None:
+        assert found.sh.shape[1] == 1
+    else:
+        assert np.abs(found.sh - expected.sh[index]).max() <= harmonics
+
+
+def upside_down(gaussians: Gaussians) -> Gaussians:
+    """What a program means that writes PLY's axes into SPZ, whose y points up."""
+    turned = np.array([1, -1, -1], np.float32)
+    signs = np.sign(colour_signs(gaussians.sh.shape[1]))
+    return Gaussians(
+        gaussians.means * turned,
+        gaussians.scales,
+        gaussians.rotations * np.array([1, 1, -1, -1], np.float32),
+        gaussians.opacities,
+        (gaussians.sh * signs[:, None]).astype(np.float32),
+    )
+
+
+def colour_signs(coefficients: int) -> np.ndarray:
+    """Even or odd in y and z together, from the formulas of the harmonics in order."""
+    odd = [0, 1, 1, 0, 1, 0, 0, 1, 0, 1, 0, 1, 1, 0, 1, 0]
+    return 1.0 - 2.0 * np.array(odd[:coefficients])
+
+
+# -- files of other programs --------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["gsply.compressed.ply", "gsplat.compressed.ply"])
+def test_packed_ply_of_other_programs(name):
+    """Three channels of 10 or 11 bits over the width of a chunk, harmonics of 8 bits over 8."""
+    found = read_splats(FILES / name).gaussians
+    assert_same(
+        found, source(), place=0.012, scale=3e-3, turn_deg=0.2, opacity=2e-3, colour=6e-3, harmonics=0.5 / 32 + 1e-4
+    )
+
+
+@pytest.mark.parametrize("name", ["gsply_v3.spz", "gsply_v4.spz"])
+def test_spz_of_other_programs(name):
+    """No axes are turned: its y up is our y up."""
+    found = read_splats(FILES / name).gaussians
+    assert_same(
+        found,
+        upside_down(source()),
+        place=3e-4,
+        scale=1 / 32 + 1e-4,
+        turn_deg=0.2,
+        opacity=2e-3,
+        colour=0.5 / 255 / 0.15 + 1e-4,
+        harmonics=0.5 / 255 / 0.15 + 1e-4,
+    )
+
+
+def test_dot_splat_of_other_programs():
+    """It cuts off where others round, hence a whole step of colour and turn."""
+    found = read_splats(FILES / "gsplat.splat").gaussians
+    assert_same(
+        found, source(), place=0, scale=1e-6, turn_deg=2, opacity=1 / 255, colour=1 / 255 / 0.282, harmonics=None
+    )
+
+
+# -- there and back -----------------------------------------------------------------
+
+
+def test_spz_there_and_back(tmp_path):
+    write_splats(tmp_path / "a.spz", source())
+    assert_same(
+        read_splats(tmp_path / "a.spz").gaussians,
+        source(),
+        place=3e-4,
+        scale=1 / 32 + 1e-4,
+        turn_deg=0.2,
+        opacity=2e-3,
+        colour=0.5 / 255 / 0.15 + 1e-4,
+        harmonics=9 / 128,
+    )
+    assert (tmp_path / "a.spz").stat().st_size < (FILES / "source.npz").stat().st_size / 4
+    write_splats(tmp_path / "b.spz", source())
+    assert (tmp_path / "a.spz").read_bytes() == (tmp_path / "b.spz").read_bytes()
+
+
+def test_spz_axes_are_those_of_the_format(tmp_path):
+    """A splat below and ahead of an OpenCV camera is at y < 0, z < 0 in the file's own numbers."""
+    g = source()
+    one = Gaussians(np.array([[1, 2, 3]], np.float32), g.scales[:1], g.rotations[:1], g.opacities[:1], g.sh[:1, :1])
+    write_splats(tmp_path / "a.spz", one)
+    data = gzip.decompress((tmp_path / "a.spz").read_bytes())
+    magic, version, count, degree, bits = struct.unpack_from("<4sIIBB", data)
+    assert (magic, version, count, degree) == (b"NGSP", 3, 1, 0)
+    place = [int.from_bytes(data[16 + 3 * k : 19 + 3 * k], "little", signed=True) / 2**bits for k in range(3)]
+    assert place == pytest.approx([1, -2, -3], abs=1e-3)
+
+
+def test_spz_keeps_colours_from_every_side(tmp_path):
+    write_splats(tmp_path / "a.spz", source())
+    found = read_splats(tmp_path / "a.spz").gaussians
+    for direction in ([1, 0, 0], [0, 0.6, 0.8], [0.48, -0.6, 0.64]):
+        difference = colours_from(found, np.array(direction)) - colours_from(source(), np.array(direction))
+        assert np.abs(difference).mean() < 0.03
+
+
+@pytest.mark.parametrize(("size", "bits"), [(1e-4, 17), (1.0, 12)])
+def test_spz_places_are_as_fine_as_splats_need(tmp_path, size, bits):
+    g = source()
+    small = Gaussians(g.means, np.full_like(g.scales, size), g.rotations, g.opacities, g.sh)
+    write_splats(tmp_path / "a.spz", small)
+    assert gzip.decompress((tmp_path / "a.spz").read_bytes())[13] == bits
+    assert np.abs(read_splats(tmp_path / "a.spz").gaussians.means - g.means).max() < 2.0**-bits
+
+
+def test_spz_holds_what_is_far(tmp_path):
+    g = source()
+    far = Gaussians(g.means * 1e4, g.scales, g.rotations, g.opacities, g.sh)
+    write_splats(tmp_path / "a.spz", far)
+    np.testing.assert_allclose(read_splats(tmp_path / "a.spz").gaussians.means, far.means, atol=0.02)
+
+
+def test_dot_splat_there_and_back(tmp_path):
+    write_splats(tmp_path / "a.splat", source())
+    found = read_splats(tmp_path / "a.splat").gaussians
+    assert_same(
+        found, source(), place=0, scale=1e-6, turn_deg=1, opacity=2e-3, colour=0.5 / 255 / 0.282 + 1e-4, harmonics=None
+    )
+    weight = found.scales.prod(axis=1, dtype=np.float64) * found.opacities
+    assert weight[:30].mean() > 100 * weight[-30:].mean()
+
+
+# -- SOG ------------------------------------------------------------------------------
+
+
+def encode(picture: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "WEBP", lossless=True, exact=True)
+    return stream.getvalue()
+
+
+def write_sog(path: Path, g: Gaussians, **changes: object) -> None:
+    """By the published description of the format, version 2; a palette entry for each splat."""
+    n, side = len(g), int(np.ceil(np.sqrt(len(g))))
+
+    def picture(values: np.ndarray) -> bytes:
+        full = np.zeros((side * side, 4), np.uint8)
+        full[:, 3] = 255
+        full[:n, : values.shape[1]] = values
+        return encode(full.reshape(side, side, 4))
+
+    logs = np.sign(g.means) * np.log1p(np.abs(g.means))
+    low, high = logs.min(0), logs.max(0)
+    fixed = np.round((logs - low) / (high - low) * 65535).astype(int)
+    scale_book = np.linspace(-10, 0, 256)
+    color_book = np.linspace(-4, 4, 256)
+    rest_book = np.linspace(-1, 1, 256)
+
+    def nearest(book: np.ndarray, values: np.ndarray) -> np.ndarray:
+        return np.abs(values[..., None] - book).argmin(-1)
+
+    q = g.rotations
+    largest = np.abs(q).argmax(1)
+    q = q * np.sign(q[np.arange(n), largest])[:, None]
+    three = np.stack([q[i, [k for k in range(4) if k != largest[i]]] for i in range(n)])
+    quats = np.column_stack([np.round((three * np.sqrt(2) + 1) * 127.5), 252 + largest])
+    rows = -(-n // 64)
+    palette = np.zeros((rows * 64, 15, 3), np.uint8)
+    palette[:n] = nearest(rest_book, g.sh[:, 1:])
+    files = {
+        "means_l.webp": picture(fixed % 256),
+        "means_u.webp": picture(fixed // 256),
+        "scales.webp": picture(nearest(scale_book, np.log(g.scales))),
+        "quats.webp": picture(quats),
+        "sh0.webp": picture(np.column_stack([nearest(color_book, g.sh[:, 0]), np.round(g.opacities * 255)])),
+        "centroids.webp": encode(palette.reshape(rows, 64 * 15, 3)),
+        "labels.webp": picture(np.column_stack([np.arange(n) % 256, np.arange(n) // 256])),
+    }
+    meta = {
+        "version": 2,
+        "count": n,
+        "means": {"mins": low.tolist(), "maxs": high.tolist(), "files": ["means_l.webp", "means_u.webp"]},
+        "scales": {"codebook": scale_book.tolist(), "files": ["scales.webp"]},
+        "quats": {"files": ["quats.webp"]},
+        "sh0": {"codebook": color_book.tolist(), "files": ["sh0.webp"]},
+        "shN": {"count": n, "bands": 3, "codebook": rest_book.tolist(), "files": ["centroids.webp", "labels.webp"]},
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("meta.json", json.dumps(meta | changes))
+        for name, data in files.items():
+            archive.writestr(name, data)
+
+
+def test_sog_as_it_is_described(tmp_path):
+    write_sog(tmp_path / "a.sog", source())
+    assert_same(
+        read_splats(tmp_path / "a.sog").gaussians,
+        source(),
+        place=1e-3,
+        scale=0.021,
+        turn_deg=1,
+        opacity=2e-3,
+        colour=0.016,
+        harmonics=0.016,
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"version": 1}, "version 2"),
+        ({"count": 10_000}, "damaged: ValueError: the picture of means has 324 pixels"),
+        ({"means": {"mins": [0], "files": ["means_l.webp", "means_u.webp"]}}, "damaged: KeyError: 'maxs'"),
+        ({"quats": {"files": ["../../etc/passwd"]}}, "damaged: KeyError"),
+        (
+            {"shN": {"count": 1, "bands": 9, "codebook": [0.0], "files": ["centroids.webp", "labels.webp"]}},
+            "IndexError",
+        ),
+    ],
+)
+def test_sog_that_is_not_right(tmp_path, changes, reason):
+    write_sog(tmp_path / "a.sog", source(), **changes)
+    with pytest.raises(SplatFileError, match=reason):
+        read_splats(tmp_path / "a.sog")
+
+
+def test_zip_that_holds_no_splats(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.sog", "w") as archive:
+        archive.writestr("letter.txt", "hello")
+    with pytest.raises(SplatFileError, match="zip file without splats"):
+        read_splats(tmp_path / "a.sog")
+
+
+# -- bad input ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(f.name for f in FILES.iterdir() if f.suffix != ".npz"))
+def test_cut_short_at_any_place(tmp_path, name):
+    """One sentence that names the file, never another error and never splats that are not there."""
+    data = (FILES / name).read_bytes()
+    path = tmp_path / name
+    for length in [0, 1, 3, 4, 10, 15, 16, 17, 31, 32, 40, 100, len(data) // 2, len(data) - 1]:
+        path.write_bytes(data[:length])
+        if name.endswith(".splat") and length and length % 32 == 0:
+            continue  # nothing in such a file tells how long it was
+        with pytest.raises(SplatFileError, match=name):
+            read_splats(path)
+
+
+@pytest.mark.parametrize("name", ["gsply_v3.spz", "gsply_v4.spz", "gsply.compressed.ply"])
+def test_random_damage_is_told_or_harmless(tmp_path, name):
+    data = bytearray((FILES / name).read_bytes())
+    rng = np.random.default_rng(3)
+    for _ in range(60):
+        broken = bytearray(data)
+        for place in rng.integers(0, 64 if rng.random() < 0.5 else len(data), 3):
+            broken[place] = rng.integers(0, 256)
+        (tmp_path / name).write_bytes(broken)
+        try:
+            assert len(read_splats(tmp_path / name).gaussians) > 0
+        except SplatFileError as error:
+            assert name in str(error)
+
+
+def test_spz_that_claims_more_than_it_has(tmp_path):
+    """A billion splats in thirty bytes: neither a billion splats' memory nor their time."""
+    header = struct.pack("<4sIIBBBB", b"NGSP", 3, 1_000_000_000, 3, 12, 0, 0)
+    (tmp_path / "a.spz").write_bytes(gzip.compress(header + b"\0" * 100))
+    with pytest.raises(SplatFileError, match="shorter than its header says"):
+        read_splats(tmp_path / "a.spz")
+
+
+@pytest.mark.parametrize(("version", "packed"), [(1, True), (5, False), (9, True)])
+def test_spz_of_other_versions(tmp_path, version, packed):
+    data = struct.pack("<4sIIBBBB", b"NGSP", version, 3, 0, 12, 0, 5) + b"\0" * 200
+    (tmp_path / "a.spz").write_bytes(gzip.compress(data) if packed else data)
+    with pytest.raises(SplatFileError, match=f"version {version}, which cannot be read"):
+        read_splats(tmp_path / "a.spz")
+
+
+def test_other_files(tmp_path):
+    (tmp_path / "a.spz").write_bytes(b"hello, this is text")
+    with pytest.raises(SplatFileError, match="no splat file of a kind"):
+        read_splats(tmp_path / "a.spz")
+    (tmp_path / "b.splat").write_bytes(np.full(64, -1, "<f4").tobytes())
+    with pytest.raises(SplatFileError, match="less than no size"):
+        read_splats(tmp_path / "b.splat")
+    with pytest.raises(SplatFileError, match="does not exist"):
+        read_splats(tmp_path / "missing.spz")
+    with pytest.raises(SplatFileError, match=r"ends in no kind.*\.spz"):
+        write_splats(tmp_path / "c.obj", source())
+    assert not (tmp_path / "c.obj").exists()
+
+
+# -- the command line -------------------------------------------------------------------
+
+
+def test_info_tells_every_kind(tmp_path, capsys):
+    for name in ("gsply_v4.spz", "gsply.compressed.ply", "gsplat.splat"):
+        assert cli.main(["info", str(FILES / name), "--json"]) == 0
+        info = json.loads(capsys.readouterr().out)
+        assert info["kind"] == "splats" and info["elements"]["vertex"] == 300
+    lines = file_lines(FILES / "gsply_v3.spz", file_info(FILES / "gsply_v3.spz"))
+    assert "Gaussian splats" in lines[0] and any("degree 3" in line for line in lines)
+
+
+def test_convert_there_and_back(tmp_path, capsys):
+    camera = Camera(640, 480, 500.0, 500.0, 320.0, 240.0)
+    write_splat_ply(tmp_path / "a.ply", source(), camera)
+    assert cli.main(["convert", str(tmp_path / "a.ply"), str(tmp_path / "new" / "a.spz")]) == 0
+    said = capsys.readouterr()
+    assert "300 splats" in said.out and "left out: the camera" in said.err
+    assert cli.main(["convert", str(tmp_path / "new" / "a.spz"), str(tmp_path / "b.splat"), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["splats"] == 300 and said["left_out"] == ["colours that depend on the view"]
+    assert cli.main(["convert", str(tmp_path / "a.ply"), str(tmp_path / "c.ply")]) == 0
+    copy = read_splats(tmp_path / "c.ply")
+    assert copy.camera is not None and copy.camera.width_px == 640
+    np.testing.assert_array_equal(copy.gaussians.sh, read_splats(tmp_path / "a.ply").gaussians.sh)
+
+
+def test_convert_refuses_in_one_sentence(tmp_path, capsys):
+    write_splats(tmp_path / "a.ply", source())
+    before = (tmp_path / "a.ply").read_bytes()
+    assert cli.main(["convert", str(tmp_path / "a.ply"), str(tmp_path / "a.ply")]) == 2
+    assert cli.main(["convert", str(tmp_path / "a.ply"), str(tmp_path / "a.obj")]) == 1
+    assert "ends in no kind of splat file" in capsys.readouterr().err
+    assert (tmp_path / "a.ply").read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["a.ply"]
+
+
+def test_without_zstandard_the_file_is_named_and_what_to_do(tmp_path):
+    """In a Python of its own, in which the package cannot be imported."""
+    code = (
+        "import sys; sys.modules['zstandard'] = None\n"
+        "from pathlib import Path; from infinidepth_blender.splats.files import read_splats\n"
+        f"read_splats(Path({str(FILES / 'gsply_v4.spz')!r}))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=FILES.parents[2])
+    assert "no Zstandard to unpack it" in ended.stderr
