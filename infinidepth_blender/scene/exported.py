@@ -10,13 +10,14 @@ import numpy as np
 from mathutils import Matrix
 from numpy.typing import NDArray
 
-from ..camera import OPENCV_TO_BLENDER_WORLD
+from ..camera import BLENDER_CAMERA_TO_OPENCV, OPENCV_TO_BLENDER_WORLD, Camera
 from ..errors import SceneError
 from ..reconstruction import Gaussians
 from ..splats.files import write_splats
 from ..splats.placed import concatenate, rotation_matrices
 from ..splats.transform import rotated_quaternions, rotated_sh, scales_and_rotations
 from .attributes import get_attribute
+from .saved import SIZE_KEY, find_photo, own_root
 
 _NEEDED = ("scale", "rotation", "radiance:base")
 _EVEN = 1e-4
@@ -28,7 +29,9 @@ def holds_splats(obj: bpy.types.Object | None) -> bool:
     return obj is not None and obj.type == "MESH" and all(name in obj.data.attributes for name in _NEEDED)
 
 
-def export_splats(path: Path, objects: Sequence[bpy.types.Object], scene: bpy.types.Scene) -> int:
+def export_splats(
+    path: Path, objects: Sequence[bpy.types.Object], scene: bpy.types.Scene, *, with_camera: bool = True
+) -> int:
     """Writes splat objects into one file, where they stand in the world.
 
     A PLY has OpenCV's axes (y down, z forward) and metres, so that an import puts them back where they were.
@@ -37,6 +40,7 @@ def export_splats(path: Path, objects: Sequence[bpy.types.Object], scene: bpy.ty
         path: The file; its ending says which kind (`splats.files.WRITTEN_SUFFIXES`).
         objects: Splat objects.
         scene: Its unit scale says what a metre is.
+        with_camera: Whether a PLY gets the photo's camera, as it stands, if all objects are of one photo.
 
     Returns:
         The number of splats.
@@ -55,8 +59,39 @@ def export_splats(path: Path, objects: Sequence[bpy.types.Object], scene: bpy.ty
     if not parts:
         raise SceneError("There is no splat to write.", "Select an object of splats.")
     together = concatenate(*parts)
-    write_splats(path, together)
+    camera, pose = _photo_camera(objects, scene) if with_camera else (None, None)
+    write_splats(path, together, camera, pose)
     return len(together)
+
+
+def _photo_camera(
+    objects: Sequence[bpy.types.Object], scene: bpy.types.Scene
+) -> tuple[Camera | None, NDArray[np.float64] | None]:
+    """The camera of the one photo that all objects are of, and its (4, 4) pose in the file's axes."""
+    roots = [own_root(obj) for obj in objects]
+    if roots[0] is None or any(root != roots[0] for root in roots) or SIZE_KEY not in roots[0]:
+        return None, None
+    photo = find_photo(scene, objects[0])
+    if photo is None or photo.camera is None:
+        return None, None
+    width_px, height_px = photo.photo_size_px
+    aspect_x, aspect_y = photo.pixel_aspect
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    projection = photo.camera.calc_matrix_camera(depsgraph, x=width_px, y=height_px, scale_x=aspect_x, scale_y=aspect_y)
+    camera = Camera(
+        width_px,
+        height_px,
+        fx_px=projection[0][0] * width_px / 2,
+        fy_px=projection[1][1] * height_px / 2,
+        cx_px=(1 - projection[0][2]) * width_px / 2,
+        cy_px=(1 + projection[1][2]) * height_px / 2,
+    )
+    to_file = OPENCV_TO_BLENDER_WORLD.astype(np.float64).T
+    place, turn, _ = photo.camera.matrix_world.decompose()
+    pose = np.eye(4)
+    pose[:3, :3] = to_file @ np.array(turn.to_matrix(), np.float64) @ BLENDER_CAMERA_TO_OPENCV
+    pose[:3, 3] = to_file @ np.array(place, np.float64) * scene.unit_settings.scale_length
+    return camera, pose
 
 
 def _in_world(obj: bpy.types.Object, metres_per_unit: float) -> Gaussians:

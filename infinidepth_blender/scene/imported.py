@@ -77,6 +77,8 @@ def rgba_by_blender(data: bytes) -> NDArray[np.uint8]:
             image.colorspace_settings.is_data = True
             image.alpha_mode = "CHANNEL_PACKED"
             width, height = image.size
+            if not image.has_data:
+                raise OSError("it is no picture that Blender reads")
             values = np.empty(height * width * image.channels, np.float32)
             image.pixels.foreach_get(values)
             channels = image.channels

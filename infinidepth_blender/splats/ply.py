@@ -33,7 +33,10 @@ FLAT_THICKNESS = 1e-3
 """Third scale of two-dimensional Gaussians, in units of their smaller one."""
 
 _TINY_SCALE = 1e-20
-_REST_COUNTS = (0, 9, 24, 45)
+_REST_COUNTS = (0, 9, 24, 45, 72)
+_KEPT_COEFFICIENTS = 16
+"""Harmonics of degree 4, which some trainers write, are left out."""
+
 _BLOCK_ROWS = 4096
 """Rows converted at a time: a block and its results stay in the processor's cache."""
 
@@ -221,8 +224,8 @@ def _check_layout(path: Path, table: _Table) -> None:
     rest = len(_rest_names(table))
     if rest not in _REST_COUNTS:
         raise SplatFileError(
-            f"{path} has {rest} SH coefficients in f_rest, which fits no degree; 0, 9, 24 or 45 do.",
-            "Export the splats again with spherical harmonics of degree 0 to 3.",
+            f"{path} has {rest} SH coefficients in f_rest, which fits no degree; 0, 9, 24, 45 or 72 do.",
+            "Export the splats again with spherical harmonics of degree 0 to 4.",
         )
 
 
@@ -262,7 +265,8 @@ def _decode(table: _Table) -> Gaussians:
     """Activated parameters of all rows, block by block."""
     count = table.count
     rest_names = _rest_names(table)
-    coefficients = 1 + len(rest_names) // 3
+    stored = len(rest_names) // 3
+    coefficients = min(1 + stored, _KEPT_COEFFICIENTS)
     color_names = [f"f_dc_{i}" for i in range(3)] if "f_dc_0" in table else ["red", "green", "blue"]
     color_scale = 1.0 if "f_dc_0" in table else 1 / _white(table)
     scale_names = [f"scale_{i}" for i in range(3) if f"scale_{i}" in table]
@@ -285,8 +289,8 @@ def _decode(table: _Table) -> Gaussians:
             color = table.columns(color_names, rows)
             sh[rows, 0] = color if "f_dc_0" in table else rgb_to_dc(color * np.float32(color_scale))
             if rest_names:
-                rest = table.columns(rest_names, rows).reshape(-1, 3, coefficients - 1)
-                sh[rows, 1:] = rest.transpose(0, 2, 1)
+                rest = table.columns(rest_names, rows).reshape(-1, 3, stored)
+                sh[rows, 1:] = rest.transpose(0, 2, 1)[:, : coefficients - 1]
     return Gaussians(means, scales, rotations, opacities, sh)
 
 

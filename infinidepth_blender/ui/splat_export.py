@@ -5,7 +5,7 @@
 from pathlib import Path
 
 import bpy
-from bpy.props import EnumProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper
 
 from ..errors import InfiniDepthError
@@ -34,6 +34,11 @@ class INFINIDEPTH_OT_export_splats(bpy.types.Operator, ExportHelper):
         ),
         default=".ply",
     )
+    use_camera: BoolProperty(
+        name="Camera",
+        description="Write the photo's camera into a PLY as well. A few web viewers misread such files",
+        default=True,
+    )
 
     @property
     def filename_ext(self) -> str:
@@ -54,7 +59,7 @@ class INFINIDEPTH_OT_export_splats(bpy.types.Operator, ExportHelper):
         chosen = [obj for obj in context.selected_objects if holds_splats(obj)]
         path = Path(bpy.path.abspath(self.filepath))
         try:
-            count = export_splats(path, chosen, context.scene)
+            count = export_splats(path, chosen, context.scene, with_camera=self.use_camera)
         except InfiniDepthError as error:
             return refuse(self, error)
         self.report({"INFO"}, f"{count:,} splats written to {path.name}")

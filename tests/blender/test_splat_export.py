@@ -4,20 +4,26 @@
 
 from __future__ import annotations
 
+import io
+
 import bmesh
 import bpy
 import numpy as np
 import pytest
+from blender_synthetic import analytic_bundle
 from mathutils import Euler, Matrix
+from PIL import Image
 
-from infinidepth_blender.camera import OPENCV_TO_BLENDER_WORLD
+from infinidepth_blender.camera import OPENCV_TO_BLENDER_WORLD, Camera
 from infinidepth_blender.errors import SceneError
 from infinidepth_blender.reconstruction import Gaussians
+from infinidepth_blender.scene.build import build_scene
 from infinidepth_blender.scene.exported import export_splats, holds_splats
-from infinidepth_blender.scene.imported import import_splats
+from infinidepth_blender.scene.imported import import_splats, rgba_by_blender
 from infinidepth_blender.splats.files import read_splats, write_splats
 from infinidepth_blender.splats.placed import rotation_matrices
 from infinidepth_blender.splats.sh import evaluate_sh
+from infinidepth_blender.splats.sog import rgba_by_pillow
 
 COUNT = 60
 
@@ -94,6 +100,62 @@ def test_deleted_splats_are_gone_and_several_objects_become_one_file(tmp_path):
     after = read_splats(tmp_path / "both.ply").gaussians
     np.testing.assert_allclose(after.means[: COUNT - 10], some_splats(4).means[10:], atol=1e-5)
     assert after.sh.shape == (2 * COUNT - 10, 4, 3)
+
+
+@pytest.mark.parametrize("suffix", [".spz", ".splat"])
+def test_other_kinds_come_and_go_upright(tmp_path, suffix):
+    """What is below the camera in a PLY is below it in Blender, whatever the file's own axes."""
+    before = some_splats(1 if suffix == ".splat" else 9)
+    write_splats(tmp_path / f"in{suffix}", before)
+    splats, _ = import_splats(tmp_path / f"in{suffix}", bpy.context.scene)
+    bpy.context.view_layer.update()
+    heights = np.sort([vertex.co.z for vertex in splats.data.vertices])
+    np.testing.assert_allclose(heights, np.sort(-before.means[:, 1]), atol=1e-3)
+    export_splats(tmp_path / f"out{suffix}", [splats], bpy.context.scene)
+    after, as_read = (read_splats(tmp_path / f"{name}{suffix}").gaussians for name in ("out", "in"))
+    np.testing.assert_allclose(np.sort(after.means, axis=0), np.sort(as_read.means, axis=0), atol=1e-3)
+    assert after.sh.shape == as_read.sh.shape
+
+
+def test_pictures_of_sog_files_are_read_byte_by_byte():
+    """Blender's decoder gives what Pillow's does, also below an opacity of nothing."""
+    picture = np.random.default_rng(1).integers(0, 256, (21, 34, 4), np.uint8)
+    picture[:10, :, 3] = 0
+    for kind, options in (("WEBP", {"lossless": True, "exact": True}), ("PNG", {})):
+        stream = io.BytesIO()
+        Image.fromarray(picture).save(stream, kind, **options)
+        np.testing.assert_array_equal(rgba_by_blender(stream.getvalue()), picture)
+        np.testing.assert_array_equal(rgba_by_pillow(stream.getvalue()), picture)
+    images = len(bpy.data.images)
+    with pytest.raises(OSError, match="no picture"):
+        rgba_by_blender(b"no picture")
+    assert len(bpy.data.images) == images
+
+
+def test_the_photos_camera_goes_along(tmp_path):
+    """As it stands in the world, and only with splats of one photo."""
+    camera = Camera(640, 480, 500.0, 500.0, 300.0, 250.0, pitch_rad=0.2, roll_rad=-0.1)
+    rec = analytic_bundle(tmp_path, camera, splats=400)
+    objects = build_scene(rec)
+    write_splats(tmp_path / "in.ply", some_splats(1))
+    foreign, _ = import_splats(tmp_path / "in.ply", bpy.context.scene)
+    bpy.context.view_layer.update()
+    export_splats(tmp_path / "own.ply", [objects.splats], bpy.context.scene)
+    own = read_splats(tmp_path / "own.ply")
+    assert own.camera is not None
+    for name in ("width_px", "height_px", "fx_px", "fy_px", "cx_px", "cy_px"):
+        assert getattr(own.camera, name) == pytest.approx(getattr(camera, name), abs=1e-2), name
+    # Seen from there, a splat is where it was in the photo.
+    to_camera = np.linalg.inv(own.cam_to_world)
+    seen = own.gaussians.means @ to_camera[:3, :3].T + to_camera[:3, 3]
+    np.testing.assert_allclose(own.camera.project(seen), camera.project(rec.splats.means), atol=0.05)
+    for chosen, options in (
+        ([foreign], {}),
+        ([objects.splats, foreign], {}),
+        ([objects.splats], {"with_camera": False}),
+    ):
+        export_splats(tmp_path / "bare.ply", chosen, bpy.context.scene, **options)
+        assert read_splats(tmp_path / "bare.ply").camera is None
 
 
 def test_other_objects_are_named_and_nothing_is_written(tmp_path):

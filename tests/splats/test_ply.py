@@ -81,6 +81,26 @@ def test_a_file_without_camera_has_none_and_linear_colours_stay_linear(tmp_path)
     assert read_splat_ply(tmp_path / "linear.ply").color_space == "linear"
 
 
+def test_harmonics_of_degree_4_are_left_out(tmp_path):
+    """Colour by colour there are 24, of which the first 15 are of degrees 1 to 3."""
+    write_splat_ply(tmp_path / "splats.ply", random_gaussians())
+    table = PlyData.read(tmp_path / "splats.ply")["vertex"].data
+    fields = [d for d in table.dtype.descr if not d[0].startswith("f_rest_")] + [
+        (f"f_rest_{i}", "f4") for i in range(72)
+    ]
+    larger = np.zeros(len(table), fields)
+    for name, *_ in fields:
+        if name in table.dtype.names and not name.startswith("f_rest_"):
+            larger[name] = table[name]
+    for colour in range(3):
+        for k in range(24):
+            larger[f"f_rest_{24 * colour + k}"] = 100 * colour + k
+    PlyData([PlyElement.describe(larger, "vertex")]).write(tmp_path / "four.ply")
+    sh = read_splat_ply(tmp_path / "four.ply").gaussians.sh
+    assert sh.shape == (len(table), 16, 3)
+    np.testing.assert_array_equal(sh[0, 1:], np.arange(15)[:, None] + 100 * np.arange(3))
+
+
 def test_fewer_harmonics_can_be_written_than_there_are(tmp_path):
     gaussians = random_gaussians(20, 9)
     for degree, coefficients in ((0, 1), (1, 4), (2, 9), (3, 9)):
