@@ -30,8 +30,10 @@ def _modules():
         model_operators,
         operators,
         panels,
+        photo_settings,
         preferences,
         properties,
+        results_home,
         runtime_link,
         scene_operators,
         session,
@@ -39,6 +41,6 @@ def _modules():
     )
 
     return [
-        properties, preferences, operators, model_operators, scene_operators, splat_export, panels, drop,
-        command, session, runtime_link, model_fetch,
+        properties, preferences, operators, model_operators, scene_operators, splat_export, photo_settings, panels, drop,
+        command, session, results_home, runtime_link, model_fetch,
     ]  # fmt: skip

@@ -10,17 +10,52 @@ import bpy
 from ..engine.model_store import installed_file
 from ..engine.registry import BUNDLED
 from ..errors import OptionsError
+from ..one_photo import refuse_for_several
 from ..options import SURFACE_SPLATS, Part, ReconstructOptions
+from . import photo_settings
 from .properties import InfiniDepthSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
     from .preferences import InfiniDepthPreferences
 
 
+def options_of_each(
+    settings: InfiniDepthSettings, preferences: "InfiniDepthPreferences | None", photos: "Sequence[str]"
+) -> list[tuple[ReconstructOptions, str]]:
+    """What each of a job's photos is made with, and a sentence about what was left out; empty: nothing.
+
+    Args:
+        settings: The panel's.
+        preferences: Where and how exactly the engine computes.
+        photos: What the photos are known by, see `photo_settings.photo_key`.
+
+    Raises:
+        OptionsError: as `options_of`, and where a measurement that was set for no photo in particular would count for several.
+        ModelError: as `options_of`.
+    """
+    of_one = set(photo_settings.given(settings)) - set(photo_settings.set_for_no_photo(settings))
+    refuse_for_several(options_of(settings, preferences, without=of_one), len(photos))
+    each = []
+    for photo in photos:
+        others = photo_settings.of_another(settings, photo)
+        options = options_of(settings, preferences, without=others)
+        each.append((options, photo_settings.left_out_note(others) if others else ""))
+    return each
+
+
 def options_of(
-    settings: InfiniDepthSettings, preferences: "InfiniDepthPreferences | None" = None
+    settings: InfiniDepthSettings,
+    preferences: "InfiniDepthPreferences | None" = None,
+    without: "Collection[str]" = (),
 ) -> ReconstructOptions:
     """The settings as the engine takes them; where and how exactly it computes are preferences.
+
+    Args:
+        settings: The panel's.
+        preferences: The add-on's.
+        without: Settings of one photo that do not count here, by the names of their properties.
 
     Not a method: Blender 4.2 never lets go of a property group with methods, and crashes at exit.
 
@@ -38,6 +73,7 @@ def options_of(
         raise OptionsError("No checkpoint file for the splats is chosen.", "Choose one, or set Splats to Surface.")
     if settings.sky == "FILE" and not settings.sky_file:
         raise OptionsError("No sky mask is chosen.", "Choose one, or set Sky to Automatic.")
+    counts = set(photo_settings.given(settings)) - set(without)
     cap_deg = math.degrees(settings.grazing_cap_rad)
     parts: tuple[Part, ...] = ("mesh", "points", "splats")
     return ReconstructOptions(
@@ -51,12 +87,12 @@ def options_of(
             "CUSTOM": f"{settings.depth_width_px}x{settings.depth_height_px}",
         }[settings.depth_size],
         points=settings.points,
-        points_mask=_absolute(settings.points_mask) if settings.points_mask else None,
-        points_density=_absolute(settings.points_density) if settings.points_density else None,
-        points_crop=tuple(settings.points_crop) if settings.points_crop[2] else None,
+        points_mask=_absolute(settings.points_mask) if "points_mask" in counts else None,
+        points_density=_absolute(settings.points_density) if "points_density" in counts else None,
+        points_crop=tuple(settings.points_crop) if "points_crop" in counts else None,
         points_outliers=settings.points_outliers,
         grazing_cap_deg=round(cap_deg, 4) if cap_deg < 89.999 else None,
-        sky=_absolute(settings.sky_file) if settings.sky == "FILE" else settings.sky.lower(),
+        sky=_sky(settings, counts),
         mesh_size=settings.mesh_size,
         mesh=settings.mesh,
         mesh_error=round(settings.mesh_error, 7),
@@ -68,13 +104,23 @@ def options_of(
         fov_deg=round(math.degrees(settings.fov_rad), 4) if settings.lens == "FOV" else None,
         focal_px=round(settings.focal_px, 3) if settings.lens == "FOCAL" else None,
         camera=_absolute(settings.camera_file) if settings.lens == "FILE" else None,
-        depth_prompt=_absolute(settings.depth_prompt) if settings.depth_prompt else None,
+        depth_prompt=_absolute(settings.depth_prompt) if "depth_prompt" in counts else None,
         tilt=settings.tilt,
-        known_distance=tuple(text.strip() for text in settings.known_distance.split(";") if text.strip()),
+        known_distance=_known_distances(settings) if "known_distance" in counts else (),
         device=preferences.device if preferences else "auto",
         precision=preferences.precision if preferences else "auto",
         seed=settings.seed,
     )
+
+
+def _sky(settings: InfiniDepthSettings, counts: set[str]) -> str:
+    if "sky_file" in counts:
+        return _absolute(settings.sky_file)
+    return "off" if settings.sky == "OFF" else "auto"
+
+
+def _known_distances(settings: InfiniDepthSettings) -> tuple[str, ...]:
+    return tuple(text.strip() for text in settings.known_distance.split(";") if text.strip())
 
 
 def _model(settings: InfiniDepthSettings) -> str:

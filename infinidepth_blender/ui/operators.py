@@ -3,24 +3,20 @@
 """Operators that drive the engine: reconstruct, cancel, and the delivery of a result."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import bpy
 from bpy.props import BoolProperty, CollectionProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
 from ..errors import InfiniDepthError, SceneError
-from . import addon, output, session
+from . import addon, output, photo_settings, session
 from .active_image import PhotoFile, find_active_image, photo_file
 from .delivery import put_into_scene
-from .engine_options import options_of
+from .engine_options import options_of_each
 from .photo_jobs import PhotoRequest
 from .registering import add_classes, remove_classes
 from .reports import refuse
 from .text import in_panel_words
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 PHOTO_SUFFIXES = (
     ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".exr", ".hdr", ".jp2", ".heic", ".heif", ".avif",
@@ -38,19 +34,25 @@ class _Reconstruct:
         options={"HIDDEN", "SKIP_SAVE"},
     )
 
-    def _run(self, context: bpy.types.Context, photos: "Sequence[PhotoFile]") -> set[str]:
+    def _run(self, context: bpy.types.Context, photos: "dict[str, PhotoFile]") -> set[str]:
+        """Starts the job; the photos come with what they are known by."""
         requests: list[PhotoRequest] = []
+        settings = context.scene.infinidepth
         try:
-            preferences = addon.preferences(context)
-            options = options_of(context.scene.infinidepth, preferences)
-            for photo in photos:
+            each = options_of_each(settings, addon.preferences(context), list(photos))
+            for photo, (options, note) in zip(photos.values(), each, strict=True):
                 folder = output.bundle_folder(photo, {request.folder for request in requests})
-                requests.append(PhotoRequest(photo.path, photo.name, folder, photo.temporary))
-            session.start(requests, options, context.scene)
+                requests.append(PhotoRequest(photo.path, photo.name, folder, photo.temporary, options, note))
+            session.start(requests, each[0][0], context.scene)
         except InfiniDepthError as error:
-            for photo in photos:
+            for photo in photos.values():
                 PhotoRequest(photo.path, photo.name, Path(), photo.temporary).clean_up()
             return refuse(self, error)
+        if len(photos) == 1:
+            photo_settings.keep_for(settings, next(iter(photos)))
+        for request in requests:
+            if request.note:
+                self.report({"WARNING"}, f"{request.name}: {request.note}")  # pyright: ignore[reportAttributeAccessIssue]
         if not (self.wait or bpy.app.background):
             session.start_timer()
             addon.redraw()
@@ -89,7 +91,7 @@ class INFINIDEPTH_OT_reconstruct_image(_Reconstruct, bpy.types.Operator):
             photo = photo_file(active, context.scene)
         except InfiniDepthError as error:
             return refuse(self, error)
-        return self._run(context, [photo])
+        return self._run(context, {photo_settings.photo_key(active): photo})
 
 
 class INFINIDEPTH_OT_reconstruct_file(_Reconstruct, bpy.types.Operator, ImportHelper):
@@ -125,7 +127,7 @@ class INFINIDEPTH_OT_reconstruct_file(_Reconstruct, bpy.types.Operator, ImportHe
         if missing:
             self.report({"ERROR"}, f"There is no file {missing[0]}")
             return {"CANCELLED"}
-        return self._run(context, [PhotoFile(path, path.stem) for path in paths])
+        return self._run(context, {photo_settings.file_key(path): PhotoFile(path, path.stem) for path in paths})
 
 
 class INFINIDEPTH_OT_deliver(bpy.types.Operator):

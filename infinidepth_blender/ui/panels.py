@@ -11,6 +11,7 @@ from ..scene.saved import find_photo
 from . import runtime_link
 from .active_image import find_active_image
 from .model_drawing import draw_chosen_model
+from .photo_settings import draw_photo_settings
 from .properties import PHOTO_MODES, SHOWN
 from .registering import add_classes, remove_classes
 from .session import session
@@ -225,6 +226,7 @@ def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     row.prop(settings, "make", expand=True)
 
     if idle:
+        draw_photo_settings(layout, context)
         row = layout.row(align=True)
         row.scale_y = 1.5
         row.operator("infinidepth.reconstruct_image", text="Reconstruct", icon="OUTLINER_OB_CAMERA")

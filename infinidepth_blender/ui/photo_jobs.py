@@ -28,12 +28,16 @@ class PhotoRequest:
         name: What it is called in messages.
         folder: The bundle to write.
         temporary: Whether `photo` and its folder exist for the engine alone.
+        options: Settings of its own; None: the job's.
+        note: What the user should know of them; empty: nothing.
     """
 
     photo: Path
     name: str
     folder: Path
     temporary: bool = False
+    options: ReconstructOptions | None = None
+    note: str = ""
 
     def clean_up(self) -> None:
         """Removes the photo if it was only made for the engine."""
@@ -66,7 +70,7 @@ class PhotoJob:
     Attributes:
         client: The engine.
         requests: The photos; one that fails does not stop the others.
-        options: The settings for all of them.
+        options: The settings of those that have none of their own.
         results: What is finished and was not fetched yet; the caller takes from the left.
         failures: What went wrong.
         stage_text: What the engine is doing, for the progress bar.
@@ -132,10 +136,10 @@ class PhotoJob:
     def _send_next(self) -> None:
         self._index += 1
         self._photo_fraction = 0.0
-        self._warnings = []
         request = self.requests[self._index]
+        self._warnings = [request.note] if request.note else []
         try:
-            self._job = self.client.reconstruct(request.photo, request.folder, self.options)
+            self._job = self.client.reconstruct(request.photo, request.folder, request.options or self.options)
         except InfiniDepthError as error:
             self._fail(error)
 

@@ -17,6 +17,7 @@ from bpy.props import (
 
 from ..engine.registry import MODELS, PURPOSES
 from ..options import DEFAULT_SOLID, MAX_DEPTH_SIDE_PX, ReconstructOptions
+from .photo_settings import set_for_active_photo
 from .registering import PATH_OPTIONS, add_classes, remove_classes
 
 _DEFAULTS = ReconstructOptions()
@@ -126,12 +127,14 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
         description="Picture over the whole photo, white where points may lie",
         subtype="FILE_PATH",
         options=PATH_OPTIONS,
+        update=set_for_active_photo("points_mask"),
     )
     points_density: StringProperty(
         name="Density",
         description="Picture over the whole photo: the brighter, the denser the points; none where it is black",
         subtype="FILE_PATH",
         options=PATH_OPTIONS,
+        update=set_for_active_photo("points_density"),
     )
     points_crop: IntVectorProperty(
         name="Crop",
@@ -139,6 +142,7 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
         size=4,
         default=(0, 0, 0, 0),
         min=0,
+        update=set_for_active_photo("points_crop"),
     )
     points_outliers: EnumProperty(
         name="Outliers",
@@ -173,6 +177,7 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
         description="Picture over the whole photo, white at the sky",
         subtype="FILE_PATH",
         options=PATH_OPTIONS,
+        update=set_for_active_photo("sky_file"),
     )
     mesh_size: IntProperty(
         name="Mesh Size",
@@ -306,11 +311,13 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
         description="File with measured depth, sparse or dense, that the result is fitted to (PNG in mm, EXR, NPY, NPZ, H5)",
         subtype="FILE_PATH",
         options=PATH_OPTIONS,
+        update=set_for_active_photo("depth_prompt"),
     )
     known_distance: StringProperty(
         name="Known Distance",
         description="Gives the scale. 640,360=2.5 is 2.5 m from the camera to that pixel, 100,80:100,640=2 is 2 m between "
         "two pixels, counted from the photo's top left. Separate several by semicolons",
+        update=set_for_active_photo("known_distance"),
     )
     model: EnumProperty(
         name="Model",
@@ -337,6 +344,11 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
         options=PATH_OPTIONS,
     )
     seed: IntProperty(name="Seed", description="Seed of the random choice of points", default=_DEFAULTS.seed, min=0)
+    photo_settings_of: StringProperty(
+        name="Photos of Settings",
+        description="Which photos the depth hint, the known distance, the crop and the masks were set for",
+        options={"HIDDEN"},
+    )
     show: EnumProperty(
         name="Show",
         description="What is visible when the result arrives; the rest is hidden",
