@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from .errors import InfiniDepthError, PhotoError
+from .folder_names import folder_name, same_folder_key
 from .hashing import sha256_if_there
 from .staging import ARRAYS_DIR, JSON_NAME, STAGING_SUFFIX
 
@@ -20,8 +21,6 @@ PHOTO_SUFFIXES = frozenset(
 )
 """What counts as a photo when a folder is walked; a file that is named itself may be called anything."""
 
-_STEM_BYTES = 200
-"""Of the 255 that file systems allow."""
 OWN_SUFFIX = "_infinidepth"
 """Ends the name of a bundle that lies beside its photo."""
 
@@ -112,14 +111,6 @@ def _is_of_another(folder: Path, photo: Path) -> bool:
     return sha256 != sha256_if_there(photo)
 
 
-def _stem(photo: Path) -> str:
-    """The name of a photo's bundle: cut so that file systems take it with what is added, and not that of a staging folder."""
-    stem = photo.stem
-    while len(os.fsencode(stem)) > _STEM_BYTES:
-        stem = stem[:-1]
-    return f"{stem}_photo" if stem.endswith(STAGING_SUFFIX) else stem
-
-
 def _is_photo_name(name: str) -> bool:
     return not name.startswith(".") and PurePath(name).suffix.lower() in PHOTO_SUFFIXES
 
@@ -132,23 +123,20 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
 
 
 def _with_own_folders(found: list[tuple[Path, Path]], suffix: str) -> list[BatchItem]:
-    def key(folder: Path) -> str:
-        return os.path.normcase(folder.absolute()).lower()  # file systems of Windows and macOS ignore case
-
-    plain = [parent / (_stem(photo) + suffix) for photo, parent in found]
-    meets = Counter(map(key, plain))
-    above = {key(folder) for _, parent in found for folder in (parent, *parent.parents)}
+    plain = [parent / (folder_name(photo.stem) + suffix) for photo, parent in found]
+    meets = Counter(map(same_folder_key, plain))
+    above = {same_folder_key(folder) for _, parent in found for folder in (parent, *parent.parents)}
     items: list[BatchItem] = []
     taken: set[str] = set()
     for (photo, parent), folder in zip(found, plain, strict=True):
-        if meets[key(folder)] > 1 or key(folder) in above:
-            stem = f"{_stem(photo)}_{photo.suffix.lstrip('.')}" if photo.suffix else f"{_stem(photo)}_photo"
-            folder = parent / (stem + suffix)
+        if meets[same_folder_key(folder)] > 1 or same_folder_key(folder) in above:
+            kind = photo.suffix.lstrip(".") or "photo"
+            folder = parent / (folder_name(f"{folder_name(photo.stem)}_{kind}") + suffix)
         number = 2
         first = folder
-        while key(folder) in taken or _is_of_another(folder, photo):
+        while same_folder_key(folder) in taken or _is_of_another(folder, photo):
             folder = first.with_name(f"{first.name}_{number}")
             number += 1
-        taken.add(key(folder))
+        taken.add(same_folder_key(folder))
         items.append(BatchItem(photo, folder))
     return items

@@ -22,7 +22,7 @@ def preferences(context: bpy.types.Context | None = None) -> InfiniDepthPreferen
 
 
 def user_dir() -> Path:
-    """The folder for what must survive an update: the engine's runtime and results of unsaved files.
+    """The folder for what survives an update and can be made again: the engine's runtime. It goes with the extension.
 
     It is resolved at use, because the user can move it, and made only by those who write into it.
     """

@@ -3,24 +3,22 @@
 
 The scene's material shows the photo from the bundle, so a bundle must live as long as the
 file that uses it. By default it therefore lies beside the .blend file; results of a file
-that was never saved go to the extension's folder for user data.
+that was never saved go to the user's documents.
 """
 
-import os
 from collections.abc import Collection
 from pathlib import Path
 
 import bpy
 
+from ..batch import OWN_SUFFIX
 from ..bundle_record import read_json
 from ..errors import BundleError
+from ..folder_names import folder_name, same_folder_key
 from ..staging import output_error
 from . import addon
 from .active_image import PhotoFile
-
-FOLDER_SUFFIX = "_infinidepth"
-_NAME_BYTES = 200
-"""Of the 255 that file systems allow."""
+from .results_home import unsaved_results_dir
 
 
 def bundle_folder(photo: PhotoFile, taken: Collection[Path] = ()) -> Path:
@@ -36,21 +34,17 @@ def bundle_folder(photo: PhotoFile, taken: Collection[Path] = ()) -> Path:
     Raises:
         OutputError: the place for results may not be looked at.
     """
-    name = shortened(photo.name)
-    first = _parent(photo) / (name + FOLDER_SUFFIX if _is_beside_photo(photo) else name)
+    name = folder_name(photo.name)
+    first = _parent(photo) / (name + OWN_SUFFIX if _is_beside_photo(photo) else name)
     folder, number = first, 1
+    spoken_for = {same_folder_key(other) for other in taken}
     try:
-        while folder in taken or not _is_free_for(photo, folder):
+        while same_folder_key(folder) in spoken_for or not _is_free_for(photo, folder):
             folder = first.with_name(f"{first.name}.{number:03d}")
             number += 1
     except OSError as error:  # a folder that may not be looked into has no free name either
         raise output_error(error, folder) from error
     return folder
-
-
-def shortened(name: str) -> str:
-    """A file name, cut so that file systems take it with what is added to it."""
-    return os.fsencode(name)[:_NAME_BYTES].decode(errors="ignore").rstrip(" .") or "Photo"
 
 
 def _location() -> str:
@@ -72,8 +66,8 @@ def _parent(photo: PhotoFile) -> Path:
         return Path(bpy.path.abspath(folder))
     if bpy.data.filepath:
         blend = Path(bpy.data.filepath)
-        return blend.with_name(shortened(blend.stem) + FOLDER_SUFFIX)
-    return addon.user_dir() / "results"
+        return blend.with_name(folder_name(blend.stem) + OWN_SUFFIX)
+    return unsaved_results_dir()
 
 
 def _is_free_for(photo: PhotoFile, folder: Path) -> bool:

@@ -60,7 +60,7 @@ class InfiniDepthPreferences(bpy.types.AddonPreferences):
             (
                 "BLEND",
                 "Beside the Blend File",
-                "In a folder beside the .blend file; before it is saved, in the user folder",
+                "In a folder beside the .blend file; before it is saved, in the folder InfiniDepth of your documents",
             ),
             ("PHOTO", "Beside the Photo", "In a folder beside the photo, as the command line does"),
             ("FOLDER", "Folder", "In a folder of your choice"),
