@@ -14,12 +14,21 @@ AHEAD = np.array([(radius * dy, radius * dx) for radius in _RADII for dy, dx in 
 
 
 def near_edges(truth: NDArray[np.float32], rng: np.random.Generator, count: int) -> tuple[NDArray, NDArray]:
-    """Rows and columns of points with the largest steps of log depth beside them, of eight times as many."""
+    """Rows and columns of points beside steps, of eight times as many; then of those where disparity bends most.
+
+    Steps of all sizes count alike. The log depth of a ground changes much towards its horizon and its disparity does
+    not bend there.
+    """
     rows, columns = truth.shape
-    y, x = rng.integers(0, rows - 2, 8 * count), rng.integers(0, columns - 2, 8 * count)
-    here = np.minimum(truth[y, x], 10.0)
-    step = np.abs(np.minimum(truth[y + 2, x], 10.0) - here) + np.abs(np.minimum(truth[y, x + 2], 10.0) - here)
-    best = np.argsort(step)[len(step) - count :]
+    y, x = rng.integers(2, rows - 2, 8 * count), rng.integers(2, columns - 2, 8 * count)
+    here = truth[y, x]
+    with np.errstate(invalid="ignore"):
+        bends = [
+            np.abs(np.exp(here - truth[y + dy, x + dx]) + np.exp(here - truth[y - dy, x - dx]) - 2)
+            for dy, dx in ((2, 0), (0, 2))
+        ]
+    rank = np.minimum(np.fmax(*bends), BEND)
+    best = np.argsort(np.where(np.isnan(rank), 0, rank) + rng.random(len(rank)) * 1e-3)[len(rank) - count :]
     return y[best], x[best]
 
 

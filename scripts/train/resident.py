@@ -19,7 +19,16 @@ from infinidepth_blender.field.preprocess import patch_grid
 from infinidepth_blender.field.prompt_map import CELLS_PER_PATCH, MIN_LOG_RANGE
 
 from .data import EDGE_SHARE, Batch
-from .measured import NOISY_SHARE, PATCH_DIVISOR_SHARES, PROMPT_POINTS
+from .measured import (
+    LINE_SLOPE,
+    LINES,
+    LINES_SHARE,
+    NOISY_SHARE,
+    PATCH_DIVISOR_SHARES,
+    PROMPT_POINTS,
+    SHORT_QUANTILES,
+    SHORT_SHARE,
+)
 from .queries import AHEAD, BEND
 from .recolour import recoloured
 from .resident_pool import Images, ResidentPool, decode_on_device
@@ -176,10 +185,7 @@ class _Maker:
         y, x = self._place(self._uniform(count, third, 2) * 2 - 1)
         beside = int(EDGE_SHARE * third)
         tried_y, tried_x = self._place(self._uniform(count, 8 * beside, 2) * 2 - 1)
-        here = self._log_depth(tried_y, tried_x).clamp(max=10)
-        below = self._log_depth((tried_y + 2).clamp(max=rows - 1), tried_x).clamp(max=10)
-        right = self._log_depth(tried_y, (tried_x + 2).clamp(max=columns - 1)).clamp(max=10)
-        best = ((below - here).abs() + (right - here).abs()).topk(beside, dim=1).indices
+        best = self._bends(tried_y, tried_x).topk(beside, dim=1).indices
         y[:, :beside], x[:, :beside] = tried_y.gather(1, best), tried_x.gather(1, best)
         reach = (self._uniform(count, third) * math.log(24)).exp()
         heading = self._uniform(count, third) * 2 * math.pi
@@ -192,6 +198,17 @@ class _Maker:
         dy, dx = (torch.where(near_border, (d * room).trunc(), d.round()).long() for d in (dy, dx))
         y, x = torch.cat([y, y + dy, y - dy], dim=1), torch.cat([x, x + dx, x - dx], dim=1)
         return y.clamp(0, rows - 1), x.clamp(0, columns - 1)
+
+    def _bends(self, y: Tensor, x: Tensor) -> Tensor:
+        """(B, N) rank of places by how much disparity bends there, as `queries.near_edges` takes it."""
+        rows, columns = self.images.codes.shape[1:]
+        y, x = y.clamp(2, rows - 3), x.clamp(2, columns - 3)
+        here = self._log_depth(y, x)
+        rank = torch.zeros_like(here)
+        for dy, dx in ((2, 0), (0, 2)):
+            either = [(here - self._log_depth(y + k * dy, x + k * dx)).exp() for k in (-1, 1)]
+            rank = torch.fmax(rank, (either[0] + either[1] - 2).abs().nan_to_num(0.0))
+        return rank.clamp(max=BEND) + 1e-3 * self._uniform(*y.shape)
 
     def _surfaces(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Log depth of queries, and of the nearer and the farther surface as `queries.both_surfaces` tells them."""
@@ -236,11 +253,11 @@ class _Maker:
         count = len(self.chosen)
         shape = self.patch_rows * CELLS_PER_PATCH, self.patch_columns * CELLS_PER_PATCH
         most = PROMPT_POINTS[1]
-        places = self._uniform(count, most, 2) * 2 - 1
+        places = self._on_lines(self._uniform(count, most, 2) * 2 - 1)
         y, x = self._place(places)
         places, log_depth = self._in_view(y, x), self._log_depth(y, x)
         known = log_depth.isfinite()
-        left = known & ~self._left_out(places)
+        left = known & ~self._left_out(places) & self._in_reach(log_depth)
         usable = torch.where(left.any(1, keepdim=True), left, known)
         wanted = np.exp(self.rng.uniform(math.log(PROMPT_POINTS[0]), math.log(most), count))
         given = usable & (usable.cumsum(1) <= sent(wanted, self.device)[:, None])
@@ -258,6 +275,34 @@ class _Maker:
             t = (measured[some] - low[some, None]) / spread[some, None]
             prompt[some] = prompt_maps(places[some], t, given[some], *shape) * told[some, None, None, None]
         return prompt, low, spread
+
+    def _on_lines(self, places: Tensor) -> Tensor:
+        """The (B, n, 2) places, of some images moved up or down onto lines across the picture."""
+        count = len(places)
+        number, slope, phase = (
+            sent(value, self.device)[:, None]
+            for value in (
+                np.exp(self.rng.uniform(math.log(LINES[0]), math.log(LINES[1]), count)),
+                self.rng.uniform(-LINE_SLOPE, LINE_SLOPE, count),
+                self.rng.random(count),
+            )
+        )
+        height, across = (places[..., 0] + 1) / 2, (places[..., 1] + 1) / 2
+        line = ((height + slope * across) * number + phase).round()
+        moved = ((line - phase) / number - slope * across).clamp(0, 1) * 2 - 1
+        some = sent(self.rng.random(count) < LINES_SHARE, self.device)[:, None]
+        return torch.stack([torch.where(some, moved, places[..., 0]), places[..., 1]], dim=-1)
+
+    def _in_reach(self, log_depth: Tensor) -> Tensor:
+        """Which of (B, n) depths a sensor sees; of some images those below a quantile alone."""
+        count = len(log_depth)
+        share = sent(self.rng.uniform(*SHORT_QUANTILES, count), self.device)
+        ordered = log_depth.sort(dim=1).values  # the sky, which is infinite, last
+        known = log_depth.isfinite().sum(1)
+        last = (share * (known - 1).clamp_min(0)).long()
+        reach = ordered.gather(1, last[:, None])
+        far = sent(self.rng.random(count) >= SHORT_SHARE, self.device)[:, None]
+        return far | (log_depth <= reach)
 
     def _left_out(self, places: Tensor) -> Tensor:
         """Which of the (B, n, 2) places lie in rectangles without measurements, of half of the images."""

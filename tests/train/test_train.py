@@ -362,6 +362,32 @@ def test_points_lose_rectangles_and_get_noise_only_in_training():
     assert all(len(values) >= 1 for _, values in drawn)
 
 
+def test_some_images_get_points_on_lines_and_some_of_a_short_reach(monkeypatch):
+    """What a turning lidar and a phone's sensor give, with none of the other things that may happen to points."""
+    depth = np.log(np.linspace(40, 1, 60, dtype=np.float32))[:, None].repeat(80, 1)
+    depth[:6] = np.inf
+    monkeypatch.setattr("train.measured._rectangles", lambda shape, rng: np.zeros(shape, bool))
+    monkeypatch.setattr("train.measured.NOISY_SHARE", 0.0)
+    monkeypatch.setattr("train.measured.LINES_SHARE", 1.0)
+    monkeypatch.setattr("train.measured.SHORT_SHARE", 0.0)
+    for seed in range(5):
+        places, values = draw_points(depth, np.random.default_rng(seed), (300, 300))
+        # Of a line, all that one column has is one pixel.
+        columns, rows = places[:, 1], places[:, 0]
+        in_column = [len(np.unique(rows[columns == c])) for c in np.unique(columns)]
+        assert max(in_column) <= 66 and len(values) >= 1
+        assert np.isfinite(values).all()
+    monkeypatch.setattr("train.measured.LINES", (8, 8.001))
+    monkeypatch.setattr("train.measured.LINE_SLOPE", 0.0)
+    places, _ = draw_points(depth, np.random.default_rng(0), (300, 300))
+    assert len(np.unique(places[:, 0])) in (7, 8)
+    monkeypatch.setattr("train.measured.LINES_SHARE", 0.0)
+    monkeypatch.setattr("train.measured.SHORT_SHARE", 1.0)
+    farthest = [draw_points(depth, np.random.default_rng(seed), (300, 300))[1].max() for seed in range(20)]
+    nearest_part, most = np.quantile(depth[6:], [0.25, 0.9])
+    assert nearest_part - 0.2 < min(farthest) < max(farthest) <= most + 1e-5
+
+
 def test_points_help_a_network_that_learns_from_them(pool, tmp_path):
     trainer = Trainer(tmp_path, replace(TINY, prompted_share=1.0))
     batch = prompted_batch(pool)
