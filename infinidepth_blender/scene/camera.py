@@ -9,10 +9,7 @@ from numpy.typing import NDArray
 
 from ..camera import OPENCV_TO_BLENDER_WORLD, SENSOR_MM, Camera
 from ..reconstruction import FLAG_VALID
-
-LEVEL_CAMERA = Quaternion((0.5**0.5, 0.5**0.5, 0.0, 0.0))
-"""Turns a Blender camera, which looks along its own -Z, to look along the rig's +Y with +Z up."""
-
+from .photo_camera import LEVEL_CAMERA, remember_lens
 
 _ROWS_AT_ONCE = 256
 
@@ -53,6 +50,7 @@ def make_camera(
     obj = bpy.data.objects.new(name, data)
     obj.rotation_mode = "QUATERNION"
     obj.rotation_quaternion = LEVEL_CAMERA
+    remember_lens(obj)
     return obj
 
 

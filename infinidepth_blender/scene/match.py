@@ -5,8 +5,11 @@ from __future__ import annotations
 import bpy
 
 from ..errors import SceneError
+from .animated import animated_paths
 from .build import SceneObjects
 from .color_names import PLAIN_VIEWS, SRGB_DISPLAYS, set_first
+from .obstacles import obstacles_to_photo
+from .photo_camera import reset_camera
 
 TRANSPARENT_BOUNCES = 128
 """Splats that one ray may pass. Rays end earlier by themselves once hardly any light comes through."""
@@ -15,38 +18,64 @@ SURE_TRANSPARENT_BOUNCES = 12
 rays that end early (31 dB against 38 dB at 8 samples)."""
 
 
-def match_scene_to_photo(objects: SceneObjects, scene: bpy.types.Scene | None = None) -> None:
+def match_scene_to_photo(objects: SceneObjects, scene: bpy.types.Scene | None = None) -> list[str]:
     """Makes a render of the scene give the photo back.
 
     Sets the render size, pixel aspect, active camera, a view transform that leaves photo
-    colours alone (Standard, no look, exposure or gamma), Cycles' film exposure and enough
-    transparent bounces for splats. Nothing else of the scene changes.
+    colours alone (Standard, no look, exposure or gamma), also for the files that are written, Cycles'
+    film exposure and enough transparent bounces for splats. The photo's camera gets its lens and place
+    back, sharp throughout. Nothing else of the scene changes.
 
     Args:
         objects: What `build_scene` made.
         scene: The scene; the current one by default.
+
+    Returns:
+        Sentences for the user: what was done to the camera, and what still stands in the way.
 
     Raises:
         SceneError: the camera is not in this scene any more, or Blender's colour configuration has no
             view that shows colours as they are; nothing was changed.
     """
     target = scene or bpy.context.scene
-    if objects.camera is None:
-        raise SceneError(f"The camera of '{objects.collection.name}' was deleted.", "Build the photo again.")
-    if target.objects.get(objects.camera.name) is None:
-        raise SceneError(f"The scene '{target.name}' has no camera '{objects.camera.name}'.", "Build the photo again.")
+    camera = photo_camera(objects)
+    if target.objects.get(camera.name) is None:
+        raise SceneError(f"The scene '{target.name}' has no camera '{camera.name}'.", "Build the photo again.")
     match_colors_to_photo(target)
     render = target.render
     render.resolution_x, render.resolution_y = objects.photo_size_px
     render.resolution_percentage = 100
     render.pixel_aspect_x, render.pixel_aspect_y = objects.pixel_aspect
     render.use_border = False
-    target.camera = objects.camera
+    target.camera = camera
     if hasattr(target, "cycles"):
         cycles = target.cycles
         cycles.film_exposure = 1.0
         cycles.transparent_max_bounces = max(cycles.transparent_max_bounces, TRANSPARENT_BOUNCES)
         cycles.min_transparent_bounces = max(cycles.min_transparent_bounces, SURE_TRANSPARENT_BOUNCES)
+    changes, left = reset_camera(camera)
+    changes += _without_blur(camera.data)
+    notes = [f"The photo's camera was put back: {', '.join(changes)}"] if changes else []
+    return notes + left + obstacles_to_photo(target, camera)
+
+
+def photo_camera(objects: SceneObjects) -> bpy.types.Object:
+    """The photo's camera.
+
+    Raises:
+        SceneError: it was deleted.
+    """
+    if objects.camera is None or objects.camera.data is None:
+        raise SceneError(f"The camera of '{objects.collection.name}' was deleted.", "Build the photo again.")
+    return objects.camera
+
+
+def _without_blur(data: bpy.types.Camera) -> list[str]:
+    """Makes near and far sharp, as they are in the photo already; what was done, in words."""
+    if not data.dof.use_dof or data.library is not None or "dof.use_dof" in animated_paths(data):
+        return []
+    data.dof.use_dof = False
+    return ["depth of field"]
 
 
 def match_colors_to_photo(scene: bpy.types.Scene) -> None:
@@ -70,3 +99,4 @@ def match_colors_to_photo(scene: bpy.types.Scene) -> None:
     view.use_curve_mapping = False
     if hasattr(view, "use_white_balance"):
         view.use_white_balance = False
+    scene.render.image_settings.color_management = "FOLLOW_SCENE"

@@ -24,6 +24,7 @@ def unregister() -> None:
 def _modules():
     # Imported here: the package itself must import without Blender.
     from . import (
+        camera_operators,
         command,
         drop,
         model_fetch,
@@ -41,6 +42,6 @@ def _modules():
     )
 
     return [
-        properties, preferences, operators, model_operators, scene_operators, splat_export, photo_settings, panels, drop,
-        command, session, results_home, runtime_link, model_fetch,
+        properties, preferences, operators, model_operators, scene_operators, camera_operators, splat_export, photo_settings,
+        panels, drop, command, session, results_home, runtime_link, model_fetch,
     ]  # fmt: skip

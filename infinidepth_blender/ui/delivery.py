@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A finished bundle comes into the scene."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import bpy
@@ -40,16 +40,22 @@ def put_into_scene(
     reconstruction = load(bundle)
     options = SceneOptions(show=settings.show, photo_mode=settings.photo_mode)
     objects = build_scene(reconstruction, options, scene=scene)
-    if settings.match_scene:
-        match_scene_to_photo(objects, scene)
-    notes = _notes(hide_earlier(objects, scene, of_the_job))
+    notes = match_scene_to_photo(objects, scene) if settings.match_scene else []
+    notes += _notes(hide_earlier(objects, scene, of_the_job))
     _select(context, scene, objects)
-    session.delivered = Delivered(
-        name=reconstruction.name,
-        summary=_summary(reconstruction, seconds),
-        warnings=list(dict.fromkeys([*warnings, *reconstruction.warnings, *notes])),
-    )
+    tell(reconstruction.name, _summary(reconstruction, seconds), [*warnings, *reconstruction.warnings, *notes])
     return objects
+
+
+def tell(name: str, summary: str, warnings: Iterable[str]) -> None:
+    """Shows in the panels what came of something, until the next time or until it is dismissed.
+
+    Args:
+        name: The photo's.
+        summary: One sentence.
+        warnings: What the user should know; the same is said once.
+    """
+    session.delivered = Delivered(name=name, summary=summary, warnings=list(dict.fromkeys(warnings)))
 
 
 def _select(context: bpy.types.Context, scene: bpy.types.Scene, objects: SceneObjects) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import bpy
 
 from ..errors import InfiniDepthError
+from ..scene.photo_camera import camera_changes
 from ..scene.photo_modes import catches_shadows, surface_mode
 from ..scene.saved import find_photo
 from . import runtime_link
@@ -167,6 +168,18 @@ class _Advanced(_Child):
             paragraph(details, runtime_link.state.description, context)
 
 
+class _Result(_Child):
+    bl_label = "Result"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """How a result comes into the scene."""
+        settings = context.scene.infinidepth
+        column = _settings_column(self.layout)
+        column.prop(settings, "show")
+        column.prop(settings, "photo_mode")
+        column.prop(settings, "match_scene")
+
+
 def _settings_column(layout: bpy.types.UILayout) -> bpy.types.UILayout:
     layout.use_property_split = True
     layout.use_property_decorate = False
@@ -318,7 +331,11 @@ def _draw_scene(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
             row.operator("infinidepth.photo_mode", text=label, depress=identifier == current).mode = identifier
         if current == "SHADOW" and not catches_shadows(context.scene):
             box.label(text="Needs Cycles and a transparent film", icon="INFO")
-    box.operator("infinidepth.match_scene", icon="VIEW_CAMERA")
+    column = box.column(align=True)
+    column.operator("infinidepth.look_through", icon="HIDE_OFF")
+    column.operator("infinidepth.match_scene", icon="VIEW_CAMERA")
+    if objects.camera is not None and objects.camera.data is not None and camera_changes(objects.camera):
+        column.operator("infinidepth.reset_camera", icon="LOOP_BACK")
 
 
 def _panel_classes(space: str, prefix: str) -> list[type[bpy.types.Panel]]:
@@ -327,7 +344,7 @@ def _panel_classes(space: str, prefix: str) -> list[type[bpy.types.Panel]]:
     classes: list[type[bpy.types.Panel]] = [
         type(parent, (_Main, bpy.types.Panel), {"bl_idname": parent, "bl_space_type": space})
     ]
-    for child in (_Model, _Quality, _Points, _Camera, _Advanced):
+    for child in (_Model, _Quality, _Points, _Camera, _Result, _Advanced):
         name = f"{parent}{child.__name__.lower()}"
         body = {"bl_idname": name, "bl_space_type": space, "bl_parent_id": parent}
         classes.append(type(name, (child, bpy.types.Panel), body))

@@ -12,12 +12,11 @@ from bpy_extras.io_utils import ImportHelper
 from ..errors import InfiniDepthError, SceneError
 from ..scene.build import SceneObjects
 from ..scene.imported import import_splats
-from ..scene.match import match_scene_to_photo
 from ..scene.photo_modes import PhotoMode, photo_materials, set_sky_mode, set_surface_mode
-from ..scene.saved import find_photo
 from ..scene.visibility import show_only
 from ..splats.files import READ_SUFFIXES
 from .delivery import put_into_scene
+from .on_photo import OnPhoto
 from .properties import PHOTO_MODES, SHOWN
 from .registering import add_classes, remove_classes
 from .reports import needs_object_mode, refuse
@@ -90,53 +89,7 @@ class INFINIDEPTH_OT_import_splats(bpy.types.Operator, ImportHelper):
         return {"FINISHED"}
 
 
-class _OnPhoto:
-    """What works on the photo of the active object, or on the only one in the scene."""
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        """A photo's objects must be in the scene."""
-        if find_photo(context.scene, context.active_object) is None:
-            cls.poll_message_set("Select an object of a reconstructed photo")  # pyright: ignore[reportAttributeAccessIssue]
-            return False
-        return needs_object_mode(cls, context)  # pyright: ignore[reportArgumentType]
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """Changes the photo's objects."""
-        forget_refusal()
-        objects = find_photo(context.scene, context.active_object)
-        if objects is None:
-            return {"CANCELLED"}
-        try:
-            self._change(context, objects)
-        except InfiniDepthError as error:
-            return refuse(self, error)  # pyright: ignore[reportArgumentType]
-        return {"FINISHED"}
-
-    def _change(self, context: bpy.types.Context, objects: SceneObjects) -> None:
-        """What the operator does.
-
-        Raises:
-            InfiniDepthError: it cannot be done.
-        """
-        raise NotImplementedError
-
-
-class INFINIDEPTH_OT_match_scene(_OnPhoto, bpy.types.Operator):
-    """Give the scene the photo's size, camera and colours"""
-
-    bl_idname = "infinidepth.match_scene"
-    bl_label = "Match Scene to Photo"
-    bl_description = (
-        "Set the render size, the active camera and the Standard view transform, so that a render gives the photo back"
-    )
-    bl_options = {"REGISTER", "UNDO"}
-
-    def _change(self, context: bpy.types.Context, objects: SceneObjects) -> None:
-        match_scene_to_photo(objects, context.scene)
-
-
-class INFINIDEPTH_OT_show(_OnPhoto, bpy.types.Operator):
+class INFINIDEPTH_OT_show(OnPhoto, bpy.types.Operator):
     """Show the photo as a mesh, as points or as splats"""
 
     bl_idname = "infinidepth.show"
@@ -152,7 +105,7 @@ class INFINIDEPTH_OT_show(_OnPhoto, bpy.types.Operator):
         show_only(objects, self.what)
 
 
-class INFINIDEPTH_OT_photo_mode(_OnPhoto, bpy.types.Operator):
+class INFINIDEPTH_OT_photo_mode(OnPhoto, bpy.types.Operator):
     """Choose how the mesh shows the photo"""
 
     bl_idname = "infinidepth.photo_mode"
@@ -208,7 +161,6 @@ def _linked_error(item: bpy.types.ID, remedy: str) -> SceneError:
 CLASSES = (
     INFINIDEPTH_OT_open_bundle,
     INFINIDEPTH_OT_import_splats,
-    INFINIDEPTH_OT_match_scene,
     INFINIDEPTH_OT_show,
     INFINIDEPTH_OT_photo_mode,
 )
