@@ -7,13 +7,15 @@ import errno
 import os
 import re
 import shutil
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .errors import OutputError
 from .file_lock import locked
-from .scene_file import SCENE_NAME, is_as_written, kept_note, set_scene_aside
+from .replacement import OWN_NAMES, holds_older_result, recover, replace_result
+from .scene_file import SCENE_NAME, kept_note
 
 JSON_NAME = "reconstruction.json"
 ARRAYS_DIR = "arrays"
@@ -28,6 +30,9 @@ FRAMES_NAME = "infinidepth_frames.json"
 """Names of the frames in a folder that were rendered here: others are a user's own."""
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 _owned: set[Path] = set()
+_replacing = threading.Lock()
+_GRACE_S = 2.0
+"""How long a thread that ends the process waits for one that moves a result into place."""
 
 
 def staging_of(folder: Path) -> Path:
@@ -46,7 +51,8 @@ def staged_folder(folder: Path, note: Callable[[str], object] | None = None) -> 
     """A folder to write into that becomes `folder` only when everything went well.
 
     The staging folder lies beside the target under a name that depends on the target
-    alone, so that what a killed process left behind is found and removed by the next.
+    alone, so that what a killed process left behind is found and removed by the next, or,
+    if it was just replacing an older result, finished.
     Files of an older result that the new one does not have are removed, files that are
     not part of a bundle stay. A `scene.blend` in which somebody has worked becomes `scene_edited.blend`.
 
@@ -56,14 +62,15 @@ def staged_folder(folder: Path, note: Callable[[str], object] | None = None) -> 
 
     Raises:
         OutputError: the folder cannot be created or written, holds files of the same
-            names that no reconstruction made, or another process is making it.
+            names that no reconstruction made, another process is making it, or an older result
+            can be put back only in part: then the rest of it stays in the staging folder.
     """
     staging = staging_of(folder)
     try:
         if folder.exists() and not folder.is_dir():
             raise OutputError(f"{folder} is a file, not a folder.", "Choose another output folder.")
-        _refuse_files_of_others(folder)
         clear(staging)
+        _refuse_files_of_others(folder)
         staging.mkdir(parents=True)
         _owned.add(staging)
         with _held(staging):
@@ -73,15 +80,26 @@ def staged_folder(folder: Path, note: Callable[[str], object] | None = None) -> 
                 # Arrays that are mapped from the folder must be let go of: Windows removes no mapped file.
                 traceback.clear_frames(error.__traceback__)
                 raise
-            kept_scene = _commit(staging, folder)
+            with _replacing:
+                kept_scene = _commit(staging, folder)
             if note and kept_scene:
                 note(kept_note(kept_scene))
     except OSError as error:
         raise output_error(error, folder) from error
     finally:
         if owns(staging):
-            shutil.rmtree(staging, ignore_errors=True)
+            _remove(staging)
             _owned.discard(staging)
+
+
+def abandon(staging: Path) -> None:
+    """Removes what another thread of this process is staging, just before the process ends.
+
+    A result that is just being moved into place arrives there first. Nothing is moved afterwards.
+    """
+    if _replacing.acquire(timeout=_GRACE_S):  # and never released
+        _remove(staging)
+        _remove(staging)  # the other thread may still be writing
 
 
 def discard(staging: Path) -> None:
@@ -97,25 +115,30 @@ def discard(staging: Path) -> None:
 
 
 def clear(staging: Path) -> None:
-    """Removes an abandoned staging folder, of a bundle or of frames.
+    """Removes an abandoned staging folder, of a bundle or of frames; what was just replacing an older result is finished.
 
     Raises:
-        OutputError: it is not ours, or another process is writing there.
+        OutputError: it is not ours, another process is writing there, or an older result cannot be put back whole.
         OSError: it cannot be looked at.
     """
     if not staging.exists():
         return
     names = {item.name for item in staging.iterdir()} if staging.is_dir() else {""}
-    known = {*_BUNDLE_FILES, ARRAYS_DIR, JSON_NAME, _OLD_DIR, LOCK_NAME, FRAMES_NAME}
+    known = {*_ORDER, *OWN_NAMES, LOCK_NAME, FRAMES_NAME}
     if LOCK_NAME not in names and not all(name in known or FRAME_PATTERN.fullmatch(name) for name in names):
         raise OutputError(
             f"{staging} is in the way, and is not from a reconstruction.",
             "Move it away, or choose another output folder.",
         )
-    if LOCK_NAME in names:
-        with _held(staging):
-            pass
-    shutil.rmtree(staging, ignore_errors=True)
+    with _held(staging) if LOCK_NAME in names else contextlib.nullcontext():
+        if staging.is_dir():
+            recover(staging, staging.with_name(staging.name.removesuffix(STAGING_SUFFIX)), _ORDER[::-1])
+    _remove(staging)
+
+
+def _remove(staging: Path) -> None:
+    if not holds_older_result(staging):
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -158,11 +181,12 @@ def output_error(error: OSError, path: Path) -> OutputError:
 
 _BUNDLE_FILES = (
     "depth.exr", "depth.png", "mesh.ply", "points.ply", "splats.ply",
-    "camera.json", SCENE_NAME, "photo.png", "photo.jpg", "background.ply", "background.jpg",
+    "camera.json", SCENE_NAME, "photo.png", "photo.jpg", "photo.exr",
+    "background.ply", "background.jpg", "background.exr",
 )  # fmt: skip
 
-
-_OLD_DIR = ".old"
+_ORDER = (ARRAYS_DIR, *_BUNDLE_FILES, JSON_NAME)
+"""In which a result comes; an older one goes the other way."""
 
 
 def _refuse_files_of_others(folder: Path) -> None:
@@ -181,38 +205,11 @@ def _commit(staging: Path, folder: Path) -> Path | None:
     """Moves a finished staging folder over `folder`; the JSON leaves first and comes last.
 
     The arrays leave last and come first: whoever finds them knows that the folder is ours.
-    If something cannot be moved, the older result is put back.
 
     Returns:
         Where a scene is now in which somebody has worked; None: there was none.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    old = staging / _OLD_DIR
-    order = (ARRAYS_DIR, *_BUNDLE_FILES, JSON_NAME)
-    new = [name for name in order if (staging / name).exists()]
-    new[-1:-1] = sorted(item.name for item in staging.iterdir() if item.name not in (*order, LOCK_NAME))
-    old.mkdir()
-    moved: list[str] = []
-    # First of all and by a single step: whenever this is cut short, the scene is still there. It is looked at
-    # afterwards, when nobody saves into it any more.
-    scene = set_scene_aside(folder)
-    try:
-        if scene is not None and is_as_written(folder, scene):
-            scene.replace(old / SCENE_NAME)
-        for name in reversed(order):
-            # A scene that is there again was saved by somebody this moment.
-            if name != SCENE_NAME and (folder / name).exists():
-                (folder / name).replace(old / name)
-        for name in new:
-            (staging / name).replace(folder / name)
-            moved.append(name)
-    except BaseException:
-        for name in reversed(moved):
-            (folder / name).replace(staging / name)
-        for name in order:
-            if (old / name).exists():
-                (old / name).replace(folder / name)
-        if scene is not None and scene.exists() and not (folder / SCENE_NAME).exists():
-            scene.replace(folder / SCENE_NAME)
-        raise
-    return scene if scene is not None and scene.exists() else None
+    staged = {item.name for item in staging.iterdir()} - {LOCK_NAME, *OWN_NAMES}
+    others = sorted(staged.difference(_ORDER))
+    order = [*_ORDER[:-1], *others, JSON_NAME]
+    return replace_result(staging, folder, [name for name in order if name in staged], order[::-1])

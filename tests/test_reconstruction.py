@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from infinidepth_blender import reconstruction as bundle
+from infinidepth_blender import replacement
 from infinidepth_blender.bundle_record import is_complete
 from infinidepth_blender.camera import Camera
 from infinidepth_blender.errors import BundleError, OutputError
@@ -145,6 +146,7 @@ def test_a_scene_is_put_back_with_an_older_result(
             raise PermissionError(13, "in use")
         return replace(self, target)
 
+    monkeypatch.setattr(replacement, "PATIENCE_S", 0.0)
     monkeypatch.setattr(Path, "replace", refuse_json)
     with pytest.raises(OutputError):
         bundle.save(example(), folder)
@@ -165,6 +167,7 @@ def test_an_older_result_is_put_back_when_the_new_one_cannot_be_moved(
             raise PermissionError(13, "in use")
         return replace(self, target)
 
+    monkeypatch.setattr(replacement, "PATIENCE_S", 0.0)
     monkeypatch.setattr(Path, "replace", refuse_json)
     with pytest.raises(OutputError):
         bundle.save(example(with_parts=False), folder)

@@ -13,7 +13,6 @@ import gc
 import os
 import platform
 import queue
-import shutil
 import signal
 import sys
 import threading
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Cancelled, EngineError, InfiniDepthError, RuntimeMissingError
-from ..staging import discard, owns
+from ..staging import abandon, discard, owns
 from . import protocol
 from .probe import package_versions
 from .process import package_version
@@ -142,8 +141,7 @@ class Worker:
         """Ends the process from any thread; what the running job has staged is removed."""
         staging = self._staging
         if staging is not None and owns(staging):
-            shutil.rmtree(staging, ignore_errors=True)
-            shutil.rmtree(staging, ignore_errors=True)  # the main thread may still be writing
+            abandon(staging)
         elif staging is not None:
             discard(staging)
         os._exit(code)

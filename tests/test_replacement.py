@@ -1,0 +1,218 @@
+"""A new result takes the place of an older one: whatever is refused or killed, one of the two is there whole."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from infinidepth_blender import replacement, staging
+from infinidepth_blender.errors import OutputError
+from infinidepth_blender.staging import JSON_NAME, discard, staged_folder, staging_of
+
+ROOT = Path(__file__).parent.parent
+OLD = dict.fromkeys(["arrays/depth.npy", "depth.exr", "mesh.ply", "points.ply", JSON_NAME], "old")
+NEW = dict.fromkeys(["arrays/depth.npy", "depth.exr", "extra.txt", "mesh.ply", "splats.ply", JSON_NAME], "new")
+MINE = {"notes.txt": "mine", "scene_edited.blend": "my lights"}
+
+WRITE = """
+import os, sys
+from pathlib import Path
+from infinidepth_blender.staging import staged_folder
+sys.path.insert(0, "tests")
+from test_replacement import NEW, write
+left = [int(sys.argv[2])]
+replace = Path.replace
+def counted(self, target):
+    left[0] -= 1
+    return replace(self, target) if left[0] else os.kill(os.getpid(), 9)
+Path.replace = counted
+with staged_folder(Path(sys.argv[1])) as staging:
+    write(staging, NEW)
+print(-left[0])
+"""
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def read(folder: Path) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An older result, and what the user has put beside it."""
+    with staged_folder(tmp_path / "photo") as into:
+        write(into, OLD)
+    write(tmp_path / "photo", MINE)
+    return tmp_path / "photo"
+
+
+@pytest.fixture
+def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Lets moves of some files fail, as where other programs have them open."""
+    replace = Path.replace
+    monkeypatch.setattr(replacement, "PATIENCE_S", 0.0)
+
+    def set_refused(*moves: tuple[Path, Path]) -> None:
+        def refusing(self: Path, target: Path) -> Path:
+            if (self, Path(target)) in moves:
+                raise PermissionError(13, "in use")
+            return replace(self, target)
+
+        monkeypatch.setattr(Path, "replace", refusing)
+
+    return set_refused
+
+
+def make_new(folder: Path) -> None:
+    with staged_folder(folder) as into:
+        write(into, NEW)
+
+
+def test_a_file_that_is_held_for_a_moment_is_waited_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace, refusals = Path.replace, [PermissionError(13, "in use")] * 3
+
+    def held(self: Path, target: Path) -> Path:
+        if self.name == "mesh.ply" and refusals:
+            raise refusals.pop()
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", held)
+    make_new(folder)
+    assert read(folder) == NEW | MINE and not refusals
+    assert not staging_of(folder).exists()
+
+
+@pytest.mark.parametrize("name", [*{**OLD, **NEW}, ".old"])
+def test_each_move_may_be_refused(folder: Path, refuse: Callable[..., None], name: str) -> None:
+    name, into = name.partition("/")[0], staging_of(folder)
+    if name in ("arrays", "extra.txt", "splats.ply", "depth.exr", "mesh.ply", JSON_NAME):
+        refuse((into / name, folder / name))
+        with pytest.raises(OutputError):
+            make_new(folder)
+        assert read(folder) == OLD | MINE and not into.exists()
+    refuse((folder / name, into / ".old" / name), (into / name, into / ".replaced"))
+    if name in ("extra.txt", "splats.ply", ".old"):
+        make_new(folder)
+    else:
+        with pytest.raises(OutputError):
+            make_new(folder)
+        assert read(folder) == OLD | MINE and not into.exists()
+    refuse()
+    make_new(folder)
+    assert read(folder) == NEW | MINE and not into.exists()
+
+
+def test_what_cannot_be_put_back_is_kept_and_named(folder: Path, refuse: Callable[..., None]) -> None:
+    into = staging_of(folder)
+    refuse(
+        (into / "mesh.ply", folder / "mesh.ply"),
+        (folder / "depth.exr", into / "depth.exr"),
+        (into / ".old" / "depth.exr", folder / "depth.exr"),
+    )
+    for _ in range(2):  # the next run cannot put it back either
+        with pytest.raises(OutputError, match=r"put back whole \(depth\.exr.*\.old") as caught:
+            make_new(folder)
+        assert "Close the programs" in caught.value.remedy
+        there = read(folder)
+        assert {name: there.get(name) for name in ("arrays/depth.npy", "mesh.ply", "points.ply")} == dict.fromkeys(
+            ("arrays/depth.npy", "mesh.ply", "points.ply"), "old"
+        )
+        assert JSON_NAME not in there  # so that nothing takes it for complete
+        assert read(into / ".old") == {"depth.exr": "old", JSON_NAME: "old"}
+        discard(into)
+        assert (into / ".old" / "depth.exr").read_text() == "old"
+    refuse()
+    discard(into)
+    assert read(folder) == OLD | MINE and not into.exists()
+    make_new(folder)
+    assert read(folder) == NEW | MINE and not into.exists()
+
+
+def test_what_may_be_replaced_but_not_moved_is_no_loss(folder: Path, refuse: Callable[..., None]) -> None:
+    into = staging_of(folder)
+    refuse((into / "splats.ply", folder / "splats.ply"), (folder / "depth.exr", into / "depth.exr"))
+    with pytest.raises(OutputError, match="No permission"):
+        make_new(folder)
+    assert read(folder) == OLD | MINE and not into.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="killing in the middle is done by a signal")
+@pytest.mark.parametrize("refused_afterwards", [False, True])
+def test_a_kill_at_any_move_leaves_one_whole_result(
+    folder: Path, refuse: Callable[..., None], refused_afterwards: bool
+) -> None:
+    into, move, ended = staging_of(folder), 0, False
+    found: list[str] = []
+    while not ended:
+        move += 1
+        command = [sys.executable, "-c", WRITE, str(folder), str(move)]
+        ended = subprocess.run(command, check=False, cwd=ROOT, capture_output=True).returncode == 0
+        if refused_afterwards and not ended:
+            refuse((into / "splats.ply", folder / "splats.ply"))
+        discard(into)
+        refuse()
+        there = read(folder)
+        assert there in (OLD | MINE, NEW | MINE), move
+        assert not into.exists()
+        found.append(there[JSON_NAME])
+        with staged_folder(folder) as again:
+            write(again, OLD)
+    assert move >= 12 and found[-1] == "new"
+    assert ("new" if refused_afterwards else "old") in found and found.count("new") < move
+
+
+def test_an_older_result_that_an_earlier_version_moved_away_is_put_back(folder: Path) -> None:
+    into = staging_of(folder)
+    into.mkdir()
+    (into / ".lock").touch()
+    (into / ".old").mkdir()
+    for name in (JSON_NAME, "mesh.ply", "arrays"):
+        (folder / name).rename(into / ".old" / name)
+    write(folder, {"arrays/depth.npy": "new"})
+    (folder / "scene.blend").write_text("mine too")
+    (into / ".old" / "scene.blend").write_text("as it was written")
+    discard(into)
+    assert read(folder) == OLD | MINE | {"scene.blend": "as it was written", "scene_edited_2.blend": "mine too"}
+    assert not into.exists()
+
+
+def test_a_process_that_ends_while_a_result_is_moved_lets_it_arrive(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staging, "_replacing", threading.Lock())
+    replace, leaving = Path.replace, threading.Event()
+    ends = threading.Thread(target=lambda: (leaving.set(), staging.abandon(staging_of(folder))))
+
+    def slow(self: Path, target: Path) -> Path:
+        if self.name == "mesh.ply" and not leaving.is_set():
+            ends.start()
+            leaving.wait(10)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", slow)
+    make_new(folder)
+    ends.join(10)
+    assert read(folder) == NEW | MINE
+
+
+def test_a_process_that_ends_before_leaves_the_older_result(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staging, "_replacing", threading.Lock())
+    monkeypatch.setattr(staging, "_GRACE_S", 0.1)
+    with pytest.raises(RuntimeError), staged_folder(folder) as into:
+        write(into, NEW)
+        staging.abandon(into)
+        assert not into.exists()
+        raise RuntimeError
+    staging.abandon(into)  # waits no longer than it must
+    assert read(folder) == OLD | MINE
