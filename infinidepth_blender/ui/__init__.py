@@ -29,6 +29,7 @@ def _modules():
         drop,
         model_fetch,
         model_operators,
+        moving_camera,
         operators,
         panels,
         photo_settings,
@@ -42,6 +43,6 @@ def _modules():
     )
 
     return [
-        properties, preferences, operators, model_operators, scene_operators, camera_operators, splat_export, photo_settings,
-        panels, drop, command, session, results_home, runtime_link, model_fetch,
+        properties, preferences, operators, model_operators, scene_operators, camera_operators, moving_camera,
+        splat_export, photo_settings, panels, drop, command, session, results_home, runtime_link, model_fetch,
     ]  # fmt: skip

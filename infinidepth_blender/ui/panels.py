@@ -334,6 +334,7 @@ def _draw_scene(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     column = box.column(align=True)
     column.operator("infinidepth.look_through", icon="HIDE_OFF")
     column.operator("infinidepth.match_scene", icon="VIEW_CAMERA")
+    column.operator_menu_enum("infinidepth.add_moving_camera", "path", icon="CAMERA_DATA")
     if objects.camera is not None and objects.camera.data is not None and camera_changes(objects.camera):
         column.operator("infinidepth.reset_camera", icon="LOOP_BACK")
 

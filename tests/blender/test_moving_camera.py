@@ -1,0 +1,76 @@
+"""A camera that moves through a photo, beside the photo's own."""
+
+from __future__ import annotations
+
+import itertools
+
+import bpy
+import numpy as np
+import pytest
+from blender_renders import psnr_db, render
+from blender_synthetic import analytic_bundle, photograph
+
+from infinidepth_blender.camera import Camera
+from infinidepth_blender.errors import SceneError
+from infinidepth_blender.scene.build import build_scene
+from infinidepth_blender.scene.match import match_scene_to_photo
+from infinidepth_blender.scene.moving_camera import add_moving_camera
+from infinidepth_blender.scene.saved import find_photo
+
+CAMERA = Camera(240, 160, 210.0, 210.0, 120.0, 80.0, pitch_rad=0.1, roll_rad=0.05)
+
+
+def placed(tmp_path):
+    objects = build_scene(analytic_bundle(tmp_path, CAMERA))
+    scene = bpy.context.scene
+    scene.frame_start, scene.frame_end = 11, 40
+    assert objects.root is not None
+    objects.root.location, objects.root.scale = (3, -2, 1), (2, 2, 2)
+    return objects, scene
+
+
+def test_it_starts_where_the_photo_was_taken(tmp_path):
+    objects, scene = placed(tmp_path)
+    match_scene_to_photo(objects, scene)
+    camera = add_moving_camera(objects, scene, "orbit")
+    assert scene.camera == camera and camera != objects.camera
+    scene.frame_set(11)
+    result = render(tmp_path)
+    assert psnr_db(result.srgb, photograph(CAMERA)[0] / 255, result.covered) > 40
+    scene.frame_set(20)
+    moved = render(tmp_path)
+    assert psnr_db(moved.srgb, result.srgb) < 30
+    # An artist who asks for the photo's objects gets the photo's own camera still.
+    found = find_photo(scene, camera)
+    assert found is not None and found.camera == objects.camera
+
+
+@pytest.mark.parametrize("kind", ["orbit", "swing", "dolly", "rise"])
+def test_moves_are_smooth_and_as_large_as_the_scene(tmp_path, kind):
+    objects, scene = placed(tmp_path)
+    camera = add_moving_camera(objects, scene, kind)
+    places, turns = [], []
+    for frame in range(11, 41):
+        scene.frame_set(frame)
+        places.append(np.array(camera.matrix_world.translation))
+        turns.append(camera.matrix_world.to_quaternion())
+    steps = np.linalg.norm(np.diff(places, axis=0), axis=1)
+    assert 0.05 < np.ptp(places, axis=0).max() < 5
+    assert steps.max() < 8 * np.median(steps) + 1e-6
+    assert max(abs(a.rotation_difference(b).angle) for a, b in itertools.pairwise(turns)) < 0.1
+    scene.frame_set(15)
+    halfway = camera.matrix_world.copy()
+    scene.frame_set(15, subframe=0.5)
+    assert abs(halfway.to_quaternion().rotation_difference(camera.matrix_world.to_quaternion()).angle) < 0.1
+
+
+def test_without_anything_to_see_it_says_so(tmp_path):
+    objects, scene = placed(tmp_path)
+    assert objects.mesh is not None
+    bpy.data.objects.remove(objects.mesh)
+    left = find_photo(scene, objects.root)
+    assert left is not None
+    cameras = len(bpy.data.cameras)
+    with pytest.raises(SceneError, match="were deleted"):
+        add_moving_camera(left, scene, "orbit")
+    assert len(bpy.data.cameras) == cameras
