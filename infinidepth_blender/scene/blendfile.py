@@ -12,7 +12,8 @@ from .. import reconstruction as bundles
 from ..errors import OutputError
 from ..staging import output_error
 from .build import SceneOptions, build_scene, short_name
-from .match import match_scene_to_photo
+from .match import match_scene_to_photo, photo_camera
+from .views import look_through, views_of
 
 WORLD_GREY = 0.05
 """Blender's own default world: dim enough for cuts to stay quiet, enough to light a scene by."""
@@ -48,7 +49,15 @@ def write_blend(bundle: Path, path: Path) -> None:
     scene.world = _world()
     objects = build_scene(rec, SceneOptions(pack_photo=True))
     match_scene_to_photo(objects)
+    _look_through_photo(photo_camera(objects), scene)
     _save_atomically(path.resolve())
+
+
+def _look_through_photo(camera: bpy.types.Object, scene: bpy.types.Scene) -> None:
+    """Lets every workspace begin with the photo in its colours, not with a grey relief seen from outside."""
+    for screen in bpy.data.screens:
+        for view in views_of(screen):
+            look_through(view, camera, scene)
 
 
 def _world() -> bpy.types.World:

@@ -19,6 +19,7 @@ from blender_synthetic import CAMERAS, photograph
 from infinidepth_blender.errors import OutputError
 from infinidepth_blender.scene.blendfile import write_blend
 from infinidepth_blender.scene.build import SceneOptions, build_scene
+from infinidepth_blender.scene.views import views_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,6 +43,27 @@ def test_the_written_file_renders_the_photo_on_its_own(make_bundle, tmp_path):
     photo, _, _ = photograph(camera)
     assert result.rgba.shape[:2] == photo.shape[:2]
     assert psnr_db(result.srgb, photo / 255) >= 40
+
+
+@pytest.mark.parametrize("kind", ["landscape", "portrait"])
+def test_the_written_file_opens_with_the_photo_in_every_view(kind, make_bundle, tmp_path):
+    rec = make_bundle(CAMERAS[kind], mesh_vertices=9)
+    assert run_module(rec.folder, tmp_path / "scene.blend").returncode == 0
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
+    views = [view for screen in bpy.data.screens for view in views_of(screen)]
+    assert len(views) > 5
+    render_size = bpy.context.scene.render
+    for view in views:
+        assert view.space.region_3d.view_perspective == "CAMERA"
+        assert view.space.shading.type == "MATERIAL" and not view.space.use_local_camera
+        # Blender's own formula from zoom to size, as `BKE_screen_view3d_zoom_to_fac` has it.
+        share = (2**0.5 + view.space.region_3d.view_camera_zoom / 50) ** 2 / 4
+        along = view.width_px if kind == "landscape" else view.height_px
+        scale = share * along / max(render_size.resolution_x, render_size.resolution_y)
+        filled = max(
+            scale * render_size.resolution_x / view.width_px, scale * render_size.resolution_y / view.height_px
+        )
+        assert 0.8 < filled < 1.0
 
 
 def test_the_command_says_what_is_wrong(tmp_path):
