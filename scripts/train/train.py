@@ -41,6 +41,7 @@ from train.pool import clock_time  # noqa: E402
 from train.presets import PRESETS, Preset  # noqa: E402
 from train.processes import start_again  # noqa: E402
 from train.resident import ResidentStream  # noqa: E402
+from train.schedule import begin_time, end_time, is_finished, note_end, note_finished  # noqa: E402
 from train.together import STEPS_APART, apart, meet, rank, together  # noqa: E402
 from train.validate import validate  # noqa: E402
 
@@ -198,7 +199,7 @@ def train(
     pause: float = math.inf,
     weights: Path | None = None,
 ) -> Trainer:
-    """Trains until a number of steps or a moment; goes on where the run stopped before.
+    """Trains until a number of steps or a moment; goes on where the run stopped before, and not at all after that moment.
 
     Args:
         run, pool, validation: Folders: of the run, of the shards to learn from, of held-out ones.
@@ -216,6 +217,11 @@ def train(
     _check_network(run, preset)
     trainer = Trainer(run, preset, device)
     resumed = trainer.resume()
+    leads = rank() == 0
+    if until is not None and is_finished(run):
+        if leads:
+            print(f"{run} has finished, after {trainer.step} steps; give a new folder to train on.", file=sys.stderr)
+        return trainer
     if weights is not None and not resumed:
         trainer.begin_with(weights)
     # Another stream of batches after a restart than before it, and in every process.
@@ -225,11 +231,12 @@ def train(
         stream = ResidentStream(pool, device, seed, *what, limit_bytes=_room(device))
     else:
         stream = BatchStream(pool, seed, *what)
-    leads = rank() == 0
     if leads:
         (run / "preset.json").write_text(json.dumps(asdict(preset), indent=1))
     log, scores = Log(run / "log.csv"), Log(run / "validation.csv")
-    begin = _begin_time(run, resumed) if leads else 0.0
+    begin = begin_time(run, resumed) if leads else 0.0
+    if leads and until is not None:
+        note_end(run, until)
     saved = validated = time.time()
     sums: dict[str, Tensor] = {}
     counted, since = 0, time.time()
@@ -276,7 +283,7 @@ def train(
         return trainer
     if validation:
         scores.add({"step": trainer.step, "progress": 1.0, **validate(trainer.average, validation, device)})
-    (run / "done").write_text(str(trainer.step))
+    note_finished(run, trainer.step)
     return trainer
 
 
@@ -294,14 +301,6 @@ def _check_network(run: Path, preset: Preset) -> None:
 def _room(device: str) -> float:
     """Bytes of a device that images may take; the rest is for the network's work on a batch, and for a pool that grows."""
     return 0.4 * torch.cuda.mem_get_info(device)[1] if device.startswith("cuda") else 4e9
-
-
-def _begin_time(run: Path, resumed: bool) -> float:
-    path = run / "begin"
-    if resumed and path.exists():
-        return float(path.read_text())
-    path.write_text(str(time.time()))
-    return time.time()
 
 
 def export(run: Path, path: Path, notes: dict, tokens: int | None = None) -> None:
@@ -364,7 +363,7 @@ def main() -> None:
     preset = PRESETS[args.preset]
     if args.processes is not None:
         preset = replace(preset, processes=args.processes)
-    until = args.until
+    until = None if args.until is None else end_time(args.run, args.until)
     if args.minutes is not None:
         begin = args.run / "begin"
         until = (float(begin.read_text()) if begin.exists() else time.time()) + 60 * args.minutes
