@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from .paper_inputs import depth_of, disparity_of
 Fit = Literal["lad", "paper", "none"]
 
 FITS: dict[Fit, str] = {
-    "lad": "disparity, affine, least absolute deviations",
+    "lad": "disparity, affine with no negative factor, least absolute deviations",
     "paper": "disparity, affine, RANSAC; then depth, affine, RANSAC",
     "none": "none: metric predictions as they are",
 }
@@ -26,8 +26,42 @@ FIT_PIXELS = 2_000_000
 _MIN_DEPTH_M = 1e-3
 
 
+class Fitted(NamedTuple):
+    """A prediction in metres.
+
+    Attributes:
+        depth_m: (h, w) float32.
+        factor: What disparity was multiplied by: 0 where it runs against the truth, 1 without a fit.
+    """
+
+    depth_m: NDArray[np.float32]
+    factor: float
+
+
+def fit_rising(source: NDArray[Any], target: NDArray[Any], max_samples: int = FIT_PIXELS) -> tuple[float, float]:
+    """Factor and offset as `fit_affine_lad` finds them, the factor not below 0.
+
+    The cost is convex in the factor: where its minimum lies below 0, the best of the others is 0, and the offset the
+    median of the target. A prediction that takes near for far gets no score from being turned over.
+
+    Args:
+        source, target: Arrays of one shape; pairs with a value that is not finite are ignored.
+        max_samples: A seeded choice of so many pairs is fitted where there are more.
+    """
+    factor, offset = fit_affine_lad(source, target, max_samples=max_samples)
+    if factor >= 0:
+        return factor, offset
+    usable = np.isfinite(source) & np.isfinite(target)
+    return 0.0, float(np.median(target[usable]))
+
+
 def fitted_depth(disparity: NDArray[Any], true_m: NDArray[np.floating], fit: Fit, seed: int = 0) -> NDArray[np.float32]:
-    """(h, w) depth in metres after the fit over all valid pixels.
+    """As `fit_depth`, the depth alone."""
+    return fit_depth(disparity, true_m, fit, seed).depth_m
+
+
+def fit_depth(disparity: NDArray[Any], true_m: NDArray[np.floating], fit: Fit, seed: int = 0) -> Fitted:
+    """Depth in metres after the fit over all valid pixels.
 
     Args:
         disparity: (h, w) of any affine scale; 1 / metres for the fit `none`. Where it is not
@@ -44,13 +78,14 @@ def fitted_depth(disparity: NDArray[Any], true_m: NDArray[np.floating], fit: Fit
     if not valid.any():
         raise ValueError("the depth file has no valid pixel")
     if fit == "none":
-        return depth_of(disparity).astype(np.float32)
+        return Fitted(depth_of(disparity).astype(np.float32), 1.0)
     if fit == "lad":
-        a, b = fit_affine_lad(disparity[valid], 1 / true_m[valid].astype(np.float64), max_samples=FIT_PIXELS)
-        return (1 / np.maximum(a * disparity.astype(np.float64) + b, MIN_DISPARITY)).astype(np.float32)
+        a, b = fit_rising(disparity[valid], 1 / true_m[valid].astype(np.float64))
+        depth = 1 / np.maximum(a * disparity.astype(np.float64) + b, MIN_DISPARITY)
+        return Fitted(depth.astype(np.float32), a)
     # Numpy's legacy generator, since the released code draws from it.
     random = np.random.RandomState(seed)
     a, b = align_disparity(disparity, disparity_of(true_m.astype(np.float32)).astype(np.float32), valid, random)
     depth = depth_of(a * disparity + b)
-    a, b = ransac_line(depth[valid], true_m[valid], random)
-    return np.maximum(a * depth + b, _MIN_DEPTH_M).astype(np.float32)
+    again, b = ransac_line(depth[valid], true_m[valid], random)
+    return Fitted(np.maximum(again * depth + b, _MIN_DEPTH_M).astype(np.float32), float(a))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -61,6 +62,14 @@ class Batch:
     def to(self, device: str | torch.device) -> Batch:
         """The batch on another device."""
         return Batch(*(getattr(self, name).to(device, non_blocking=True) for name in self.__dataclass_fields__))
+
+
+class Pictures(Protocol):
+    """Where batches get their images from."""
+
+    def draw(self, count: int) -> list[tuple[NDArray[np.uint8], NDArray[np.uint16], NDArray[np.float32]]]:
+        """`count` images of one size."""
+        ...
 
 
 class PoolReader:
@@ -143,7 +152,7 @@ class BatchStream:
 
 
 def make_batch(
-    reader: PoolReader,
+    reader: Pictures,
     rng: np.random.Generator,
     count: int,
     queries: int,

@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT / "scripts") not in sys.path:
     sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from infinidepth_blender.field.align import fit_affine_lad  # noqa: E402
+from evaluation.fits import fit_rising  # noqa: E402
+
 from infinidepth_blender.field.load import load_field_model  # noqa: E402
 from train.pool import Shard, decode_log_depth, shard_folders  # noqa: E402
 
@@ -48,7 +49,7 @@ def ask(model, image: NDArray[np.uint8], codes: NDArray[np.uint16]) -> Answer | 
     answer = model.encode(np.ascontiguousarray(image)).disparity_grid(rows, columns)
     guess = np.asarray(answer, dtype=np.float64)
     truth = np.where(ground, np.exp(-np.where(ground, log_depth, 0).astype(np.float64)), 0)
-    factor, offset = fit_affine_lad(guess[ground], truth[ground])
+    factor, offset = fit_rising(guess[ground], truth[ground])
     fitted = np.maximum(factor * guess + offset, 1e-3 * np.median(truth[ground]))
     ratio = np.maximum(fitted[ground] / truth[ground], truth[ground] / fitted[ground])
     return Answer(image, truth, np.where(ground, fitted, 0), float((ratio < 1.25).mean()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from evaluation.boundaries import boundary_f1
-from evaluation.fits import fitted_depth
+from evaluation.fits import fit_depth, fitted_depth
 from evaluation.metrics import depth_scores, mean_scores
 from evaluation.sparse import INTERPOLATIONS, interpolated, near_edges, random_points
 
@@ -97,3 +97,15 @@ def test_one_point_is_enough(name: str) -> None:
     points = np.zeros((6, 8), np.float32)
     points[2, 3] = 5
     assert (interpolated(points, points == 0, INTERPOLATIONS[name])[points == 0] == 5).all()
+
+
+def test_an_answer_that_takes_near_for_far_is_not_turned_over() -> None:
+    true = np.random.default_rng(0).uniform(1, 30, (40, 50)).astype(np.float32)
+    for disparity in (-1 / true, true, 5 - 3 / true):
+        fitted = fit_depth(disparity, true, "lad")
+        assert fitted.factor == 0
+        # The same depth everywhere: the median of disparity.
+        assert fitted.depth_m == pytest.approx(float(1 / np.median(1 / true)), rel=1e-5)
+        assert depth_scores(fitted.depth_m, true)["delta_1"] < 0.5
+    assert fit_depth(7 / true - 3, true, "lad").factor == pytest.approx(1 / 7, rel=1e-4)
+    assert fit_depth(1 / true, true, "none").factor == 1
