@@ -154,7 +154,7 @@ def test_the_enlarged_answer_has_the_size_of_the_networks_input(
     Image.fromarray(rng.integers(0, 255, (60, 60, 3), dtype=np.uint8)).save(place / "photo.png")
     np.savez(place / "photo.npz", depth=rng.uniform(1, 9, (60, 60)).astype(np.float32))
     path = tmp_path / "small.safetensors"
-    usual, asked = (run(place, path, upsample_from_px=size)["images"][0] for size in (None, input_px))
+    usual, asked = (run(place, path, fit="none", upsample_from_px=size)["images"][0] for size in (None, input_px))
     assert usual["upsampled"] == asked["upsampled"] != usual["model"]
 
 
