@@ -103,7 +103,8 @@ class PhotoInfo:
 
     Attributes:
         source: The file that the user gave, as an absolute path; empty if there was none.
-        file: Name of the upright 8-bit sRGB copy inside the bundle (the texture).
+        file: Name of the upright copy inside the bundle (the texture): sRGB of 8 or 16 bits, or
+            linear light of Rec.709 primaries if it is an OpenEXR file.
         width_px, height_px: Size after the EXIF orientation was applied.
         sha256: Of the source file, hexadecimal; empty if unknown.
     """
@@ -169,6 +170,14 @@ class Reconstruction:
     def background_path(self) -> Path | None:
         """The background's texture inside the bundle, if it has one."""
         return self.folder / self.background_file if self.folder and self.background_file else None
+
+
+def eight_bit_picture(path: Path) -> Path:
+    """A picture of a bundle for programs that read no OpenEXR files: the one of 8 bits beside it, else itself."""
+    if path.suffix != ".exr":
+        return path
+    beside = (path.with_suffix(suffix) for suffix in (".png", ".jpg"))
+    return next((picture for picture in beside if picture.is_file()), path)
 
 
 GRID_FILES = {"depth": "depth_m", "flags": "flags", "normal": "normals_cam", "confidence": "confidence"}
@@ -256,7 +265,8 @@ def save(reconstruction: Reconstruction, folder: Path) -> None:
     with staged_folder(folder) as staging:
         for picture in (photo, reconstruction.background_path):
             if picture is not None and picture.is_file():
-                shutil.copyfile(picture, staging / picture.name)
+                for file in {picture, eight_bit_picture(picture)}:
+                    shutil.copyfile(file, staging / file.name)
         write_arrays(reconstruction, staging)
     reconstruction.folder = folder
 

@@ -5,12 +5,7 @@ Geometry stands in OpenCV camera axes (x right, y down, z forward) in metres.
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import importlib
-import io
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +16,9 @@ from PIL import Image
 
 from ..camera import Camera
 from ..reconstruction import FLAG_SKY, FLAG_VALID, MeshArrays, PointArrays
+from .exr_writer import write_exr
+from .photo_color import linear_to_srgb
+from .photo_deep import write_linear_exr
 
 SKY_COLOR_SRGB = (189, 205, 219)
 NO_DATA_COLOR_SRGB = (64, 64, 64)
@@ -43,29 +41,7 @@ def write_depth_exr(path: Path, depth_m: NDArray[Any]) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    openexr: Any = importlib.import_module("OpenEXR")
-    header = {"compression": openexr.ZIP_COMPRESSION, "type": openexr.scanlineimage, "comments": "depth in metres"}
-    pixels = np.ascontiguousarray(depth_m, dtype=np.float32)
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
-    try:
-        exr = openexr.File(header, {"Y": pixels})
-        if _is_utf8(path):
-            exr.write(str(path))
-        else:  # the library takes no other names
-            content = io.BytesIO()
-            exr.write(content)
-            path.write_bytes(content.getbuffer())
-    except Exception as error:  # the library hides the operating system's reason
-        raise _write_error(path, error) from error
-
-
-def _is_utf8(path: Path) -> bool:
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    write_exr(path, {"Y": np.asarray(depth_m, dtype=np.float32)}, "depth in metres")
 
 
 def write_depth_png(path: Path, depth_m: NDArray[Any], flags: NDArray[np.uint8]) -> None:
@@ -105,17 +81,30 @@ def color_depth(depth_m: NDArray[Any], flags: NDArray[np.uint8]) -> NDArray[np.u
     return picture
 
 
-BACKGROUND_NAME = "background.jpg"
-"""Texture of the background: made-up colours, which need no more than a JPEG."""
+# -- pictures -----------------------------------------------------------------------
 
 
-def write_picture(path: Path, pixels_srgb: NDArray[np.uint8]) -> None:
-    """Writes an (H, W, 3) sRGB picture as JPEG of high quality.
+def write_background(folder: Path, picture: NDArray[np.uint8] | NDArray[np.float16]) -> str:
+    """Writes the texture of what the foreground hides.
+
+    Args:
+        folder: Where to.
+        picture: (H, W, 3), sRGB or, as half floats, linear light.
+
+    Returns:
+        The file's name: `background.jpg`, since colours that are made up need no more; for linear light
+        `background.exr`, and a JPEG beside it for programs that read no such files.
 
     Raises:
         OSError: the file cannot be written.
     """
-    Image.fromarray(pixels_srgb).save(path, quality=95, subsampling=0)
+    is_linear = picture.dtype == np.float16
+    eight = linear_to_srgb(picture) if is_linear else picture
+    Image.fromarray(eight).save(folder / "background.jpg", quality=95, subsampling=0)
+    if not is_linear:
+        return "background.jpg"
+    write_linear_exr(folder / "background.exr", picture)
+    return "background.exr"
 
 
 # -- mesh and points ----------------------------------------------------------------
@@ -237,17 +226,3 @@ def write_camera_json(path: Path, camera: Camera, *, scale_known: bool) -> None:
         "unit": "metre" if scale_known else "unknown: the median depth was set to 5 units",
     }
     path.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _write_error(path: Path, error: Exception) -> OSError:
-    """The operating system's reason why a library could not write `path`."""
-    if isinstance(error, OSError) and error.errno:
-        return error
-    try:
-        with path.open("ab") as file:  # the same disk says why, once more
-            file.write(bytes(1 << 16))
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as reason:
-        return reason
-    return OSError(errno.EIO, " ".join(str(error).split()) or "it could not be written")

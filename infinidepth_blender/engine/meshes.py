@@ -17,7 +17,7 @@ from ..geometry.solid import closed
 from ..options import ReconstructOptions
 from ..query.grids import mesh_grid
 from ..reconstruction import FLAG_VALID, MeshArrays
-from .inpaint import inpaint_background
+from .inpaint import inpaint_background, inpaint_background_light
 from .masked_field import opaque_at, without_transparent
 from .photo import Photo
 
@@ -28,13 +28,14 @@ class PhotoMeshes:
 
     Attributes:
         mesh, backdrop, background: The parts; None: not asked for, or nothing there.
-        background_srgb: (H, W, 3) uint8 colours of the background, in the photo's proportions.
+        background_picture: (H, W, 3) colours of the background, in the photo's proportions: uint8 sRGB, or float16
+            linear light of a photo that is in linear light.
     """
 
     mesh: MeshArrays | None = None
     backdrop: MeshArrays | None = None
     background: MeshArrays | None = None
-    background_srgb: NDArray[np.uint8] | None = None
+    background_picture: NDArray[np.uint8] | NDArray[np.float16] | None = None
 
 
 def make_meshes(
@@ -87,17 +88,22 @@ def make_meshes(
     report(0.8)
     if options.background == "none":
         return PhotoMeshes(mesh, backdrop)
-    background, colors_srgb = _background(grid, camera, photo.pixels_srgb, at_vertex)
+    background, picture = _background(grid, camera, photo, at_vertex)
     if background is not None and options.mesh_faces == "triangles":
         background = triangulated(background)
-    return PhotoMeshes(mesh, backdrop, background, colors_srgb)
+    return PhotoMeshes(mesh, backdrop, background, picture)
 
 
 def _background(
-    grid: CutGrid, camera: Camera, photo_srgb: NDArray[np.uint8], opaque: NDArray[np.bool_] | None
-) -> tuple[MeshArrays | None, NDArray[np.uint8] | None]:
+    grid: CutGrid, camera: Camera, photo: Photo, opaque: NDArray[np.bool_] | None
+) -> tuple[MeshArrays | None, NDArray[np.uint8] | NDArray[np.float16] | None]:
     surface = hidden_surface(grid, camera)
     if surface is None:
         return None, None
     uncertain = surface.uncertain if opaque is None else surface.uncertain | ~opaque.reshape(grid.valid.shape)
-    return build_background(grid, surface, camera), inpaint_background(photo_srgb, uncertain)
+    linear = photo.pixels_linear
+    if linear is None:
+        picture = inpaint_background(photo.pixels_srgb, uncertain)
+    else:
+        picture = inpaint_background_light(linear, uncertain)
+    return build_background(grid, surface, camera), picture

@@ -2,7 +2,7 @@
 
 What happens to the colours: an embedded profile is converted to sRGB; 16-bit values are
 scaled to 8; linear light (EXR, HDR, floating point TIFF) is encoded as sRGB with its
-exposure left alone. What happens to transparency: colours stay as they are (never
+exposure left alone. The texture keeps the 16 bits, and linear light as half floats. What happens to transparency: colours stay as they are (never
 multiplied by alpha), pixels with less than half of full alpha have no depth, and take
 the colour of their opaque neighbours so that nothing dark bleeds into the outline.
 """
@@ -13,6 +13,7 @@ import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from ..errors import PhotoError
 from ..hashing import sha256_if_there, sha256_of
 from .exif_camera import PhotoExif
 from .photo_color import OPAQUE, fill_transparent
+from .photo_deep import DeepPixels, fill_deep, write_linear_exr, write_png_16
 from .photo_linear import decode_exr, decode_float_image
 from .photo_pillow import DecodedPhoto, UnknownFormatError, decode_with_pillow
 
@@ -62,6 +64,8 @@ class Photo:
     Attributes:
         path: The file, absolute.
         pixels_srgb: (H, W, 3) uint8, sRGB, upright.
+        pixels_deep: (H, W, 3) the same with what 8 bits do not hold: uint16 sRGB, or float16 in
+            linear light of Rec.709 primaries; None: `pixels_srgb` is all there is.
         opaque: (H, W) bool, False where the photo is transparent; None: opaque everywhere.
         exif: What the file says about its lens.
         is_plain_jpeg: The file itself can serve as the texture.
@@ -76,6 +80,13 @@ class Photo:
     is_plain_jpeg: bool
     sha256: str
     warnings: tuple[str, ...] = ()
+    pixels_deep: DeepPixels | None = None
+
+    @property
+    def pixels_linear(self) -> NDArray[np.float16] | None:
+        """`pixels_deep` of a photo in linear light."""
+        deep = self.pixels_deep
+        return cast(NDArray[np.float16], deep) if deep is not None and deep.dtype == np.float16 else None
 
     @property
     def width_px(self) -> int:
@@ -117,15 +128,17 @@ def open_photo(path: Path) -> Photo:
         is_plain_jpeg=decoded.is_plain_jpeg,
         sha256=sha256,
         warnings=tuple(decoded.warnings),
+        pixels_deep=decoded.pixels_deep,
     )
 
 
 def write_texture(photo: Photo, folder: Path) -> str:
-    """Writes the upright 8-bit sRGB photo into `folder`.
+    """Writes the upright photo into `folder`, with all that it holds.
 
     Returns:
         The file's name: `photo.jpg`, a byte for byte copy, if the photo is an upright
-        sRGB JPEG already, else `photo.png`.
+        sRGB JPEG already; `photo.exr` if it is in linear light, with an 8-bit `photo.png`
+        beside it for programs that read no OpenEXR files; else `photo.png` of 8 or 16 bits.
 
     Raises:
         OSError: it cannot be written.
@@ -134,8 +147,15 @@ def write_texture(photo: Photo, folder: Path) -> str:
     if photo.is_plain_jpeg and sha256_if_there(photo.path) == photo.sha256:
         shutil.copyfile(photo.path, folder / "photo.jpg")
         return "photo.jpg"
+    linear = photo.pixels_linear
+    if photo.pixels_deep is not None and linear is None:
+        write_png_16(folder / "photo.png", photo.pixels_deep)
+        return "photo.png"
     Image.fromarray(photo.pixels_srgb).save(folder / "photo.png", compress_level=1)
-    return "photo.png"
+    if linear is None:
+        return "photo.png"
+    write_linear_exr(folder / "photo.exr", linear)
+    return "photo.exr"
 
 
 def _read_head(path: Path) -> bytes:
@@ -181,6 +201,8 @@ def _opaque(path: Path, decoded: DecodedPhoto) -> NDArray[np.bool_] | None:
     if opaque.all():
         return None
     fill_transparent(decoded.pixels_srgb, opaque)
+    if decoded.pixels_deep is not None:
+        fill_deep(decoded.pixels_deep, decoded.pixels_srgb, opaque)
     return opaque
 
 

@@ -1,6 +1,6 @@
-"""Pictures in linear light: OpenEXR, Radiance HDR and floating point TIFF, to 8-bit sRGB.
+"""Pictures in linear light: OpenEXR, Radiance HDR and floating point TIFF, to 8-bit sRGB and half floats.
 
-The exposure stays as it is: 1.0 in the file becomes white, brighter light is clipped.
+The exposure stays as it is: 1.0 in the file becomes white. Brighter light is clipped in 8 bits, and kept in half floats.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import PhotoError
 from .photo_color import REC709_XY, linear_to_srgb, to_rec709
+from .photo_deep import to_8_bits, to_half
 from .photo_pillow import DecodedPhoto, check_size
 
 _MAX_LINEAR_PIXELS = 1 << 28
@@ -76,7 +77,11 @@ def decode_float_image(path: Path) -> DecodedPhoto:
         return _finish([color[..., i] for i in range(color.shape[2])], alpha, premultiplied=False)
     if pixels.dtype not in (np.uint8, np.uint16):
         raise problem
-    return DecodedPhoto(_rgb(_bits_8(color)), None if alpha is None else _bits_8(alpha))
+    return DecodedPhoto(
+        _rgb(_bits_8(color)),
+        None if alpha is None else _bits_8(alpha),
+        pixels_deep=_rgb(color) if color.dtype == np.uint16 else None,
+    )
 
 
 def _open_exr(path: Path) -> Any:
@@ -158,22 +163,23 @@ def _to_display(
 
 def _finish(planes: list[NDArray[Any]], alpha: NDArray[Any] | None, premultiplied: bool = True) -> DecodedPhoto:
     out = np.empty((*planes[0].shape, 3), dtype=np.uint8)
+    deep = np.empty(out.shape, dtype=np.float16)
     for i, plane in enumerate(planes):
         if alpha is not None and premultiplied:
             plane = np.divide(plane, alpha, out=np.zeros(plane.shape, np.float32), where=alpha > 1e-6)
         out[..., i] = linear_to_srgb(plane)
+        deep[..., i] = to_half(plane)
     if len(planes) == 1:
-        out[..., 1:] = out[..., :1]
+        out[..., 1:], deep[..., 1:] = out[..., :1], deep[..., :1]
     if alpha is None:
-        return DecodedPhoto(out)
-    return DecodedPhoto(out, np.rint(np.clip(np.nan_to_num(alpha), 0, 1) * 255).astype(np.uint8))
+        return DecodedPhoto(out, pixels_deep=deep)
+    alpha_8 = np.rint(np.clip(np.nan_to_num(alpha), 0, 1) * 255).astype(np.uint8)
+    return DecodedPhoto(out, alpha_8, pixels_deep=deep)
 
 
 def _bits_8(values: NDArray[Any]) -> NDArray[np.uint8]:
-    if values.dtype == np.uint8:
-        return values
-    return ((values.astype(np.uint32) * 255 + 32_767) // 65_535).astype(np.uint8)
+    return values if values.dtype == np.uint8 else to_8_bits(values)
 
 
-def _rgb(color: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(np.broadcast_to(color, (*color.shape[:2], 3)))
+def _rgb(color: NDArray[Any]) -> NDArray[Any]:
+    return np.repeat(color, 3, axis=2) if color.shape[2] == 1 else np.ascontiguousarray(color)

@@ -1,4 +1,4 @@
-"""Photos through Pillow: JPEG, PNG, TIFF, WebP, HEIC and the like, to upright 8-bit sRGB."""
+"""Photos through Pillow: JPEG, PNG, TIFF, WebP, HEIC and the like, to upright sRGB of 8 and, where the file has them, 16 bits."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from ..errors import PhotoError
 from .exif_camera import PhotoExif, read_exif
 from .photo_color import OPAQUE, STRIP_PX, ProfileError, lab_transform, srgb_transform
+from .photo_deep import DeepPixels, read_16_bits, to_8_bits
+from .photo_profile import matrix_profile
 
 FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "WEBP", "AVIF", "HEIF", "BMP", "GIF", "PPM", "JPEG2000", "PSD")
 """What is tried; formats that would run another program (EPS) stay out."""
@@ -25,7 +27,7 @@ ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "AVIF")
 MIN_SIDE_PX = 16
 MAX_SIDE_PX = 65_000
 MAX_PIXELS = 1 << 29
-"""537 million; a picture takes up to about 10 bytes a pixel while it is opened."""
+"""537 million; a picture takes up to about 10 bytes a pixel while it is opened, one of 16 bits up to about 26."""
 
 _TAG_ORIENTATION = 0x0112
 _TAG_EXIF_IFD = 0x8769
@@ -42,6 +44,7 @@ class DecodedPhoto:
     Attributes:
         pixels_srgb: (H, W, 3) uint8, upright, sRGB, alpha not multiplied in.
         alpha: (H, W) uint8, upright; None where every pixel is opaque.
+        pixels_deep: The same picture with what 8 bits do not hold; None: they hold it.
         exif: What the file says about its lens.
         is_plain_jpeg: The file itself is an upright 8-bit sRGB JPEG.
         warnings: Sentences for the user.
@@ -52,6 +55,7 @@ class DecodedPhoto:
     exif: PhotoExif = field(default_factory=PhotoExif)
     is_plain_jpeg: bool = False
     warnings: list[str] = field(default_factory=list)
+    pixels_deep: DeepPixels | None = None
 
 
 class UnknownFormatError(ValueError):
@@ -135,7 +139,7 @@ def _convert(path: Path, image: Image.Image, notes: list[str]) -> DecodedPhoto:
     orientation, exif = _exif(image)
     icc_profile = image.info.get("icc_profile")
     source_mode = image.mode
-    flat, alpha = _straight(path, image)
+    deep, flat, alpha = _straight(path, image)
     transform: ImageCms.ImageCmsTransform | None = None
     if icc_profile:
         try:
@@ -144,9 +148,20 @@ def _convert(path: Path, image: Image.Image, notes: list[str]) -> DecodedPhoto:
             notes.append(f"The colour profile in {path.name} cannot be used; its colours were taken as sRGB.")
     if transform is None and flat.mode == "LAB":
         transform = lab_transform()
-    pixels = _to_srgb(flat, transform)
+    if deep is not None and transform is not None and icc_profile:
+        profile = matrix_profile(icc_profile)
+        if profile is None:
+            notes.append(f"{path.name} has 16 bits and a colour profile with tables; its texture has 8 bits.")
+        deep = None if profile is None else profile.to_srgb(deep)
+    if deep is None:
+        pixels = _to_srgb(flat, transform)
+    else:
+        flat = None
+        deep = np.repeat(deep, 3, axis=2) if deep.shape[2] == 1 else deep
+        pixels = to_8_bits(deep)
     return DecodedPhoto(
         pixels_srgb=_upright(pixels, orientation),
+        pixels_deep=None if deep is None else _upright(deep, orientation),
         alpha=None if alpha is None or int(alpha.min()) >= OPAQUE else _upright(alpha, orientation),
         exif=exif,
         is_plain_jpeg=image.format in ("JPEG", "MPO")
@@ -170,13 +185,23 @@ def _exif(image: Image.Image) -> tuple[int, PhotoExif]:
         return 1, PhotoExif()
 
 
-def _straight(path: Path, image: Image.Image) -> tuple[Image.Image, NDArray[np.uint8] | None]:
-    """The picture in mode RGB, L, CMYK or LAB with 8 bits, and its alpha."""
+def _straight(
+    path: Path, image: Image.Image
+) -> tuple[NDArray[np.uint16] | None, Image.Image, NDArray[np.uint8] | None]:
+    """The colours of 16 bits (H, W, 1 or 3) where there are such, the picture in mode RGB, L, CMYK or LAB with 8 bits, and its alpha."""
+    if image.mode.startswith("I;16") or image.mode == "I":
+        deep = _grey_16(path, image)
+        return deep[..., None], Image.fromarray(to_8_bits(deep)), None
+    flat, alpha = _straight_8(image)
+    deep = read_16_bits(path, image, np.asarray(flat)[..., :3], alpha) if flat.mode in ("RGB", "RGBA", "L") else None
+    return deep, flat, alpha
+
+
+def _straight_8(image: Image.Image) -> tuple[Image.Image, NDArray[np.uint8] | None]:
+    """The picture in mode RGB, L, CMYK or LAB, and its alpha."""
     mode = image.mode
     if mode in ("RGB", "L", "CMYK", "LAB") and "transparency" not in image.info:
         return image, None
-    if mode.startswith("I;16") or mode == "I":
-        return _eight_bits(path, image), None
     if mode == "F":
         raise UnknownFormatError("floating point pixels")  # linear light: the caller has a reader for it
     if mode in ("1", "YCbCr", "HSV"):
@@ -190,21 +215,18 @@ def _straight(path: Path, image: Image.Image) -> tuple[Image.Image, NDArray[np.u
     return rgba, np.asarray(rgba.getchannel("A"))
 
 
-def _eight_bits(path: Path, image: Image.Image) -> Image.Image:
-    """A grey picture of 16 bits, scaled (not clipped) to 8."""
+def _grey_16(path: Path, image: Image.Image) -> NDArray[np.uint16]:
+    """A grey picture of 16 bits."""
     values = np.asarray(image)
     if values.dtype.itemsize > 2 and (values.min() < 0 or values.max() > 65_535):
         raise PhotoError(
             f"{path.name} has 32-bit whole numbers as pixels, which is no photo format.", "Save it with 8 or 16 bits."
         )
-    eight = np.empty(values.shape, dtype=np.uint8)
-    rows = max(1, STRIP_PX // values.shape[1])
-    for top in range(0, len(values), rows):
-        eight[top : top + rows] = (values[top : top + rows].astype(np.uint32) * 255 + 32_767) // 65_535
+    grey = values.astype(np.uint16)
     tags = getattr(image, "tag_v2", None)
     if tags is not None and tags.get(_TAG_TIFF_PHOTOMETRIC) == 0:
-        np.subtract(255, eight, out=eight)  # "white is zero", which Pillow leaves as it is at 16 bits
-    return Image.fromarray(eight)
+        np.subtract(65_535, grey, out=grey)  # "white is zero", which Pillow leaves as it is at 16 bits
+    return grey
 
 
 def _to_srgb(image: Image.Image, transform: ImageCms.ImageCmsTransform | None) -> NDArray[np.uint8]:
@@ -221,7 +243,7 @@ def _to_srgb(image: Image.Image, transform: ImageCms.ImageCmsTransform | None) -
     return out
 
 
-def _upright(array: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+def _upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Applies an EXIF orientation (CIPA DC-008, tag 274) to the first two axes."""
     if orientation in _QUARTER_TURNS:
         array = array.swapaxes(0, 1)

@@ -161,9 +161,8 @@ def _reconstruct_into(
     with stages.stage("write", "Writing the results") as report:
         texture = write_texture(opened, staging)
         background_file = ""
-        if meshes.background_srgb is not None:
-            background_file = exports.BACKGROUND_NAME
-            exports.write_picture(staging / background_file, meshes.background_srgb)
+        if meshes.background_picture is not None:
+            background_file = exports.write_background(staging, meshes.background_picture)
         report(0.2)
         result = Reconstruction(
             name=opened.path.stem,
@@ -246,9 +245,11 @@ def _write_exports(
         exports.write_depth_png(staging / "depth.png", result.depth_m, result.flags)
         report(0.5)
     if result.mesh is not None:
-        exports.write_mesh_ply(staging / "mesh.ply", result.mesh, result.photo.file)
+        texture = bundle.eight_bit_picture(staging / result.photo.file).name
+        exports.write_mesh_ply(staging / "mesh.ply", result.mesh, texture)
         if result.background is not None:
-            exports.write_mesh_ply(staging / "background.ply", result.background, result.background_file)
+            texture = bundle.eight_bit_picture(staging / result.background_file).name
+            exports.write_mesh_ply(staging / "background.ply", result.background, texture)
         report(0.6)
     if result.points is not None:
         exports.write_points_ply(staging / "points.ply", result.points)

@@ -15,7 +15,7 @@ from .earlier import replace_earlier
 from .materials import photo_material
 from .mesh import mesh_from_arrays
 from .photo_modes import PhotoMode, set_sky_mode, set_surface_mode
-from .pictures import load_photo, load_picture
+from .pictures import Picture, load_photo, load_picture
 from .pointcloud import make_points
 from .saved import BUNDLE_KEY, PHOTO_KEY, remember
 from .splats import make_splats
@@ -122,7 +122,7 @@ def short_name(name: str) -> str:
 
 def _build(rec: Reconstruction, options: SceneOptions, scene: bpy.types.Scene) -> SceneObjects:
     name = short_name(rec.name)
-    image = load_photo(rec, name, options.pack_photo)
+    photo = load_photo(rec, name, options.pack_photo)
     collection = bpy.data.collections.new(name)
     collection[PHOTO_KEY] = rec.photo.source or rec.name
     collection[BUNDLE_KEY] = str(rec.folder or "")
@@ -137,20 +137,20 @@ def _build(rec: Reconstruction, options: SceneOptions, scene: bpy.types.Scene) -
 
     mesh = backdrop = background = points = splats = None
     if rec.mesh is not None and "MESH" in options.parts:
-        mesh = _mesh_object(rec.mesh, f"{name} Mesh", image)
+        mesh = _mesh_object(rec.mesh, f"{name} Mesh", photo)
         set_surface_mode(mesh, options.photo_mode)
         if rec.background is not None:
             picture = load_picture(rec.background_path, rec.name, f"{name} Background", options.pack_photo)
             background = _mesh_object(rec.background, f"{name} Background", picture)
             set_surface_mode(background, options.photo_mode)
     if rec.backdrop is not None:
-        backdrop = _mesh_object(rec.backdrop, f"{name} Sky", image)
+        backdrop = _mesh_object(rec.backdrop, f"{name} Sky", photo)
         _make_backdrop(backdrop, options.photo_mode)
     if rec.points is not None and "POINTS" in options.parts:
         points = make_points(rec.points, f"{name} Points")
     if rec.splats is not None and "SPLATS" in options.parts:
         splats = make_splats(rec.splats, f"{name} Splats")
-    camera = make_camera(rec.camera, f"{name} Camera", image, _depth_range(rec), root)
+    camera = make_camera(rec.camera, f"{name} Camera", photo.image, _depth_range(rec), root)
 
     lens = rec.camera.blender_lens()
     objects = SceneObjects(
@@ -173,9 +173,9 @@ def _build(rec: Reconstruction, options: SceneOptions, scene: bpy.types.Scene) -
     return objects
 
 
-def _mesh_object(arrays: bundles.MeshArrays, name: str, image: bpy.types.Image) -> bpy.types.Object:
+def _mesh_object(arrays: bundles.MeshArrays, name: str, picture: Picture) -> bpy.types.Object:
     mesh = mesh_from_arrays(arrays, name)
-    mesh.materials.append(photo_material(name, image))
+    mesh.materials.append(photo_material(name, picture))
     return bpy.data.objects.new(name, mesh)
 
 

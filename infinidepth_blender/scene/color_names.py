@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 SRGB_TEXTURES = ("sRGB", "sRGB - Texture", "Utility - sRGB - Texture", "sRGB Encoded Rec.709 (sRGB)", "srgb_texture")
+LINEAR_TEXTURES = (
+    "Linear Rec.709", "Linear Rec.709 (sRGB)", "lin_rec709", "Utility - Linear - Rec.709", "Utility - Linear - sRGB",
+    "lin_srgb", "Linear",
+)  # fmt: skip
 SRGB_DISPLAYS = ("sRGB", "sRGB - Display", "sRGB Display", "srgb_display")
 PLAIN_VIEWS = ("Standard", "Un-tone-mapped", "Untone-mapped", "Un-tone-mapped (sRGB)", "sRGB")
 """Views that show a colour as it is, without a tone curve."""

@@ -21,6 +21,7 @@ import bpy
 
 from .mesh import PROJECTION_ATTRIBUTE
 from .nodes import NodeTree, empty_material_tree, kept_group, new_group
+from .pictures import Picture
 
 MaterialMode = Literal["PHOTO", "LIT", "HOLDOUT"]
 PROJECTION_GROUP = "InfiniDepth Projection"
@@ -34,30 +35,26 @@ _OUTPUT_NODE = "Material Output"
 _EXPORT_NODE = "For FBX and OBJ"
 
 
-def photo_material(name: str, image: bpy.types.Image, mode: MaterialMode = "PHOTO") -> bpy.types.Material:
+def photo_material(name: str, picture: Picture, mode: MaterialMode = "PHOTO") -> bpy.types.Material:
     """A material that shows the photo, in the given mode."""
     material = bpy.data.materials.new(name)
     nodes = empty_material_tree(material)
     projection = nodes.add("ShaderNodeGroup", node_tree=_projection_group())
-    # Linear is exact at pixel centres. Extend: beyond the outermost pixel centres other
-    # modes would blend in black or the photo's opposite side.
-    texture = nodes.add(
-        "ShaderNodeTexImage",
-        {"Vector": projection.outputs[0]},
-        image=image,
-        interpolation="Linear",
-        extension="EXTEND",
-        label="Photo",
-    )
-    color = texture.outputs["Color"]
+    color = _texture(nodes, projection.outputs[0], picture.image, "Photo")
+    albedo = shown = color
+    if picture.eight_bits != picture.image:
+        # No surface reflects more light than it gets, as one in the colours of a lamp would.
+        albedo = _texture(nodes, projection.outputs[0], picture.eight_bits, "Photo, 8 Bits")
+        # Exporters take the first texture that they find, and most formats know none in linear light.
+        shown = nodes.mix_color(1.0, albedo, color, label="Photo, or 8 Bits for Exporters")
     # Two emissions, so that the light the photo casts can be turned down without changing what
     # the camera sees. glTF knows this pair, and only this, as an unlit material.
-    seen = nodes.add("ShaderNodeEmission", {"Color": color, "Strength": 1.0}, label="Seen by the camera")
+    seen = nodes.add("ShaderNodeEmission", {"Color": shown, "Strength": 1.0}, label="Seen by the camera")
     cast = nodes.add("ShaderNodeEmission", {"Color": color, "Strength": 1.0}, label="Light on other objects")
     is_camera_ray = nodes.add("ShaderNodeLightPath").outputs["Is Camera Ray"]
     nodes.add("ShaderNodeMixShader", {0: is_camera_ray, 1: cast.outputs[0], 2: seen.outputs[0]}, name="Photo")
     # Photographed surfaces carry their highlights in the photo: no second, white one.
-    lit = nodes.add("ShaderNodeBsdfPrincipled", {"Base Color": color, "Roughness": 0.9}, name="Lit")
+    lit = nodes.add("ShaderNodeBsdfPrincipled", {"Base Color": albedo, "Roughness": 0.9}, name="Lit")
     lit.inputs["Specular IOR Level"].default_value = 0.2
     nodes.add("ShaderNodeHoldout", name="Holdout")
     # The exporters of FBX and OBJ take the first Principled BSDF that is linked to any output; nothing renders this one.
@@ -69,6 +66,20 @@ def photo_material(name: str, image: bpy.types.Image, mode: MaterialMode = "PHOT
     material.diffuse_color = (0.8, 0.8, 0.8, 1.0)
     _no_light_sampling(material)
     return material
+
+
+def _texture(nodes: NodeTree, vector: bpy.types.NodeSocket, image: bpy.types.Image, label: str) -> bpy.types.NodeSocket:
+    """The colours of an image."""
+    # Linear is exact at pixel centres. Extend: beyond the outermost pixel centres other
+    # modes would blend in black or the photo's opposite side.
+    return nodes.add(
+        "ShaderNodeTexImage",
+        {"Vector": vector},
+        image=image,
+        interpolation="Linear",
+        extension="EXTEND",
+        label=label,
+    ).outputs["Color"]
 
 
 def set_photo_mode(material: bpy.types.Material, mode: MaterialMode) -> None:

@@ -68,6 +68,13 @@ class NodeTree:
             inputs = dict(enumerate(values))
         return self.add("ShaderNodeVectorMath", inputs, operation=operation).outputs[output]
 
+    def mix_color(self, factor: Socket, first: Socket, second: Socket, label: str = "") -> bpy.types.NodeSocket:
+        """The first colour at factor 0, the second at 1; colours may be brighter than 1."""
+        mix = self.add("ShaderNodeMix", {0: factor}, data_type="RGBA", label=label)
+        self.feed(mix.inputs[6], first)
+        self.feed(mix.inputs[7], second)
+        return mix.outputs[2]
+
     def arrange(self) -> None:
         """Lays the nodes out in columns from the outputs back, so that a person can read the tree."""
         depth: dict[str, int] = {}

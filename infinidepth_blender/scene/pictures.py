@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
 
 from ..errors import BundleError
-from ..reconstruction import Reconstruction
-from .color_names import SRGB_TEXTURES, set_first
+from ..reconstruction import Reconstruction, eight_bit_picture
+from .color_names import LINEAR_TEXTURES, SRGB_TEXTURES, set_first
 
 
-def load_photo(rec: Reconstruction, name: str, pack: bool) -> bpy.types.Image:
+@dataclass(frozen=True)
+class Picture:
+    """What a surface shows.
+
+    Attributes:
+        image: All that the photo holds.
+        eight_bits: The same between black and white, for what must not be brighter, and for other
+            programs; `image` itself unless that is in linear light.
+    """
+
+    image: bpy.types.Image
+    eight_bits: bpy.types.Image
+
+
+def load_photo(rec: Reconstruction, name: str, pack: bool) -> Picture:
     """The photo of a bundle.
 
     Args:
@@ -23,17 +38,18 @@ def load_photo(rec: Reconstruction, name: str, pack: bool) -> bpy.types.Image:
     Raises:
         BundleError: it is missing, damaged or of another size than its bundle says.
     """
-    image = load_picture(rec.photo_path, rec.name, f"{name} Photo", pack)
-    if tuple(image.size) != (rec.photo.width_px, rec.photo.height_px):
+    picture = load_picture(rec.photo_path, rec.name, f"{name} Photo", pack)
+    size = picture.image.size
+    if tuple(size) != (rec.photo.width_px, rec.photo.height_px):
         raise BundleError(
-            f"{rec.photo_path} is {image.size[0]} x {image.size[1]} pixels, its bundle says "
+            f"{rec.photo_path} is {size[0]} x {size[1]} pixels, its bundle says "
             f"{rec.photo.width_px} x {rec.photo.height_px}.",
             "Reconstruct the photo again.",
         )
-    return image
+    return picture
 
 
-def load_picture(path: Path | None, photo: str, name: str, pack: bool) -> bpy.types.Image:
+def load_picture(path: Path | None, photo: str, name: str, pack: bool) -> Picture:
     """A picture of a bundle.
 
     Args:
@@ -45,6 +61,12 @@ def load_picture(path: Path | None, photo: str, name: str, pack: bool) -> bpy.ty
     Raises:
         BundleError: it is missing or damaged.
     """
+    image = _load_image(path, photo, name, pack)
+    beside = path if path is None else eight_bit_picture(path)
+    return Picture(image, image if beside == path else _load_image(beside, photo, f"{name} 8 Bit", pack))
+
+
+def _load_image(path: Path | None, photo: str, name: str, pack: bool) -> bpy.types.Image:
     if path is None or not path.is_file():
         raise BundleError(
             f"A picture of '{photo}' is missing from its bundle ({path}).", "Reconstruct the photo again."
@@ -52,7 +74,9 @@ def load_picture(path: Path | None, photo: str, name: str, pack: bool) -> bpy.ty
     try:
         image = bpy.data.images.load(str(path.resolve()), check_existing=False)
         image.name = name
-        set_first(image.colorspace_settings, "name", SRGB_TEXTURES)  # else what Blender takes for such files
+        # Where the configuration knows none of these names, it stays what Blender takes for such files.
+        spaces = LINEAR_TEXTURES if path.suffix == ".exr" else SRGB_TEXTURES
+        set_first(image.colorspace_settings, "name", spaces)
         # The copy in the bundle is opaque; straight channels keep colours if it is ever edited.
         image.alpha_mode = "CHANNEL_PACKED"
         if 0 in image.size:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from infinidepth_blender.engine.inpaint import MAX_SIDE_PX, inpaint_background
+from infinidepth_blender.engine.inpaint import MAX_SIDE_PX, inpaint_background, inpaint_background_light
+from infinidepth_blender.engine.photo_color import linear_to_srgb, srgb_to_linear
 
 
 @pytest.mark.parametrize("grid", [(61, 81), (121, 161), (241, 321)])
@@ -24,3 +25,18 @@ def test_large_photos_give_pictures_of_bounded_size() -> None:
     result = inpaint_background(photo, np.zeros((31, 81), bool))
     assert result.shape == (576, MAX_SIDE_PX, 3)
     assert result.max() == 0
+
+
+def test_light_is_made_up_as_the_8_bit_picture_is() -> None:
+    """A smooth picture with a hole, once in linear light and once in 8 bits."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[0:120, 0:160]
+    srgb = np.stack([60 + x, 40 + y, 250 - x / 2 - y / 2], axis=-1).astype(np.uint8)
+    srgb[40:80, 60:100] = rng.integers(0, 255, (40, 40, 3))
+    uncertain = np.zeros((121, 161), bool)
+    uncertain[40:81, 60:101] = True
+    light = inpaint_background_light(srgb_to_linear(srgb / 255).astype(np.float16), uncertain)
+    difference = linear_to_srgb(light).astype(int) - inpaint_background(srgb, uncertain)
+    assert np.abs(difference).max() <= 6
+    brighter = inpaint_background_light((16 * srgb_to_linear(srgb / 255)).astype(np.float16), uncertain)
+    np.testing.assert_allclose(brighter.astype(float) / 16, light.astype(float), rtol=0.06, atol=0.002)

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+import OpenEXR
 import torch
 from analytic_fields import PlaneField
+from photo_files import write_exr
 from PIL import Image
 from torch import Tensor
 
@@ -109,3 +111,31 @@ def test_splats_show_the_photo_where_there_is_neither_depth_nor_sky(tmp_path: Pa
     upper = made.splats.means[:, 1] / made.splats.means[:, 2] < -0.2
     assert upper.sum() > 200
     assert made.splats.means[upper, 2].min() > 0.9 * made.backdrop.vertices_cam[:, 2].min()
+
+
+def test_a_photo_in_linear_light_keeps_it_behind_the_foreground_too(tmp_path: Path) -> None:
+    """All is as bright as 4 but for the card; what is made up behind the card is as bright as what is around it."""
+    linear = np.full((60, 80, 3), 4, np.float32)
+    linear[20:40, 28:52] = 0.1
+    write_exr(tmp_path / "light.exr", {name: np.ascontiguousarray(linear[..., i]) for i, name in enumerate("RGB")})
+    options = ReconstructOptions(make=("mesh",), mesh_size=65, fov_deg=60.0)
+    made = reconstruct_photo(tmp_path / "light.exr", tmp_path / "out", options, field=StepField())
+    assert (made.photo.file, made.background_file) == ("photo.exr", "background.exr")
+    assert made.background_path is not None
+    behind = OpenEXR.File(str(made.background_path)).channels()["RGB"].pixels
+    assert behind.dtype == np.float16
+    assert np.abs(behind[30, 31].astype(float) - 4).max() < 0.5
+    assert (behind[5, 5] == 4).all()
+    # Other programs read the pictures of 8 bits that lie beside them.
+    for stem, texture in (("mesh", "photo.png"), ("background", "background.jpg")):
+        header = (tmp_path / "out" / f"{stem}.ply").read_bytes()[:400].decode(errors="replace")
+        assert f"TextureFile {texture}\n" in header
+        assert Image.open(tmp_path / "out" / texture).size == (80, 60)
+    copy = tmp_path / "copy"
+    bundle.save(made, copy)
+    pictures = {"photo.exr", "photo.png", "background.exr", "background.jpg"}
+    assert {path.name for path in copy.iterdir() if path.is_file()} == pictures | {JSON_NAME}
+    # A photo of 8 bits that is made into the same folder leaves none of them behind.
+    Image.fromarray(np.full((60, 80, 3), 90, np.uint8)).save(tmp_path / "light.png")
+    reconstruct_photo(tmp_path / "light.png", tmp_path / "out", options, field=StepField())
+    assert not list((tmp_path / "out").glob("*.exr"))
