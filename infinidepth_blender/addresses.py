@@ -19,3 +19,6 @@ LICENCES = {
     "mit_skyseg": "https://github.com/xiongzhu666/Sky-Segmentation-and-Post-processing/blob/main/LICENSE",
 }
 """The full texts of the models' licences."""
+
+VISUAL_CPP = "https://aka.ms/vs/17/release/vc_redist.x64.exe"
+"""Microsoft's libraries that PyTorch needs on Windows; the user installs them."""

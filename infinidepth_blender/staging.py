@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .errors import OutputError
-from .file_lock import locked
+from .file_lock import locked_if_possible
 from .replacement import OWN_NAMES, holds_older_result, recover, replace_result
 from .scene_file import SCENE_NAME, kept_note
 
@@ -28,7 +28,6 @@ LOCK_NAME = ".lock"
 FRAME_PATTERN = re.compile(r"frame_\d{4,}\.png")
 FRAMES_NAME = "infinidepth_frames.json"
 """Names of the frames in a folder that were rendered here: others are a user's own."""
-_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 _owned: set[Path] = set()
 _replacing = threading.Lock()
 _GRACE_S = 2.0
@@ -148,12 +147,7 @@ def _held(staging: Path) -> Iterator[None]:
     Raises:
         OutputError: another process holds it.
     """
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(locked(staging / LOCK_NAME, lambda: _busy(staging)))
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise
+    with locked_if_possible(staging / LOCK_NAME, lambda: _busy(staging)):
         yield
 
 

@@ -44,6 +44,9 @@ def main() -> int:
         # At the end: what the engine's environment has itself comes first.
         sys.path.append(arguments[1])
     load_package(Path(__file__).resolve().parent.parent)
+    # An update in another Blender does not remove this environment while we work in it.
+    marker = Path(sys.prefix) / importlib.import_module(f"{PACKAGE_NAME}.engine.install_place").MARKER
+    importlib.import_module(f"{PACKAGE_NAME}.file_lock").mark_in_use(marker)
     return importlib.import_module(f"{PACKAGE_NAME}.engine.worker").main(light="--light" in arguments)
 
 

@@ -1,49 +1,37 @@
 """Makes the engine's environment in the user's folder: a venv, pinned packages, no admin rights.
 
-An environment is complete when its marker file exists, which is written last; whatever
-an interrupted install left behind is removed by the next one. The folder's name carries
-a digest of the pins, so that an update installs beside what works and replaces it only
-when everything went well. Standard library only.
+Every install has a folder of its own and replaces what was there only when everything went well, so that what works
+goes on working until then. Standard library only.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
-import os
-import queue
-import re
+import errno
 import shutil
-import signal
 import subprocess
-import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import Cancelled, InfiniDepthError, OutputError, RuntimeMissingError
-from ..file_lock import locked
+from ..errors import Cancelled, OutputError, RuntimeMissingError
+from . import install_place
+from .install_commands import Commands, disk_full
+from .install_packages import install_packages, load_problem, torch_pin
+from .install_place import REQUIREMENTS, Installed
+from .interpreter import base_python, venv_python
+from .load_errors import WindowsLibraryError
 from .process import child_environment, no_window_flags
-from .torch_builds import TorchBuild, choose_build, nvidia_card, torch_pip_arguments
+from .torch_builds import TorchBuild, choose_build, nvidia_card
 
-REQUIREMENTS = Path(__file__).with_name("requirements.txt")
-MARKER = "infinidepth-complete.json"
-LOCK_NAME = "install.lock"
 INSTALL_REMEDY = (
     "Install it in Blender under Preferences > Add-ons > InfiniDepth, or set INFINIDEPTH_PYTHON to a Python that has "
     f"the packages of {REQUIREMENTS}."
 )
-VENV_REMEDY = (
-    "On Debian and Ubuntu install the package python3-venv; elsewhere install Python from python.org, "
-    "or choose a Python that already has PyTorch in the preferences."
-)
-_PREFIX = "runtime-"
-_SUPPORTED = ((3, 11), (3, 14))
-_LAST_LINES = 40
+_DONE = "The engine is installed."
+_REPAIR_LIMIT_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -80,10 +68,12 @@ def plan_install(user_dir: Path) -> InstallPlan:
 
     Raises:
         RuntimeMissingError: PyTorch is not made for this machine.
+        OutputError: the folder's path is too long for Windows.
     """
     build = choose_build(nvidia_card())
+    install_place.check_path_length(user_dir)
     minutes = max(2, round(build.download_mb / 600) + round(build.disk_mb / 1500))
-    return InstallPlan(_folder(user_dir, _requirements(REQUIREMENTS)), build, build.download_mb, build.disk_mb, minutes)
+    return InstallPlan(user_dir, build, build.download_mb, build.disk_mb, minutes)
 
 
 def install_runtime(
@@ -91,239 +81,191 @@ def install_runtime(
     on_line: Callable[[str], None],
     cancel: threading.Event | None = None,
     *,
-    base_python: Path | None = None,
+    older_dirs: Sequence[Path] = (),
+    reinstall: bool = False,
+    base: Path | None = None,
     requirements: Path = REQUIREMENTS,
     pip_arguments: Sequence[str] = (),
 ) -> Path:
     """Makes the environment and returns its interpreter; runs for minutes, so use a thread.
 
+    One that is there already, is current and loads its packages is returned as it is.
+
     Args:
         user_dir: Folder of the user's that survives updates.
         on_line: Called with every line of output, from the calling thread.
         cancel: Stops the install when set.
-        base_python: Python to make the environment with; None: the first that can.
+        older_dirs: Where earlier versions installed: what is there is replaced as well.
+        reinstall: Makes a new one in any case.
+        base: Python to make the environment with; None: the first that can.
         requirements: File of pinned packages.
         pip_arguments: More arguments for pip, such as `--no-index --find-links FOLDER`.
 
     Raises:
-        RuntimeMissingError: no Python can make environments, or pip failed.
+        RuntimeMissingError: no Python can make environments, pip failed, or a package cannot be loaded.
         OutputError: the folder cannot be written, or the disk is too full.
+        EngineError: it is installed, but needs libraries of Windows that are missing.
         Cancelled: `cancel` was set; nothing is left behind.
     """
     cancel = cancel or threading.Event()
-    pins = _requirements(requirements)
-    folder = _folder(user_dir, pins)
-    torch = next((pin for pin in pins if pin.startswith("torch==")), None)
-    build = choose_build(nvidia_card()) if torch else None
-    _check_disk(user_dir, build)
-    base = base_python or _base_python()
-    with _alone(user_dir, on_line, cancel) as waited:
-        if waited and (folder / MARKER).is_file():
-            return _venv_python(folder)  # the other process made the same
-        return _install(user_dir, folder, base, torch, build, pins, pip_arguments, on_line, cancel)
+    pins = install_place.read_pins(requirements)
+    build = choose_build(nvidia_card()) if torch_pin(pins) else None
+    install_place.check_path_length(user_dir)
+    with _system_errors(user_dir, "installed in"), _alone(user_dir, on_line, cancel) as lock:
+        if not reinstall or lock.waited:
+            ready = _ready(user_dir, pins, Commands(user_dir, on_line, cancel, lock.handle))
+            if ready is not None:
+                on_line(_DONE)
+                return ready
+        install_place.remove_unfinished(user_dir, alone=lock.handle is not None)
+        install_place.check_disk(user_dir, build.disk_mb + build.download_mb if build else 0)
+        commands = Commands(install_place.new_folder(user_dir), on_line, cancel, lock.handle)
+        python = _install(commands, base or base_python(), pins, build, pip_arguments)
+        for directory in (user_dir, *older_dirs):
+            for folder, reason in install_place.remove_all(directory, replaced_by=commands.folder):
+                on_line(f"The older engine in {folder} stays for now: {reason}")
+        on_line(_DONE)
+        return python
+
+
+def find_installed(user_dir: Path, older_dirs: Sequence[Path] = ()) -> Path | None:
+    """The interpreter of a complete environment: the current pins' if it is there."""
+    found = install_place.environments((user_dir, *older_dirs))
+    return found[0].python if found else None
+
+
+def remove_runtime(
+    user_dir: Path,
+    older_dirs: Sequence[Path] = (),
+    on_line: Callable[[str], None] = lambda _line: None,
+    cancel: threading.Event | None = None,
+) -> None:
+    """Removes every environment that was made in some folders.
+
+    Raises:
+        OutputError: one of them, or a part of it, cannot be removed.
+        Cancelled: `cancel` was set while another process was installing.
+    """
+    left: list[tuple[Path, str]] = []
+    for directory in (user_dir, *older_dirs):
+        if directory.is_dir():
+            with _system_errors(directory, "removed from"), _alone(directory, on_line, cancel or threading.Event()):
+                left += install_place.remove_all(directory)
+    if left:
+        folder, reason = left[0]
+        raise OutputError(
+            f"The engine in {folder} could not be removed: {reason}.",
+            "Close other Blenders and remove it again, or delete that folder.",
+        )
+
+
+def repair(environment: Installed) -> bool:
+    """Gives an environment a Python again whose own is gone, as when Blender's folder has moved; takes a second.
+
+    Args:
+        environment: One whose interpreter does not start.
+
+    Returns:
+        Whether it may start now: there is another Python of its version.
+    """
+    if not environment.python_minor:
+        return False
+    try:
+        base = base_python(environment.python_minor)
+        with install_place.locked_place(environment.folder.parent, _give_up):
+            for name in ("python", "python3", f"python{environment.python_minor}"):
+                link = environment.folder / "bin" / name
+                if link.is_symlink():
+                    link.unlink()
+            made = subprocess.run(
+                [str(base), "-I", "-m", "venv", "--without-pip", str(environment.folder)],
+                capture_output=True, stdin=subprocess.DEVNULL, timeout=_REPAIR_LIMIT_S, check=False,
+                env=child_environment(base), creationflags=no_window_flags(),
+            )  # fmt: skip
+    except (OSError, RuntimeMissingError, Cancelled, subprocess.TimeoutExpired):
+        return False
+    return made.returncode == 0
+
+
+def _give_up() -> None:
+    raise Cancelled
+
+
+@dataclass
+class _Lock:
+    """The lock of a folder: its descriptor (None: no locks there), and whether another process had it."""
+
+    handle: int | None = None
+    waited: bool = False
 
 
 @contextlib.contextmanager
-def _alone(user_dir: Path, on_line: Callable[[str], None], cancel: threading.Event) -> Iterator[bool]:
-    """Waits until no other process installs there; yields whether it had to.
-
-    The lock's file stays: whoever removed it would let a third process in beside one that waits for it.
-    """
-    waited = False
+def _alone(user_dir: Path, on_line: Callable[[str], None], cancel: threading.Event) -> Iterator[_Lock]:
+    """Waits until no other process installs or removes there."""
+    lock = _Lock()
 
     def wait() -> None:
-        nonlocal waited
-        waited = True
+        lock.waited = True
         if cancel.is_set():
             raise Cancelled("The installation was cancelled.")
         on_line("Another Blender is installing the engine; waiting for it")
         time.sleep(1.0)
 
-    with locked(user_dir / LOCK_NAME, wait):
-        yield waited
+    with install_place.locked_place(user_dir, wait) as lock.handle:
+        yield lock
+
+
+@contextlib.contextmanager
+def _system_errors(directory: Path, what: str) -> Iterator[None]:
+    """Turns what the file system refuses into an error that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise disk_full(directory) from error
+        raise OutputError(
+            f"The engine cannot be {what} {directory}: {error.strerror or error}.", "Check the folder's permissions."
+        ) from error
+
+
+def _ready(user_dir: Path, pins: list[str], commands: Commands) -> Path | None:
+    """The interpreter of an environment with these pins that works; None: there is none.
+
+    Raises:
+        EngineError: it lacks libraries of Windows.
+    """
+    for environment in install_place.environments([user_dir]):
+        if list(environment.packages) == pins:
+            problem = load_problem(commands, environment.python, pins)
+            if problem is not None and repair(environment):
+                problem = load_problem(commands, environment.python, pins)
+            if problem is None:
+                return environment.python
+            if isinstance(problem, WindowsLibraryError):
+                raise problem
+    return None
 
 
 def _install(
-    user_dir: Path,
-    folder: Path,
-    base: Path,
-    torch: str | None,
-    build: TorchBuild | None,
-    pins: list[str],
-    pip_arguments: Sequence[str],
-    on_line: Callable[[str], None],
-    cancel: threading.Event,
+    commands: Commands, base: Path, pins: list[str], build: TorchBuild | None, pip_arguments: Sequence[str]
 ) -> Path:
+    folder = commands.folder
     try:
-        shutil.rmtree(folder, ignore_errors=True)
-        on_line(f"Making an environment in {folder} with {base}")
-        _run([str(base), "-I", "-m", "venv", str(folder)], on_line, cancel)
-        python = _venv_python(folder)
-        others = [pin for pin in pins if pin != torch]
-        steps = [torch_pip_arguments(torch, build)] if torch else []
-        for packages in [*steps, others]:
-            command = [str(python), "-I", "-u", "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
-            _run(
-                [*command, "--only-binary", ":all:", "--progress-bar", "off", *packages, *pip_arguments],
-                on_line,
-                cancel,
-            )
-        (folder / MARKER).write_text(json.dumps({"packages": pins}, indent=1), encoding="utf-8")
+        commands.on_line(f"Making an environment in {folder} with {base}")
+        commands.temporary.mkdir(parents=True)
+        commands.run([str(base), "-I", "-m", "venv", str(folder)])
+        python = venv_python(folder)
+        version, note = install_packages(commands, python, pins, build, pip_arguments)
+        problem = load_problem(commands, python, pins)
+        if problem is not None and not isinstance(problem, WindowsLibraryError):
+            raise problem
+        shutil.rmtree(commands.temporary, ignore_errors=True)
+        show = "import sys; print('%d.%d' % sys.version_info[:2])"
+        python_minor = commands.run([str(python), "-I", "-c", show])[-1]
+        install_place.write_marker(folder, pins, python_minor, version, note)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        install_place.remove(folder)
         raise
-    for other in user_dir.glob(f"{_PREFIX}*"):
-        if other != folder:
-            shutil.rmtree(other, ignore_errors=True)
-    on_line("The engine is installed.")
+    if problem is not None:
+        raise problem  # what came is good, and works as soon as Windows has its libraries
     return python
-
-
-def find_installed(user_dir: Path) -> Path | None:
-    """The interpreter of a complete environment in `user_dir`: the current pins' if it is there."""
-    complete = [marker.parent for marker in user_dir.glob(f"{_PREFIX}*/{MARKER}")]
-    if not complete:
-        return None
-    wanted = _folder(user_dir, _requirements(REQUIREMENTS))
-    return _venv_python(wanted if wanted in complete else complete[0])
-
-
-def remove_runtime(user_dir: Path) -> None:
-    """Removes every environment that was made in `user_dir`."""
-    for folder in user_dir.glob(f"{_PREFIX}*"):
-        (folder / MARKER).unlink(missing_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _requirements(path: Path) -> list[str]:
-    lines = (line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
-    return [line for line in lines if line]
-
-
-def _folder(user_dir: Path, pins: list[str]) -> Path:
-    return user_dir / (_PREFIX + hashlib.sha256("\n".join(pins).encode()).hexdigest()[:8])
-
-
-def _venv_python(folder: Path) -> Path:
-    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-
-
-def _check_disk(user_dir: Path, build: TorchBuild | None) -> None:
-    try:
-        user_dir.mkdir(parents=True, exist_ok=True)
-        free_mb = shutil.disk_usage(user_dir).free / 1e6
-    except OSError as error:
-        raise OutputError(
-            f"The engine cannot be installed in {user_dir}: {error.strerror or error}.",
-            "Check the folder's permissions.",
-        ) from error
-    needed_mb = build.disk_mb + build.download_mb if build else 0
-    if free_mb < needed_mb:
-        raise OutputError(
-            f"The engine needs about {needed_mb / 1000:.1f} GB in {user_dir}, but only {free_mb / 1000:.1f} GB are free.",
-            "Free some space and install again.",
-        )
-
-
-def _base_python() -> Path:
-    """The first Python that can make environments, the running one first."""
-    names = [f"python{major}.{minor}" for major, minor in ((3, 11), (3, 13), (3, 12))]
-    found = [Path(path) for path in map(shutil.which, [*names, "python3", "python"]) if path]
-    bundled = Path(sys.prefix) / ("bin/python.exe" if os.name == "nt" else f"bin/python3.{sys.version_info[1]}")
-    for python in [Path(sys.executable or "python3"), bundled, *found]:
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired, ValueError):
-            check = subprocess.run(
-                [str(python), "-I", "-c", "import sys, venv, ensurepip; print(*sys.version_info[:2])"],
-                capture_output=True, stdin=subprocess.DEVNULL, timeout=30, check=False,
-                env=child_environment(python), creationflags=no_window_flags(),
-            )  # fmt: skip
-            if _SUPPORTED[0] <= tuple(map(int, check.stdout.split())) < (_SUPPORTED[1][0], _SUPPORTED[1][1] + 1):
-                return python
-    raise RuntimeMissingError(
-        "No Python was found that can make environments (it lacks venv or ensurepip).", VENV_REMEDY
-    )
-
-
-def _run(command: list[str], on_line: Callable[[str], None], cancel: threading.Event) -> None:
-    """Runs a command to its end, line by line; ends it and its children when cancelled."""
-    environment = child_environment(command[0])
-    for name in ("PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV"):
-        environment.pop(name, None)
-    environment["PIP_USER"] = "0"  # whatever pip's configuration file says
-    try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            creationflags=no_window_flags(),
-            start_new_session=os.name == "posix",
-        )
-    except OSError as error:
-        raise RuntimeMissingError(f"{command[0]} cannot be started: {error.strerror or error}.", VENV_REMEDY) from error
-    last_lines: deque[str] = deque(maxlen=_LAST_LINES)
-    try:
-        for line in _lines_until(process, cancel):
-            last_lines.append(line)
-            on_line(line)
-        returncode = process.wait()
-    except BaseException:
-        _kill(process)
-        process.wait()
-        raise
-    if returncode != 0:
-        raise _install_error(command, list(last_lines))
-
-
-def _lines_until(process: subprocess.Popen[bytes], cancel: threading.Event) -> Iterator[str]:
-    """The output of a process; raises `Cancelled` within a fraction of a second of `cancel`."""
-    lines: queue.Queue[str | None] = queue.Queue()
-
-    def read() -> None:
-        assert process.stdout is not None  # Popen was told to make it
-        for line in process.stdout:
-            lines.put(line.decode("utf-8", "replace").rstrip())
-        lines.put(None)
-
-    threading.Thread(target=read, daemon=True).start()
-    while True:
-        if cancel.is_set():
-            raise Cancelled("The installation was cancelled.")
-        with contextlib.suppress(queue.Empty):
-            line = lines.get(timeout=0.2)
-            if line is None:
-                return
-            yield line
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(OSError):
-        if sys.platform == "win32":
-            process.kill()
-        else:
-            os.killpg(process.pid, signal.SIGKILL)
-
-
-def _install_error(command: list[str], last_lines: list[str]) -> InfiniDepthError:
-    text = "\n".join(last_lines)
-    if "No space left" in text or "not enough space" in text:
-        return OutputError("The disk is full: the engine could not be installed.", "Free some space and install again.")
-    if "venv" in command and "pip" not in command:
-        reason, remedy = "the environment could not be made", VENV_REMEDY
-    elif re.search(
-        r"NewConnectionError|name resolution|Name or service|getaddrinfo|Max retries|timed out|SSLError", text
-    ):
-        reason, remedy = (
-            "the package server could not be reached",
-            "Check the connection (proxy, firewall) and install again.",
-        )
-    else:
-        errors = [line for line in last_lines if line.upper().startswith("ERROR")] or last_lines[-1:]
-        reason, remedy = (
-            errors[0].removeprefix("ERROR: ") if errors else "pip failed",
-            "Install again, or choose a Python that has the packages.",
-        )
-    error = RuntimeMissingError(f"The engine could not be installed: {reason.rstrip('.')}.", remedy)
-    error.add_note(text)
-    return error

@@ -7,13 +7,12 @@ Standard library only.
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from ..errors import RuntimeMissingError
 from .install import (
@@ -23,16 +22,20 @@ from .install import (
     install_runtime,
     plan_install,
     remove_runtime,
+    repair,
 )
-from .process import child_environment, no_window_flags
+from .install_place import Installed, environments
+from .interpreter import InterpreterError, interpreter_in, probe
 from .torch_builds import torch_pip_arguments
 
 __all__ = [
     "PYTHON_VARIABLE",
     "InstallPlan",
     "Runtime",
+    "find_installed",
     "find_runtime",
     "install_runtime",
+    "interpreter_in",
     "plan_install",
     "probe",
     "remove_runtime",
@@ -57,15 +60,24 @@ class Runtime:
             or the `current` interpreter.
         version: Of Python.
         packages: Versions by module name.
+        outdated: Whether InfiniDepth installed it for another version of itself: it works, and an update is better.
+        note: What the user should know of it; may be empty.
     """
 
     python: Path
     origin: Origin
     version: str
     packages: dict[str, str]
+    outdated: bool = False
+    note: str = ""
 
 
-def find_runtime(preferred: Path | None = None, user_dir: Path | None = None, site: Path | None = None) -> Runtime:
+def find_runtime(
+    preferred: Path | None = None,
+    user_dir: Path | None = None,
+    site: Path | None = None,
+    older_dirs: Sequence[Path] = (),
+) -> Runtime:
     """The Python to run the engine with; takes a fraction of a second.
 
     Tried in this order: `preferred`, the variable `INFINIDEPTH_PYTHON`, the environment
@@ -76,6 +88,7 @@ def find_runtime(preferred: Path | None = None, user_dir: Path | None = None, si
         preferred: An interpreter, or the folder of an environment, that the user chose.
         user_dir: Folder that `install_runtime` was given.
         site: Folder with packages that count as installed, see `EngineClient`.
+        older_dirs: Where earlier versions of InfiniDepth installed.
 
     Raises:
         RuntimeMissingError: none of them can run the engine; the message names what is missing.
@@ -97,59 +110,40 @@ def find_runtime(preferred: Path | None = None, user_dir: Path | None = None, si
             ) from None
 
     problems: list[RuntimeMissingError] = []
-    candidates: list[tuple[Origin, Path | None]] = [
-        ("installed", find_installed(user_dir) if user_dir else None),
-        ("current", Path(sys.executable) if sys.executable else None),
-    ]
-    for origin, python in candidates:
-        if python is not None:
-            try:
-                return _checked(python, origin, site)
-            except RuntimeMissingError as error:
-                problems.append(error)
+    for environment in environments((user_dir, *older_dirs)) if user_dir else ():
+        try:
+            return _checked_installed(environment, site)
+        except RuntimeMissingError as error:
+            problems.append(error)
+    if sys.executable:
+        try:
+            return _checked(Path(sys.executable), "current", site)
+        except RuntimeMissingError as error:
+            problems.append(error)
     if len(problems) > 1 or (problems and user_dir is None):
         raise problems[0]
     raise RuntimeMissingError("The engine is not installed yet.", INSTALL_REMEDY)
 
 
-def interpreter_in(path: Path) -> Path:
-    """The interpreter that a user means: the file itself, or the one of an environment's folder."""
-    if path.is_dir():
-        for name in ("bin/python3", "bin/python", "Scripts/python.exe", "python.exe"):
-            if (path / name).is_file():
-                return path / name
-    return path
-
-
-def probe(python: Path, site: Path | None = None, timeout_s: float = 60.0) -> dict[str, Any]:
-    """What a Python says of itself: `python`, `executable`, `packages`, `missing`.
-
-    Raises:
-        RuntimeMissingError: it does not run, or is no Python.
-    """
-    command = [str(python), "-I", str(Path(__file__).with_name("probe.py"))]
-    if site is not None:
-        command += ["--site", str(site)]
+def _checked_installed(environment: Installed, site: Path | None) -> Runtime:
+    """Checks an environment of our own; mends it if its Python is gone or has become another version."""
     try:
-        result = subprocess.run(
-            command,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=timeout_s,
-            check=False,
-            env=child_environment(python),
-            creationflags=no_window_flags(),
-        )
-        return json.loads(result.stdout)
-    except OSError as error:
-        reason = error.strerror or str(error)
-    except subprocess.TimeoutExpired:
-        reason = f"it did not answer within {timeout_s:.0f} seconds"
-    except ValueError:
-        reason = "it is not a working Python 3"
-    raise RuntimeMissingError(
-        f"The engine's Python {python} cannot be used: {reason}.", "Install the engine, or choose another Python."
-    )
+        found = _checked(environment.python, "installed", site)
+    except RuntimeMissingError as error:
+        if not _has_lost_its_python(environment, error) or not repair(environment):
+            raise
+        found = _checked(environment.python, "installed", site)
+    return replace(found, outdated=not environment.current, note=environment.note)
+
+
+def _has_lost_its_python(environment: Installed, error: RuntimeMissingError) -> bool:
+    if isinstance(error, InterpreterError):
+        return True
+    minor = environment.python_minor
+    try:
+        return bool(minor) and not f"{probe(environment.python)['python']}.".startswith(f"{minor}.")
+    except RuntimeMissingError:
+        return False  # it does not answer
 
 
 def _checked(python: Path, origin: Origin, site: Path | None) -> Runtime:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import subprocess
 import sys
+import sysconfig
 from dataclasses import dataclass
 
 from .. import addresses
@@ -18,6 +20,7 @@ CUDA_13_CAPABILITY = 7.5
 CUDA_126_LAST_CAPABILITY = 9.0
 """The CUDA 12.6 build ends at Hopper; Blackwell needs CUDA 13."""
 CUDA_126_FIRST_CAPABILITY = 5.0
+OLDEST_MACOS = 14
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,12 @@ class NvidiaCard:
     Attributes:
         name: Marketing name.
         driver: Major version of the driver.
-        capability: Compute capability, such as 8.6.
+        capability: Compute capability, such as 8.6; None: the driver is too old to tell it.
     """
 
     name: str
     driver: int
-    capability: float
+    capability: float | None
 
 
 @dataclass(frozen=True)
@@ -54,28 +57,53 @@ class TorchBuild:
 
 
 def nvidia_card() -> NvidiaCard | None:
-    """The first NVIDIA card with a working driver, if there is one."""
-    query = ["nvidia-smi", "--query-gpu=name,driver_version,compute_cap", "--format=csv,noheader"]
+    """The most capable NVIDIA card with a working driver, if there is one."""
+    cards: list[NvidiaCard] = []
+    for line in _nvidia_smi("name,driver_version,compute_cap"):
+        with contextlib.suppress(ValueError):
+            name, driver, capability = (part.strip() for part in line.rsplit(",", 2))
+            cards.append(NvidiaCard(name, int(driver.split(".")[0]), float(capability)))
+    if cards:
+        return max(cards, key=lambda card: card.capability or 0.0)
+    for line in _nvidia_smi("name,driver_version"):
+        with contextlib.suppress(ValueError):
+            name, driver = (part.strip() for part in line.rsplit(",", 1))
+            return NvidiaCard(name, int(driver.split(".")[0]), None)
+    return None
+
+
+def _nvidia_smi(fields: str) -> list[str]:
+    """One line a card; none where the driver does not know a field."""
+    query = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader"]
     try:
         result = subprocess.run(
             query, capture_output=True, text=True, timeout=20, check=False, creationflags=no_window_flags()
         )
-        name, driver, capability = (part.strip() for part in result.stdout.splitlines()[0].rsplit(",", 2))
-        return NvidiaCard(name, int(driver.split(".")[0]), float(capability))
-    except (OSError, subprocess.TimeoutExpired, IndexError, ValueError):
-        return None
+    except (OSError, subprocess.TimeoutExpired, ValueError):
+        return []
+    return result.stdout.splitlines()
 
 
-def choose_build(card: NvidiaCard | None, system: str = sys.platform, machine: str | None = None) -> TorchBuild:
+def choose_build(
+    card: NvidiaCard | None,
+    system: str = sys.platform,
+    machine: str | None = None,
+    *,
+    python_platform: str | None = None,
+    macos: str | None = None,
+) -> TorchBuild:
     """The build for a machine.
 
     Args:
         card: The NVIDIA card, if any.
         system: As `sys.platform` says it.
         machine: As `platform.machine()` says it; None: this one.
+        python_platform: As `sysconfig.get_platform()` says it, which on Windows is what Python was made for and not
+            what the machine is; None: this one.
+        macos: Version of macOS; None: this one's, empty: unknown.
 
     Raises:
-        RuntimeMissingError: PyTorch is not made for this machine.
+        RuntimeMissingError: PyTorch, or another of the engine's packages, is not made for this machine.
     """
     machine = (machine or platform.machine()).lower()
     if system == "darwin":
@@ -84,10 +112,27 @@ def choose_build(card: NvidiaCard | None, system: str = sys.platform, machine: s
                 "PyTorch is no longer made for Macs with an Intel processor.",
                 "Point InfiniDepth at a Python that has PyTorch, for example one from conda-forge.",
             )
+        major = (platform.mac_ver()[0] if macos is None else macos).split(".")[0]
+        if major.isdigit() and int(major) < OLDEST_MACOS:
+            raise RuntimeMissingError(
+                f"PyTorch is no longer made for macOS {major}.",
+                f"Update to macOS {OLDEST_MACOS} or later, or point InfiniDepth at a Python that has PyTorch.",
+            )
         return TorchBuild("mps", "", 450, 1500)
+    if (python_platform or sysconfig.get_platform()) == "win-arm64":
+        raise RuntimeMissingError(
+            "The engine's packages are not made for Windows on ARM processors.",
+            "Use the Blender for Intel and AMD processors, which Windows on ARM runs as well.",
+        )
     cpu = TorchBuild("cpu", addresses.TORCH_WHEELS["cpu"], 450, 1600)
     if card is None:
         return cpu
+    if card.capability is None:
+        note = (
+            f"The driver of the {card.name} is too old for PyTorch, so the processor is used: update it to version "
+            f"{CUDA_13_DRIVER} or later, then install the engine."
+        )
+        return TorchBuild(cpu.kind, cpu.index_url, cpu.download_mb, cpu.disk_mb, note)
     cuda_13 = TorchBuild("cu130", addresses.TORCH_WHEELS["cu130"], 2600, 7000)
     if card.capability >= CUDA_13_CAPABILITY and card.driver >= CUDA_13_DRIVER:
         return cuda_13
@@ -113,3 +158,22 @@ def torch_pip_arguments(requirement: str, build: TorchBuild | None = None) -> li
     """
     build = build or choose_build(nvidia_card())
     return [requirement, *(["--extra-index-url", build.index_url, "--retries", "2"] if build.index_url else [])]
+
+
+def other_build_note(build: TorchBuild, version: str, system: str = sys.platform) -> str:
+    """A sentence for the user if pip took another build than the wanted one; else empty.
+
+    Args:
+        build: The wanted one.
+        version: Version of the PyTorch that is there, such as `2.13.0+cu130`.
+        system: As `sys.platform` says it.
+    """
+    label = version.partition("+")[2]
+    # The general build for Windows is the one for the processor.
+    same = label == build.kind or (system == "win32" and build.kind == "cpu" and not label)
+    if not build.index_url or not version or same:
+        return ""
+    return (
+        f"PyTorch's own server could not be reached, so its general build was installed instead of the one for "
+        f"{'the processor' if build.kind == 'cpu' else 'the NVIDIA card'} ({build.kind}). Reinstall the engine to try again."
+    )

@@ -21,9 +21,10 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from ..errors import Cancelled, EngineError, InfiniDepthError, RuntimeMissingError
+from ..errors import Cancelled, EngineError, InfiniDepthError
 from ..staging import abandon, discard, owns
 from . import protocol
+from .load_errors import cannot_load
 from .probe import package_versions
 from .process import package_version
 from .protocol import (
@@ -312,10 +313,7 @@ def _device(name: str) -> tuple[str, str]:
 def _import_error(error: BaseException) -> InfiniDepthError:
     name = getattr(error, "name", None)
     what = f"the package {name}" if name else str(error)
-    return RuntimeMissingError(
-        f"The engine's Python {sys.executable} cannot load {what}.",
-        "Install the engine again, or choose a Python that has its packages.",
-    )
+    return cannot_load(sys.executable, what, str(error))
 
 
 def _memory_error(where: str) -> EngineError:

@@ -1,0 +1,178 @@
+"""Runs the commands of an install: line by line, until they end or are cancelled, and says what went wrong.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import Cancelled, InfiniDepthError, OutputError, RuntimeMissingError
+from .interpreter import VENV_REMEDY
+from .process import child_environment, no_window_flags
+from .windows_job import ended_with_us
+
+_LAST_LINES = 40
+_FULL = re.compile(r"No space left|not enough space|Disk quota exceeded|Errno 122|WinError 112")
+_NO_CONNECTION = re.compile(
+    r"NewConnectionError|name resolution|Name or service|getaddrinfo|Max retries|timed out|SSLError|"
+    r"Wheel .* is invalid|IncompleteRead|Connection broken|Connection aborted|ConnectionResetError|incomplete-download"
+)
+"""What pip says when it reaches nobody, or when the connection breaks in the middle of a file."""
+
+
+@dataclass(frozen=True)
+class Commands:
+    """The commands of one install.
+
+    Attributes:
+        folder: The environment that they make.
+        on_line: Called with every line of their output.
+        cancel: Ends them when set.
+        lock: Descriptor of the install's lock; they hold it as well, so that nobody else begins while one of them
+            lives on without us. Windows ends them with us instead.
+    """
+
+    folder: Path
+    on_line: Callable[[str], None]
+    cancel: threading.Event
+    lock: int | None = None
+
+    @property
+    def temporary(self) -> Path:
+        """Where they put temporary files: on the disk that was looked at, and removed with the environment."""
+        return self.folder / "tmp"
+
+    def run(self, command: list[str]) -> list[str]:
+        """Runs a command to its end and returns its last lines.
+
+        Raises:
+            RuntimeMissingError: it cannot be started, or failed.
+            OutputError: the disk is full.
+            Cancelled: `cancel` was set.
+        """
+        code, lines = self.outcome(command)
+        if code != 0:
+            raise install_error(command, lines, self.folder)
+        return lines
+
+    def outcome(self, command: list[str]) -> tuple[int, list[str]]:
+        """Runs a command to its end; returns its exit code and its last lines.
+
+        Raises:
+            RuntimeMissingError: it cannot be started.
+            Cancelled: `cancel` was set.
+        """
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=self._environment(command[0]),
+                creationflags=no_window_flags(),
+                start_new_session=os.name == "posix",
+                pass_fds=() if self.lock is None or os.name == "nt" else (self.lock,),
+            )
+        except OSError as error:
+            raise RuntimeMissingError(
+                f"{command[0]} cannot be started: {error.strerror or error}.", VENV_REMEDY
+            ) from error
+        last_lines: deque[str] = deque(maxlen=_LAST_LINES)
+        with ended_with_us(process):
+            try:
+                for line in _lines_until(process, self.cancel):
+                    last_lines.append(line)
+                    self.on_line(line)
+                return process.wait(), list(last_lines)
+            except BaseException:
+                _kill(process)
+                process.wait()
+                raise
+
+    def _environment(self, python: str) -> dict[str, str]:
+        environment = child_environment(python)
+        for name in ("PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV"):
+            environment.pop(name, None)
+        environment["PIP_USER"] = "0"  # whatever pip's configuration file says
+        # Two copies of 3 GB are enough, and they are on the disk that has room for them.
+        environment["PIP_NO_CACHE_DIR"] = "1"
+        if self.temporary.is_dir():
+            environment |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self.temporary))
+        return environment
+
+
+def _lines_until(process: subprocess.Popen[bytes], cancel: threading.Event) -> Iterator[str]:
+    """The output of a process; raises `Cancelled` within a fraction of a second of `cancel`."""
+    lines: queue.Queue[str | None] = queue.Queue()
+
+    def read() -> None:
+        assert process.stdout is not None  # Popen was told to make it
+        for line in process.stdout:
+            lines.put(line.decode("utf-8", "replace").rstrip())
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        if cancel.is_set():
+            raise Cancelled("The installation was cancelled.")
+        with contextlib.suppress(queue.Empty):
+            line = lines.get(timeout=0.2)
+            if line is None:
+                return
+            yield line
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(OSError):
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def install_error(command: list[str], last_lines: list[str], folder: Path) -> InfiniDepthError:
+    """What a failed command means for the user.
+
+    Args:
+        command: The command.
+        last_lines: What it said last.
+        folder: The environment, on the disk that may be full.
+    """
+    text = "\n".join(last_lines)
+    if _FULL.search(text):
+        return disk_full(folder.parent)
+    if "venv" in command and "pip" not in command:
+        reason, remedy = "the environment could not be made", VENV_REMEDY
+    elif _NO_CONNECTION.search(text):
+        reason, remedy = (
+            "the package server could not be reached, or the connection broke",
+            "Check the connection (proxy, firewall) and install again.",
+        )
+    else:
+        errors = [line for line in last_lines if line.upper().startswith("ERROR")] or last_lines[-1:]
+        reason, remedy = (
+            errors[0].removeprefix("ERROR: ") if errors else "pip failed",
+            "Install again, or choose a Python that has the packages.",
+        )
+    error = RuntimeMissingError(f"The engine could not be installed: {reason.rstrip('.')}.", remedy)
+    error.add_note(text)
+    return error
+
+
+def disk_full(directory: Path) -> OutputError:
+    """The error for a disk on which an environment found no room."""
+    return OutputError(
+        f"The disk of {directory} is full: the engine could not be installed.", "Free some space and install again."
+    )
