@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import bpy
 
-from .saved import PART_KEY, PHOTO_KEY, is_photo, parts_of
+from .saved import JOB_KEY, PART_KEY, PHOTO_KEY, is_photo, parts_of
 from .visibility import hide_parts
 
 if TYPE_CHECKING:
@@ -51,22 +51,57 @@ def hide_earlier(objects: SceneObjects, scene: bpy.types.Scene, also: Collection
         same = other.get(PHOTO_KEY) == source
         if not same and other.session_uid not in also:
             continue
-        if other.hide_viewport and other.hide_render:
+        how = _hide(other, scene)
+        if how is None:
             continue
-        parts = parts_of(other)
-        # Its camera may still be the one that the scene is rendered with.
-        seen = {part: obj for part, obj in parts.items() if not obj.hide_render and obj != scene.camera}
-        if not set(seen) - {"Root", "Camera"}:
-            continue
-        if not _is_shared(other, parts, scene):
-            hide_parts(parts.get("Root", other), seen)
-            (earlier.hidden if same else earlier.beside).append(other.name)
-        elif _exclude(other, scene):
-            (earlier.excluded if same else earlier.beside).append(other.name)
+        if not same:
+            earlier.beside.append(other.name)
         else:
-            continue
-        earlier.camera |= scene.camera is not None and scene.camera == parts.get("Camera")
+            (earlier.hidden if how == "hidden" else earlier.excluded).append(other.name)
+        earlier.camera |= scene.camera is not None and scene.camera == parts_of(other).get("Camera")
     return earlier
+
+
+def hide_rivals(objects: SceneObjects, scene: bpy.types.Scene) -> list[str]:
+    """Hides what a photo lies on again once it was brought back: other results of it, and photos that came with it.
+
+    What the user moved apart stays.
+
+    Returns:
+        The names of their collections.
+    """
+    keys = {key: objects.collection.get(key) for key in (PHOTO_KEY, JOB_KEY)}
+    rivals = []
+    for other in scene.collection.children_recursive:
+        related = any(mine is not None and other.get(key) == mine for key, mine in keys.items())
+        if other == objects.collection or not is_photo(other) or not related:
+            continue
+        if _stand_together(objects.root, parts_of(other).get("Root")):
+            rivals.append(other)
+    return [other.name for other in rivals if _hide(other, scene) is not None]
+
+
+def _hide(collection: bpy.types.Collection, scene: bpy.types.Scene) -> Literal["hidden", "excluded"] | None:
+    """Hides what was built for a photo, or where others use it takes its collection out; None: nothing was seen."""
+    if collection.hide_viewport and collection.hide_render:
+        return None
+    parts = parts_of(collection)
+    # Its camera may still be the one that the scene is rendered with.
+    seen = {part: obj for part, obj in parts.items() if not obj.hide_render and obj != scene.camera}
+    if not set(seen) - {"Root", "Camera"}:
+        return None
+    if not _is_shared(collection, parts, scene):
+        hide_parts(parts.get("Root", collection), seen)
+        return "hidden"
+    return "excluded" if _exclude(collection, scene) else None
+
+
+def _stand_together(one: bpy.types.Object | None, other: bpy.types.Object | None) -> bool:
+    """Whether two roots are at the same place; pitch and roll are each photo's own."""
+    if one is None or other is None:
+        return False
+    apart = one.matrix_world.translation - other.matrix_world.translation
+    return apart.length <= 1e-3 * max(1.0, one.matrix_world.to_scale().length)
 
 
 def _is_shared(collection: bpy.types.Collection, parts: dict[str, bpy.types.Object], scene: bpy.types.Scene) -> bool:

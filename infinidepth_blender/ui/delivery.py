@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A finished bundle comes into the scene."""
 
+import uuid
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from ..reconstruction import Reconstruction, load
 from ..scene.build import SceneObjects, SceneOptions, build_scene
 from ..scene.earlier import Earlier, hide_earlier
 from ..scene.match import match_scene_to_photo
+from ..scene.saved import JOB_KEY
 from .session import Delivered, session
 
 _SHOW_AGAIN = "click one of its objects in the Outliner and press Mesh, Points or Splats"
@@ -40,11 +42,18 @@ def put_into_scene(
     reconstruction = load(bundle)
     options = SceneOptions(show=settings.show, photo_mode=settings.photo_mode)
     objects = build_scene(reconstruction, options, scene=scene)
+    objects.collection[JOB_KEY] = _job_of(of_the_job)
     notes = match_scene_to_photo(objects, scene) if settings.match_scene else []
     notes += _notes(hide_earlier(objects, scene, of_the_job))
     _select(context, scene, objects)
     tell(reconstruction.name, _summary(reconstruction, seconds), [*warnings, *reconstruction.warnings, *notes])
     return objects
+
+
+def _job_of(collections: Collection[int]) -> str:
+    """What photos that stand in the same place share, also when their file is opened again."""
+    others = (collection for collection in bpy.data.collections if collection.session_uid in collections)
+    return next((str(other[JOB_KEY]) for other in others if JOB_KEY in other), uuid.uuid4().hex)
 
 
 def tell(name: str, summary: str, warnings: Iterable[str]) -> None:
@@ -85,7 +94,7 @@ def _notes(earlier: Earlier) -> list[str]:
         )
     if earlier.beside:
         notes.append(
-            "Photos that are made together stand in the same place, and only the last one is shown. "
+            "Photos that come together stand in the same place, and only the last one is shown. "
             f"To see another one, {_SHOW_AGAIN}."
         )
     if earlier.camera:

@@ -11,6 +11,7 @@ from bpy_extras.io_utils import ImportHelper
 from ..errors import InfiniDepthError, SceneError
 from . import addon, output, photo_settings, session
 from .active_image import PhotoFile, find_active_image, photo_file
+from .chosen_files import chosen_paths
 from .delivery import put_into_scene
 from .engine_options import options_of_each
 from .photo_jobs import PhotoRequest
@@ -119,10 +120,7 @@ class INFINIDEPTH_OT_reconstruct_file(_Reconstruct, bpy.types.Operator, ImportHe
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Sends the files to the engine."""
-        names = [element.name for element in self.files if element.name]
-        # Blender's "//" is gone once it was a path on Windows.
-        folder = Path(bpy.path.abspath(self.directory))
-        paths = [folder / name for name in names] or [Path(bpy.path.abspath(self.filepath))]
+        paths = chosen_paths(self)
         missing = [path for path in paths if not path.is_file()]
         if missing:
             self.report({"ERROR"}, f"There is no file {missing[0]}")

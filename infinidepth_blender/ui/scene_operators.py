@@ -3,23 +3,24 @@
 """Operators for what is in the scene already, or comes from a file: no engine needed."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import bpy
-from bpy.props import EnumProperty, StringProperty
+from bpy.props import CollectionProperty, EnumProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
 from ..errors import InfiniDepthError, SceneError
 from ..scene.build import SceneObjects
+from ..scene.earlier import hide_rivals
 from ..scene.imported import import_splats
 from ..scene.photo_modes import PhotoMode, photo_materials, set_sky_mode, set_surface_mode
 from ..scene.visibility import show_only
 from ..splats.files import READ_SUFFIXES
+from .chosen_files import chosen_paths, refuse_each
 from .delivery import put_into_scene
 from .on_photo import OnPhoto
 from .properties import PHOTO_MODES, SHOWN
 from .registering import add_classes, remove_classes
-from .reports import needs_object_mode, refuse
+from .reports import needs_object_mode
 from .session import forget_refusal
 
 
@@ -28,10 +29,13 @@ class INFINIDEPTH_OT_open_bundle(bpy.types.Operator, ImportHelper):
 
     bl_idname = "infinidepth.open_bundle"
     bl_label = "Open Reconstruction"
-    bl_description = "Put an earlier reconstruction from its folder into the scene"
+    bl_description = "Put earlier reconstructions from their folders into the scene"
     bl_options = {"REGISTER", "UNDO"}
 
     filter_glob: StringProperty(default="reconstruction.json", options={"HIDDEN"})
+    directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
+    files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
+    dirs: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -39,14 +43,21 @@ class INFINIDEPTH_OT_open_bundle(bpy.types.Operator, ImportHelper):
         return needs_object_mode(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Builds the objects of the folder that was chosen, or that holds the chosen file."""
+        """Builds the objects of the folders that were chosen, or that hold the chosen files."""
         forget_refusal()
-        path = Path(bpy.path.abspath(self.filepath))
-        try:
-            put_into_scene(context, context.scene, path if path.is_dir() else path.parent)
-        except InfiniDepthError as error:
-            return refuse(self, error)
-        return {"FINISHED"}
+        made: list[int] = []
+        errors: list[InfiniDepthError] = []
+        for path in chosen_paths(self):
+            bundle = path if path.is_dir() else path.parent
+            try:
+                objects = put_into_scene(context, context.scene, bundle, of_the_job=made)
+            except InfiniDepthError as error:
+                errors.append(error)
+            else:
+                made.append(objects.collection.session_uid)
+        if errors:
+            refuse_each(self, errors)
+        return {"FINISHED"} if made else {"CANCELLED"}
 
 
 class INFINIDEPTH_OT_import_splats(bpy.types.Operator, ImportHelper):
@@ -55,12 +66,14 @@ class INFINIDEPTH_OT_import_splats(bpy.types.Operator, ImportHelper):
     bl_idname = "infinidepth.import_splats"
     bl_label = "Import Splats"
     bl_description = (
-        "Import Gaussian splats from a PLY, SPZ, SOG or .splat file as an object that renders in Cycles and EEVEE"
+        "Import Gaussian splats from PLY, SPZ, SOG or .splat files as objects that render in Cycles and EEVEE"
     )
     bl_options = {"REGISTER", "UNDO"}
 
     filter_glob: StringProperty(default=";".join(f"*{suffix}" for suffix in READ_SUFFIXES), options={"HIDDEN"})
     filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
+    files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -68,25 +81,40 @@ class INFINIDEPTH_OT_import_splats(bpy.types.Operator, ImportHelper):
         return needs_object_mode(cls, context)
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Opens the file browser, unless a file was dropped into the view."""
-        if self.filepath:
+        """Opens the file browser, unless files were dropped into the view."""
+        if self.filepath or self.files:
             return self.execute(context)
         return ImportHelper.invoke(self, context, event)  # pyright: ignore[reportReturnType]
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Reads the file and adds the object."""
+        """Reads the files and adds the objects."""
         forget_refusal()
-        try:
-            splats, notes = import_splats(Path(bpy.path.abspath(self.filepath)), context.scene)
-        except InfiniDepthError as error:
-            return refuse(self, error)
-        for obj in context.selected_objects:
-            obj.select_set(False)
-        splats.select_set(True)
-        context.view_layer.objects.active = splats
-        for note in notes:
+        made: list[bpy.types.Object] = []
+        notes: list[str] = []
+        errors: list[InfiniDepthError] = []
+        for path in chosen_paths(self):
+            try:
+                splats, told = import_splats(path, context.scene)
+            except InfiniDepthError as error:
+                errors.append(error)
+            else:
+                made.append(splats)
+                notes += told
+        if made:
+            _select_alone(context, made)
+        for note in dict.fromkeys(notes):
             self.report({"WARNING"}, note)
-        return {"FINISHED"}
+        if errors:
+            refuse_each(self, errors)
+        return {"FINISHED"} if made else {"CANCELLED"}
+
+
+def _select_alone(context: bpy.types.Context, objects: Sequence[bpy.types.Object]) -> None:
+    for obj in context.selected_objects:
+        obj.select_set(False)
+    for obj in objects:
+        obj.select_set(True)
+    context.view_layer.objects.active = objects[-1]
 
 
 class INFINIDEPTH_OT_show(OnPhoto, bpy.types.Operator):
@@ -102,7 +130,13 @@ class INFINIDEPTH_OT_show(OnPhoto, bpy.types.Operator):
     def _change(self, context: bpy.types.Context, objects: SceneObjects) -> None:
         for obj in objects.parts().values():
             _refuse_linked(obj)
+        was_hidden = all(obj is None or obj.hide_render for obj in (objects.mesh, objects.points, objects.splats))
         show_only(objects, self.what)
+        if was_hidden:
+            context.view_layer.update()  # what was hidden may have been moved since it was last drawn
+            hidden = hide_rivals(objects, context.scene)
+            if hidden:
+                self.report({"INFO"}, f"Hidden, because both would lie on one another: {', '.join(hidden)}")
 
 
 class INFINIDEPTH_OT_photo_mode(OnPhoto, bpy.types.Operator):

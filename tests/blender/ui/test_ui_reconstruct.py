@@ -8,6 +8,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
+from blender_synthetic import CAMERAS
 from PIL import Image as PillowImage
 from plyfile import PlyData
 
@@ -136,7 +137,16 @@ def test_of_several_photos_the_last_is_seen_alone(
     assert session.delivered is not None and any("only the last one" in told for told in session.delivered.warnings)
     bpy.context.view_layer.objects.active = bpy.data.objects["street Mesh"]
     bpy.ops.infinidepth.show(what="POINTS")
-    assert seen() == kept_parts | yard | {"street Root", "street Camera", "street Points"}
+    street = {"street Root", "street Camera", "street Points"}
+    assert seen() == kept_parts | street
+    bpy.context.view_layer.objects.active = bpy.data.objects["yard Mesh"]
+    bpy.ops.infinidepth.show(what="MESH")
+    assert seen() == kept_parts | yard
+    # What was moved apart can be seen beside it.
+    bpy.data.objects["yard Root"].location.x = 10.0
+    bpy.context.view_layer.objects.active = bpy.data.objects["street Mesh"]
+    bpy.ops.infinidepth.show(what="POINTS")
+    assert seen() == kept_parts | yard | street
 
 
 def test_an_unforeseen_error_costs_one_photo(
@@ -245,6 +255,39 @@ def test_splats_are_imported_and_bad_files_refused(
     with pytest.raises(RuntimeError, match=r"broken\.ply"):
         bpy.ops.infinidepth.import_splats(filepath=str(broken))
     assert data_names() == before
+
+
+def test_of_several_splat_files_a_bad_one_does_not_cost_the_others(
+    engine: bpy.types.AddonPreferences, photo: Path, tmp_path: Path
+) -> None:
+    bpy.context.scene.infinidepth.make = {"splats"}
+    bpy.ops.infinidepth.reconstruct_file(filepath=str(photo))
+    good = (tmp_path / "results" / "street" / "splats.ply").read_bytes()
+    folder = tmp_path / "splats"
+    folder.mkdir()
+    for name, data in (("a.ply", good), ("bad.ply", good[:-100]), ("worse.ply", b"no"), ("z.ply", good)):
+        (folder / name).write_bytes(data)
+    files = [{"name": path.name} for path in sorted(folder.iterdir())]
+    with pytest.raises(RuntimeError, match=r"(?s)bad\.ply.*worse\.ply"):
+        bpy.ops.infinidepth.import_splats("INVOKE_DEFAULT", directory=str(folder), files=files)
+    chosen = {obj.name for obj in bpy.context.selected_objects}
+    assert chosen == {"a", "z"} and bpy.context.active_object.name == "z"
+    assert len(session.problems) == 1
+
+
+def test_several_results_are_opened_at_once(addon: bpy.types.AddonPreferences, make_bundle, tmp_path: Path) -> None:
+    for name in ("A", "B"):
+        make_bundle(CAMERAS["landscape"], name, mesh_vertices=9)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RuntimeError, match="no finished reconstruction"):
+        bpy.ops.infinidepth.open_bundle(directory=str(tmp_path), dirs=[{"name": name} for name in ("A", "empty", "B")])
+    assert {"A Mesh", "B Mesh"} <= set(bpy.data.objects.keys())
+    assert bpy.data.objects["A Mesh"].hide_render and not bpy.data.objects["B Mesh"].hide_render
+    assert bpy.data.collections["A"]["infinidepth_job"] == bpy.data.collections["B"]["infinidepth_job"]
+    assert bpy.ops.infinidepth.open_bundle(directory=str(tmp_path / "A"), files=[{"name": "reconstruction.json"}]) == {
+        "FINISHED"
+    }
+    assert bpy.data.collections["A.001"]["infinidepth_job"] != bpy.data.collections["A"]["infinidepth_job"]
 
 
 def test_a_cancelled_job_ends_soon_and_keeps_nothing(
