@@ -6,8 +6,8 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from .errors import InfiniDepthError, PhotoError
@@ -27,10 +27,17 @@ OWN_SUFFIX = "_infinidepth"
 
 @dataclass(frozen=True)
 class BatchItem:
-    """One photo and the bundle that it becomes."""
+    """One photo and the bundle that it becomes.
+
+    Attributes:
+        photo: The file.
+        folder: The bundle.
+        below: Where the photo lies in the folder that was named: its sub-folders.
+    """
 
     photo: Path
     folder: Path
+    below: PurePath = field(default_factory=PurePath)
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,9 @@ class Refused:
     error: InfiniDepthError
 
 
-def plan_batch(named: Sequence[Path], output: Path | None) -> tuple[list[BatchItem], list[Refused]]:
+def plan_batch(
+    named: Sequence[Path], output: Path | None, passed_over: Collection[Path] = ()
+) -> tuple[list[BatchItem], list[Refused]]:
     """Lists the photos in order, each once, with a folder of its own.
 
     With `output`, a photo becomes `output/<stem>`, and the sub-folders of a folder that
@@ -52,40 +61,49 @@ def plan_batch(named: Sequence[Path], output: Path | None) -> tuple[list[BatchIt
     Args:
         named: Files and folders.
         output: Folder for the bundles.
+        passed_over: Folders whose pictures are no photos, although they lie in one that was named.
     """
-    found: list[tuple[Path, Path]] = []  # the photo and where its bundle's folder lies
+    found: list[tuple[Path, Path, PurePath]] = []  # the photo, where its bundle's folder lies, and its sub-folders
     refused: list[Refused] = []
     seen: set[str] = set()
     for path in named:
         # os.path and not Path: what may not be looked at counts as not there instead of raising.
         if os.path.isdir(path):  # noqa: PTH112
-            photos = photos_in(path)
+            photos = photos_in(path, passed_over)
             if not photos:
                 refused.append(
                     Refused(
                         path, PhotoError(f"{path} is a folder without images.", "Name a photo or a folder with photos.")
                     )
                 )
-            targets = [(photo, output / photo.parent.relative_to(path) if output else photo.parent) for photo in photos]
+            inside = [(photo, photo.parent.relative_to(path)) for photo in photos]
+            targets = [(photo, output / below if output else photo.parent, below) for photo, below in inside]
         elif not os.path.exists(path):  # noqa: PTH110
             refused.append(Refused(path, PhotoError(f"{path} does not exist.", "Check the spelling.")))
             targets = []
         else:
-            targets = [(path, output or path.parent)]
-        for photo, parent in targets:
+            targets = [(path, output or path.parent, PurePath())]
+        for photo, parent, below in targets:
             key = os.path.normcase(os.path.realpath(photo))
             if key not in seen:
                 seen.add(key)
-                found.append((photo, parent))
+                found.append((photo, parent, below))
     return _with_own_folders(found, OWN_SUFFIX if output is None else ""), refused
 
 
-def photos_in(folder: Path) -> list[Path]:
-    """All photos in a folder and below, in natural order; bundles and hidden files are passed over."""
+def photos_in(folder: Path, passed_over: Collection[Path] = ()) -> list[Path]:
+    """All photos in a folder and below, in natural order; bundles, hidden files and some folders are passed over."""
     photos: list[Path] = []
+    others = {os.path.realpath(other) for other in passed_over}
     for parent, folders, files in os.walk(folder):
         here = Path(parent)
-        folders[:] = [name for name in folders if not name.startswith(".") and not is_own_output(here / name)]
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".")
+            and not is_own_output(here / name)
+            and os.path.realpath(here / name) not in others
+        ]
         photos += [here / name for name in files if _is_photo_name(name)]
     return sorted(photos, key=lambda photo: [_natural(part) for part in photo.relative_to(folder).parts])
 
@@ -122,13 +140,13 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
     ]
 
 
-def _with_own_folders(found: list[tuple[Path, Path]], suffix: str) -> list[BatchItem]:
-    plain = [parent / (folder_name(photo.stem) + suffix) for photo, parent in found]
+def _with_own_folders(found: list[tuple[Path, Path, PurePath]], suffix: str) -> list[BatchItem]:
+    plain = [parent / (folder_name(photo.stem) + suffix) for photo, parent, _ in found]
     meets = Counter(map(same_folder_key, plain))
-    above = {same_folder_key(folder) for _, parent in found for folder in (parent, *parent.parents)}
+    above = {same_folder_key(folder) for _, parent, _ in found for folder in (parent, *parent.parents)}
     items: list[BatchItem] = []
     taken: set[str] = set()
-    for (photo, parent), folder in zip(found, plain, strict=True):
+    for (photo, parent, below), folder in zip(found, plain, strict=True):
         if meets[same_folder_key(folder)] > 1 or same_folder_key(folder) in above:
             kind = photo.suffix.lstrip(".") or "photo"
             folder = parent / (folder_name(f"{folder_name(photo.stem)}_{kind}") + suffix)
@@ -138,5 +156,5 @@ def _with_own_folders(found: list[tuple[Path, Path]], suffix: str) -> list[Batch
             folder = first.with_name(f"{first.name}_{number}")
             number += 1
         taken.add(same_folder_key(folder))
-        items.append(BatchItem(photo, folder))
+        items.append(BatchItem(photo, folder, below))
     return items

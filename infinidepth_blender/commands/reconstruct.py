@@ -14,11 +14,13 @@ from ..engine.blend import blend_command, write_blend_file
 from ..engine.client import EngineClient, error_of
 from ..engine.protocol import Done, Failed, Progress, Stopped, Warned
 from ..errors import Cancelled, InfiniDepthError, ModelError, OptionsError, RuntimeMissingError
+from ..one_photo import refuse_for_several
 from ..options import DEFAULT_PARTS, Part, ReconstructOptions
 from ..scene_file import SCENE_NAME, kept_note
 from ..staging import output_error
 from .context import Context, expanded
 from .models import resolve_model, resolve_splats_model
+from .partners import Partners, shared_by_all
 from .reporters import Reporter, make_reporter
 from .resume import Networks, files_of, is_up_to_date
 
@@ -37,22 +39,29 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     """
     options = options_of(arguments)
     output = expanded(arguments.output) if arguments.output else None
-    items, refused = plan_batch([expanded(path) for path in arguments.photos], output)
-    if options.depth_prompt and len(items) > 1:
-        raise OptionsError("One depth file was given for several photos.", "Use --depth-prompt with a single photo.")
-    if options.known_distance and len(items) > 1:
+    partners = Partners.of(options)
+    common = partners.without(options)
+    named = [expanded(path) for path in arguments.photos]
+    items, refused = plan_batch(named, output, partners.folders.values())
+    if common.depth_prompt and len(items) > 1:
         raise OptionsError(
-            "A known distance was given for several photos.", "Use --known-distance with a single photo."
+            "One depth file was given for several photos.",
+            "Give --depth-prompt a folder in which each photo has a depth file of its own name.",
         )
+    refuse_for_several(common, len(items))
+    partners.check(items)
     made = output is not None and _make_folder(output)
     batch = _Batch(
-        options,
+        common,
         context,
         make_reporter(arguments.json, options.make),
         blend_command() if "blend" in options.make else None,
+        partners,
     )
     batch.reporter.begin(len(items) + len(refused))
     try:
+        for note in shared_by_all(common, len(items)):
+            batch.reporter.note(note)
         for entry in refused:
             batch.fail(entry.path, entry.error)
         batch.run(items, resume=arguments.resume)
@@ -68,7 +77,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def options_of(arguments: argparse.Namespace) -> ReconstructOptions:
-    """The options that the arguments say, with all files absolute.
+    """The options that the arguments say, with all files absolute; instead of a file about a photo they may name a folder.
 
     Raises:
         OptionsError: a value is out of range, two contradict each other, or a file does not exist.
@@ -146,13 +155,11 @@ def _refuse_without_effect(arguments: argparse.Namespace, parts: Sequence[Part])
 
 
 def _existing(path: Path | None, what: str) -> str | None:
-    """The absolute path of a file that an argument names."""
+    """The absolute path of a file, or a folder of such files, that an argument names."""
     if path is None:
         return None
     path = expanded(path).absolute()
-    if path.is_dir():
-        raise OptionsError(f"The {what} {path} is a folder.", "Name the file in it.")
-    if not path.is_file():
+    if not path.is_file() and not path.is_dir():
         raise OptionsError(f"The {what} {path} does not exist.", "Check the spelling.")
     return str(path)
 
@@ -193,7 +200,12 @@ class _Batch:
     """The run of one command: an engine when the first photo needs it, and what became of all."""
 
     def __init__(
-        self, options: ReconstructOptions, context: Context, reporter: Reporter, blend: list[str] | None
+        self,
+        options: ReconstructOptions,
+        context: Context,
+        reporter: Reporter,
+        blend: list[str] | None,
+        partners: Partners | None = None,
     ) -> None:
         self.reporter = reporter
         self.failures: list[tuple[Path, InfiniDepthError]] = []
@@ -203,6 +215,7 @@ class _Batch:
         self._engine_options = replace(options, make=_without_blend(options.make))
         self._context = context
         self._blend = blend
+        self._partners = partners or Partners({})
         self._engine: EngineClient | None = None
 
     def run(self, items: Sequence[BatchItem], *, resume: bool) -> None:
@@ -214,10 +227,13 @@ class _Batch:
             try:
                 if no_engine:
                     raise no_engine
-                if networks and is_up_to_date(item, self._engine_options, networks):
+                options, notes = self._partners.options_for(item, self._engine_options)
+                if networks and is_up_to_date(item, options, networks):
                     self._resume(item)
                 else:
-                    self._reconstruct(item)
+                    for note in notes:
+                        self.reporter.warning(note)
+                    self._reconstruct(item, options)
             except Cancelled:
                 raise
             except RuntimeMissingError as error:
@@ -250,11 +266,11 @@ class _Batch:
         self.counts["skipped"] += 1
         self.reporter.skipped(item)
 
-    def _reconstruct(self, item: BatchItem) -> None:
+    def _reconstruct(self, item: BatchItem, options: ReconstructOptions) -> None:
         if self._engine is None:
             self._engine = self._context.engine()
         earlier = files_of(item.folder)
-        job = self._engine.reconstruct(item.photo, item.folder, self._engine_options)
+        job = self._engine.reconstruct(item.photo, item.folder, options)
         for event in self._engine.events(job):
             if isinstance(event, Progress):
                 self.reporter.progress(event.stage, event.fraction, event.message)

@@ -125,12 +125,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--sky",
         type=not_empty,
         default=str(defaults.sky),
-        metavar="auto|off|FILE",
-        help="where the sky is: found, nowhere, or where a picture over the photo is white; default %(default)s",
+        metavar="auto|off|FILE|DIR",
+        help="where the sky is: found, nowhere, or where a picture over the photo is white; default %(default)s. Of a "
+        "folder the picture that has the photo's name; a photo without one has its sky found",
     )
     spread = parser.add_argument_group("where the points lie (default: evenly over all surfaces)")
     spread.add_argument(
-        "--points-mask", type=named_path, metavar="FILE", help="picture over the photo, white where points may lie"
+        "--points-mask",
+        type=named_path,
+        metavar="FILE|DIR",
+        help="picture over the photo, white where points may lie; of a folder that of the photo's name (a photo without "
+        "one gets points everywhere)",
     )
     spread.add_argument(
         "--points-crop",
@@ -141,8 +146,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     spread.add_argument(
         "--points-density",
         type=named_path,
-        metavar="FILE",
-        help="picture over the photo: the brighter, the denser the points; none where it is black",
+        metavar="FILE|DIR",
+        help="picture over the photo: the brighter, the denser the points; none where it is black; of a folder that of the "
+        "photo's name (a photo without one gets them evenly)",
     )
     spread.add_argument(
         "--points-outliers",
@@ -166,8 +172,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     lens.add_argument(
         "--camera",
         type=named_path,
-        metavar="FILE",
-        help="camera.json, or a text file with a 3x3 matrix or fx fy cx cy in pixels of the photo",
+        metavar="FILE|DIR",
+        help="camera.json, or a text file with a 3x3 matrix or fx fy cx cy in pixels of the photo; or a folder in which "
+        "each photo has a file of its name (IMG_1.json or IMG_1.txt for IMG_1.jpg)",
     )
     lens.add_argument(
         "--tilt",
@@ -179,8 +186,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--depth-prompt",
         type=named_path,
-        metavar="FILE",
-        help="measured depth in metres, sparse or dense: .png or .tif (16 bit, mm), .npy, .npz, .exr or .h5",
+        metavar="FILE|DIR",
+        help="measured depth in metres, sparse or dense: .png or .tif (16 bit, mm), .npy, .npz, .exr or .h5; or a folder in "
+        "which each photo has a file of its name (IMG_1.npy for IMG_1.jpg, a/IMG_1.npy for a photo in the sub-folder a)",
     )
     parser.add_argument(
         "--known-distance",
@@ -188,7 +196,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="X,Y=M|X,Y:X,Y=M",
         help="a distance in metres that gives the scale: from the camera to a pixel, or between two pixels, counted from the "
-        "top left; may be repeated",
+        "top left; of a single photo; may be repeated",
     )
     parser.add_argument("--device", choices=get_args(Device), default=defaults.device, help="default %(default)s")
     parser.add_argument(

@@ -22,6 +22,10 @@ class Reporter(Protocol):
         """A batch begins; `total` counts photos and what cannot be used."""
         ...
 
+    def note(self, message: str) -> None:
+        """The user should know this about all photos."""
+        ...
+
     def start(self, index: int, item: BatchItem) -> None:
         """A photo begins, number `index` of the total, from 0."""
         ...
@@ -70,6 +74,10 @@ class JsonReporter:
     def begin(self, total: int) -> None:
         """See `Reporter`."""
         self._print("begin", total=total)
+
+    def note(self, message: str) -> None:
+        """See `Reporter`."""
+        self._print("warning", message=message)
 
     def start(self, index: int, item: BatchItem) -> None:
         """See `Reporter`."""
@@ -133,6 +141,10 @@ class TextReporter:
                 return
             layout = "{desc} {percentage:3.0f}% |{bar}| {elapsed}"
             self._bar = tqdm(total=float(total), file=sys.stderr, bar_format=layout, leave=False, dynamic_ncols=True)
+
+    def note(self, message: str) -> None:
+        """See `Reporter`."""
+        self._line(f"note: {message}")
 
     def start(self, index: int, item: BatchItem) -> None:
         """See `Reporter`."""

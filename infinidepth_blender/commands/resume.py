@@ -24,7 +24,7 @@ class Networks:
     Attributes:
         model: The depth model.
         companion: The bundled model, which published ones take along for sky, camera and scale.
-        sky: The sky network, where the sky is found automatically.
+        sky: The sky network, where the sky of any photo is found automatically.
         splats: The Gaussian predictor, where splats are made by one.
     """
 
@@ -52,7 +52,7 @@ def is_up_to_date(item: BatchItem, options: ReconstructOptions, networks: Networ
 
     Args:
         item: The photo and its bundle.
-        options: The options of this run, without `blend`.
+        options: The options of this photo, without `blend`.
         networks: The networks of this run.
     """
     try:
@@ -75,7 +75,7 @@ def is_up_to_date(item: BatchItem, options: ReconstructOptions, networks: Networ
             and _comparable(recorded) == _comparable(options)
             and bool(recorded.depth_prompt) == bool(options.depth_prompt)
             and all(then and then == now for then, now in made_of)
-            and data["model"]["sky_network_sha256"] == networks.sky
+            and data["model"]["sky_network_sha256"] == (networks.sky if options.sky == "auto" else "")
             and is_whole(item.folder, data)
         )
     except (InfiniDepthError, OSError, KeyError, TypeError, AttributeError, ValueError):

@@ -1,9 +1,12 @@
-"""Which of the arrays or channels of a file is depth, by their names."""
+"""Which files are depth, and which of their arrays or channels, by their names."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+
+DEPTH_SUFFIXES = (".npy", ".npz", ".exr", ".png", ".tif", ".tiff", ".h5", ".hdf5")
+"""Kinds of depth files that can be read."""
 
 _ARRAYS = ("depth", "depth_m", "data", "depth_map", "depthmap", "dataset", "arr_0", "z")
 _LEAVES = ("Z", "Y", "DEPTH", "V", "R")
