@@ -24,11 +24,13 @@ class Context:
         python: Interpreter of the engine that the user chose; None: look for one.
         user_dir: Folder in which an installed engine lies.
         site: Folder with packages that the engine may use: the extension's wheels.
+        older_dirs: Folders in which earlier versions have installed an engine.
     """
 
     python: Path | None = None
     user_dir: Path = field(default_factory=user_data_dir)
     site: Path | None = None
+    older_dirs: tuple[Path, ...] = ()
 
     def engine(self) -> EngineClient:
         """A client for the engine; nothing is started yet.
@@ -36,5 +38,5 @@ class Context:
         Raises:
             RuntimeMissingError: there is no Python that can run it.
         """
-        runtime = find_runtime(self.python, self.user_dir, self.site)
+        runtime = find_runtime(self.python, self.user_dir, self.site, self.older_dirs)
         return EngineClient(runtime.python, site=self.site)

@@ -21,8 +21,16 @@ def preferences(context: bpy.types.Context | None = None) -> InfiniDepthPreferen
     return addon.preferences if addon else None  # pyright: ignore[reportReturnType]
 
 
+def older_engine_dirs() -> tuple[Path, ...]:
+    """Where earlier versions installed the engine; it now lies outside Blender's folders, in `user_data_dir`.
+
+    Blender copies its folder of one version to that of the next, and on Windows their paths leave no room.
+    """
+    return (user_dir(),)
+
+
 def user_dir() -> Path:
-    """The folder for what survives an update and can be made again: the engine's runtime. It goes with the extension.
+    """The extension's own folder of the user's, which goes with the extension.
 
     It is resolved at use, because the user can move it, and made only by those who write into it.
     """

@@ -17,7 +17,7 @@ def _execute(argv: list[str]) -> int:
     if not bpy.app.online_access:
         # Blender's own switch holds for its commands as well; downloads say which variable forbids them.
         os.environ["HF_HUB_OFFLINE"] = "1"
-    context = Context(runtime_link.preferred_python(), addon.user_dir())
+    context = Context(runtime_link.preferred_python(), older_dirs=addon.older_engine_dirs())
     return main(argv, context=context)
 
 

@@ -11,6 +11,7 @@ from ..scene.photo_modes import catches_shadows, surface_mode
 from ..scene.saved import find_photo
 from . import runtime_link
 from .active_image import find_active_image
+from .engine_drawing import draw_install_failure, draw_installing, draw_remedy, draw_update, draw_welcome
 from .model_drawing import draw_chosen_model
 from .photo_settings import draw_photo_settings
 from .properties import PHOTO_MODES, SHOWN
@@ -43,11 +44,13 @@ class _Main(_Panel):
         """One clear next step: install, reconstruct, wait, or mend."""
         layout = self.layout
         if runtime_link.state.installing:
-            _draw_installing(layout)
-        elif not runtime_link.state.ready:
-            _draw_welcome(layout, context)
-        else:
+            draw_installing(layout)
+        if runtime_link.state.ready and not (runtime_link.state.installing and runtime_link.state.found is None):
             _draw_photo(layout, context)
+        elif not runtime_link.state.installing:
+            draw_welcome(layout, context)
+        draw_install_failure(layout, context)
+        draw_update(layout, context)
         for problem in session.problems:
             _draw_problem(layout, problem, context)
         if session.delivered is not None and session.job is None:
@@ -187,40 +190,6 @@ def _settings_column(layout: bpy.types.UILayout) -> bpy.types.UILayout:
     return layout.column()
 
 
-def _draw_welcome(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
-    column = layout.column(align=True)
-    paragraph(
-        column, "InfiniDepth turns a photo into a scene. It computes in a Python environment of its own.", context
-    )
-    layout.separator(factor=0.5)
-    column = layout.column()
-    column.scale_y = 1.5
-    if bpy.app.online_access:
-        column.operator("infinidepth.install_runtime", icon="IMPORT")
-    else:
-        column.operator("extensions.userpref_allow_online", text="Allow Online Access", icon="INTERNET")
-    column = layout.column(align=True)
-    column.active = False
-    if not bpy.app.online_access:
-        paragraph(column, "Blender is offline. Installing the engine needs the network once.", context)
-    paragraph(column, runtime_link.state.short_size_note, context)
-    layout.operator("infinidepth.open_preferences", text="Use My Own Python", icon="PREFERENCES")
-    layout.separator(factor=0.5)
-    layout.operator("infinidepth.open_bundle", icon="FILE_FOLDER")
-
-
-def _draw_installing(layout: bpy.types.UILayout) -> None:
-    state = runtime_link.state
-    column = layout.column(align=True)
-    column.label(text="Installing the Engine")
-    row = column.row(align=True)
-    row.progress(factor=state.install_fraction, text=state.install_text, type="BAR")
-    row.operator("infinidepth.cancel_install", text="", icon="X")
-    hint = layout.column()
-    hint.active = False
-    hint.label(text="You can go on working meanwhile")
-
-
 def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     settings = context.scene.infinidepth
     idle = session.job is None
@@ -268,7 +237,6 @@ def _draw_progress(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
 
 
 _REMEDY_BUTTONS = {
-    "runtime_missing": ("infinidepth.install_runtime", "Install Engine", "IMPORT"),
     "output": ("infinidepth.open_preferences", "Choose Another Folder", "PREFERENCES"),
     "engine": ("infinidepth.open_preferences", "Open Preferences", "PREFERENCES"),
 }
@@ -284,12 +252,11 @@ def _draw_problem(layout: bpy.types.UILayout, problem: InfiniDepthError, context
     row.operator("infinidepth.dismiss", text="", icon="X", emboss=False)
     if problem.remedy:
         paragraph(box.column(align=True), in_panel_words(problem.remedy), context)
-    button = _REMEDY_BUTTONS.get(problem.kind)
-    if (
-        button is not None
-        and session.job is None
-        and not (problem.kind == "runtime_missing" and runtime_link.state.ready)
-    ):
+    if session.job is not None:
+        return
+    if problem.kind == "runtime_missing":
+        draw_remedy(box)
+    elif button := _REMEDY_BUTTONS.get(problem.kind):
         operator, label, icon = button
         box.operator(operator, text=label, icon=icon)
 

@@ -3,14 +3,14 @@
 """Preferences: the engine's Python, the models, the device, and where results go."""
 
 import bpy
-from bpy.props import EnumProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from ..errors import InfiniDepthError
 from . import addon, runtime_link, session
+from .engine_drawing import draw_engine
 from .model_drawing import draw_model_list
 from .registering import PATH_OPTIONS, add_classes, remove_classes
 from .reports import refuse
-from .text import paragraph
 
 
 def _engine_changed(_preferences: "InfiniDepthPreferences", _context: bpy.types.Context) -> None:
@@ -76,7 +76,7 @@ class InfiniDepthPreferences(bpy.types.AddonPreferences):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        _draw_engine(layout.box(), self, context)
+        draw_engine(layout.box(), self, context)
         draw_model_list(layout.box(), context)
         column = layout.column()
         column.prop(self, "device")
@@ -86,44 +86,20 @@ class InfiniDepthPreferences(bpy.types.AddonPreferences):
             column.prop(self, "bundle_folder")
 
 
-def _draw_engine(box: bpy.types.UILayout, preferences: InfiniDepthPreferences, context: bpy.types.Context) -> None:
-    state = runtime_link.state
-    box.label(text="Engine", icon="CONSOLE")
-    if state.installing:
-        row = box.row(align=True)
-        row.progress(factor=state.install_fraction, text=state.install_text, type="BAR")
-        row.operator("infinidepth.cancel_install", text="", icon="X")
-        return
-    status = box.column(align=True)
-    if state.found is not None:
-        paragraph(status, f"Ready: {state.description}", context, icon="CHECKMARK")
-        path = status.column()
-        path.active = False
-        paragraph(path, str(state.found.python), context, icon="BLANK1")
-    elif state.problem is not None:
-        status.alert = True
-        paragraph(status, state.problem.message, context, icon="ERROR")
-    else:
-        status.label(text="Looking for it", icon="TIME")
-    if state.found is None and state.size_note:
-        note = box.column(align=True)
-        note.active = False
-        paragraph(note, state.size_note, context)
-    row = box.row()
-    if state.found is None:
-        row.operator("infinidepth.install_runtime", icon="IMPORT")
-    elif state.found.origin == "installed":
-        row.operator("infinidepth.remove_runtime", icon="TRASH")
-    box.prop(preferences, "engine_python")
-
-
 class INFINIDEPTH_OT_install_runtime(bpy.types.Operator):
     """Download and install the engine"""
 
     bl_idname = "infinidepth.install_runtime"
     bl_label = "Install Engine"
-    bl_description = "Download PyTorch and the other packages of the engine into the extension's own folder"
+    bl_description = "Download PyTorch and the other packages of the engine into a folder of their own"
     bl_options = {"INTERNAL"}
+
+    reinstall: BoolProperty(
+        name="Reinstall",
+        description="Install again, also if the engine works",
+        default=False,
+        options={"HIDDEN", "SKIP_SAVE"},
+    )
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
@@ -134,6 +110,12 @@ class INFINIDEPTH_OT_install_runtime(bpy.types.Operator):
         if runtime_link.state.installing:
             cls.poll_message_set("An install is going on")
             return False
+        if session.session.job is not None:
+            cls.poll_message_set("The engine is at work")
+            return False
+        if reason := runtime_link.override():
+            cls.poll_message_set(reason)
+            return False
         return True
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
@@ -141,7 +123,7 @@ class INFINIDEPTH_OT_install_runtime(bpy.types.Operator):
         return context.window_manager.invoke_confirm(
             self,
             event,
-            title="Install the Engine?",
+            title="Install the Engine?" if runtime_link.state.found is None else "Install a New Engine?",
             message=runtime_link.state.size_note or "Downloads PyTorch and other packages.",
             confirm_text="Install",
         )
@@ -149,8 +131,9 @@ class INFINIDEPTH_OT_install_runtime(bpy.types.Operator):
     def execute(self, _context: bpy.types.Context) -> set[str]:
         """Starts the install; with a window it goes on in the background."""
         session.session.problems = []
+        session.close_engine()  # the old one is removed when the new one is complete
         try:
-            runtime_link.install()
+            runtime_link.install(reinstall=self.reinstall)
         except InfiniDepthError as error:
             return refuse(self, error)
         addon.redraw()
@@ -168,6 +151,21 @@ class INFINIDEPTH_OT_cancel_install(bpy.types.Operator):
     def execute(self, _context: bpy.types.Context) -> set[str]:
         """Asks the thread to stop."""
         runtime_link.cancel_install()
+        addon.redraw()
+        return {"FINISHED"}
+
+
+class INFINIDEPTH_OT_dismiss_install(bpy.types.Operator):
+    """Hide why the install failed"""
+
+    bl_idname = "infinidepth.dismiss_install"
+    bl_label = "Dismiss"
+    bl_description = "Hide this message"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        """Forgets the failure."""
+        runtime_link.state.failure = None
         addon.redraw()
         return {"FINISHED"}
 
@@ -195,7 +193,10 @@ class INFINIDEPTH_OT_remove_runtime(bpy.types.Operator):
     def execute(self, _context: bpy.types.Context) -> set[str]:
         """Ends the engine and deletes its environment."""
         session.close_engine()
-        runtime_link.remove()
+        try:
+            runtime_link.remove()
+        except InfiniDepthError as error:
+            return refuse(self, error)
         addon.redraw()
         return {"FINISHED"}
 
@@ -217,6 +218,7 @@ CLASSES = (
     InfiniDepthPreferences,
     INFINIDEPTH_OT_install_runtime,
     INFINIDEPTH_OT_cancel_install,
+    INFINIDEPTH_OT_dismiss_install,
     INFINIDEPTH_OT_remove_runtime,
     INFINIDEPTH_OT_open_preferences,
 )

@@ -5,15 +5,18 @@ Looking for it starts a process, and installing takes minutes: both run in a thr
 never touches bpy. A timer on the main thread carries the news to the panels.
 """
 
+import os
 import re
 import threading
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
 
 from ..engine import runtime
-from ..errors import Cancelled, InfiniDepthError, RuntimeMissingError
+from ..engine.process import user_data_dir
+from ..errors import Cancelled, EngineError, InfiniDepthError, RuntimeMissingError
 from . import addon
 
 _TICK_S = 0.2
@@ -28,6 +31,8 @@ class RuntimeState:
         found: The environment, once one was found.
         problem: Why there is none; None while nobody has looked.
         size_note, short_size_note: What an install will download and take, in words.
+        installed: Whether there is one that InfiniDepth installed, used or not.
+        failure: Why the last install or removal went wrong.
         installing: Whether an install or a removal is going on.
         install_fraction, install_text: Its progress.
     """
@@ -36,6 +41,8 @@ class RuntimeState:
     problem: InfiniDepthError | None = None
     size_note: str = ""
     short_size_note: str = ""
+    installed: bool = False
+    failure: InfiniDepthError | None = None
     installing: bool = False
     install_fraction: float = 0.0
     install_text: str = ""
@@ -60,6 +67,15 @@ class RuntimeState:
         return f"Python {self.found.version} with PyTorch {torch}, {origin}"
 
 
+@dataclass(frozen=True)
+class _Places:
+    """Where the engine may be: a Python that the user chose, our own folder, and those of earlier versions."""
+
+    preferred: Path | None
+    user_dir: Path
+    older_dirs: tuple[Path, ...]
+
+
 state = RuntimeState()
 _thread: threading.Thread | None = None
 _cancel = threading.Event()
@@ -73,6 +89,19 @@ def preferred_python() -> Path | None:
     return Path(bpy.path.abspath(chosen)) if chosen else None
 
 
+def override() -> str:
+    """Why an engine that is installed would not be used, for `poll`; empty: it would."""
+    if preferred_python() is not None:
+        return "The Python chosen in the preferences is used. Clear it to install the engine"
+    if os.environ.get(runtime.PYTHON_VARIABLE):
+        return f"The variable {runtime.PYTHON_VARIABLE} names the engine's Python. Remove it to install the engine"
+    return ""
+
+
+def _places() -> _Places:
+    return _Places(preferred_python(), user_data_dir(), addon.older_engine_dirs())
+
+
 def engine_python() -> Path:
     """The engine's interpreter; looks for it unless it is known.
 
@@ -81,7 +110,7 @@ def engine_python() -> Path:
     """
     found = state.found
     if found is None or not found.python.is_file():
-        _look(preferred_python(), addon.user_dir())
+        _look(_places())
     if state.found is None:
         raise state.problem or RuntimeMissingError("The engine is not installed yet.", "Install it.")
     return state.found.python
@@ -96,24 +125,24 @@ def refresh() -> None:
         _look_again = True
     else:
         _look_again = False
-        _start(_look, preferred_python(), addon.user_dir())
+        _start(_look, _places())
 
 
-def install() -> None:
+def install(*, reinstall: bool = False) -> None:
     """Starts an install; in background mode waits for its end.
+
+    Args:
+        reinstall: Also if there is one that works.
 
     Raises:
         InfiniDepthError: only in background mode, where there is no panel to show it.
     """
-    _cancel.clear()
-    state.installing, state.install_fraction, state.install_text = True, 0.0, "Starting"
+    _begin("Starting", 0.0)
     if bpy.app.background:
-        _install(preferred_python(), addon.user_dir())
-        if state.problem is not None:
-            raise state.problem
+        _install(_places(), reinstall)
+        _raise_failure()
     else:
-        _join()
-        _start(_install, preferred_python(), addon.user_dir())
+        _start(_install, _places(), reinstall)
 
 
 def cancel_install() -> None:
@@ -123,63 +152,97 @@ def cancel_install() -> None:
 
 
 def remove() -> None:
-    """Removes the environment that `install` made."""
-    _join()
-    state.installing, state.install_fraction, state.install_text = True, 1.0, "Removing"
+    """Removes the environment that `install` made; in background mode waits for its end.
+
+    Raises:
+        InfiniDepthError: only in background mode, where there is no panel to show it.
+    """
+    _begin("Removing", 1.0)
     if bpy.app.background:
-        _remove(preferred_python(), addon.user_dir())
+        _remove(_places())
+        if state.failure is not None:
+            raise state.failure
     else:
-        _start(_remove, preferred_python(), addon.user_dir())
+        _start(_remove, _places())
 
 
-def installed(user_dir: Path) -> bool:
-    """Whether an environment of our own is there."""
-    return any(user_dir.glob("runtime-*/infinidepth-complete.json"))
+def _begin(text: str, fraction: float) -> None:
+    _join()
+    _cancel.clear()
+    state.failure = None
+    state.installing, state.install_fraction, state.install_text = True, fraction, text
+
+
+def _raise_failure() -> None:
+    if error := state.failure or state.problem:
+        raise error
 
 
 # -- in the thread, without bpy -----------------------------------------------------------
 
 
-def _look(preferred: Path | None, user_dir: Path) -> None:
+def _look(places: _Places) -> None:
     try:
+        state.installed = runtime.find_installed(places.user_dir, places.older_dirs) is not None
         try:
-            state.found, state.problem = runtime.find_runtime(preferred, user_dir), None
+            state.found = runtime.find_runtime(places.preferred, places.user_dir, older_dirs=places.older_dirs)
+            state.problem = None
         except (OSError, RuntimeError, ValueError) as error:  # a path that cannot be one
             raise RuntimeMissingError(
-                f"The engine's Python {preferred} cannot be used: {error}.", "Choose another."
+                f"The engine's Python {places.preferred} cannot be used: {error}.", "Choose another."
             ) from error
     except InfiniDepthError as error:
         state.found, state.problem = None, error
-        try:
-            plan = runtime.plan_install(user_dir)
-            state.size_note = plan.text
-            state.short_size_note = (
-                f"{plan.download_mb / 1000:.1f} GB to download, {plan.disk_mb / 1000:.1f} GB on disk, "
-                f"about {plan.minutes} minutes"
-            )
-        except InfiniDepthError as plan_error:
-            state.size_note = state.short_size_note = str(plan_error)
+    except Exception as error:
+        state.found, state.problem = None, _unforeseen(error)
+    if state.found is None or state.found.origin == "installed":
+        _plan(places)
 
 
-def _install(preferred: Path | None, user_dir: Path) -> None:
+def _plan(places: _Places) -> None:
+    """Says what an install or a reinstall would take."""
     try:
-        runtime.install_runtime(user_dir, _on_line, _cancel)
-    except Cancelled:
-        _look(preferred, user_dir)
+        plan = runtime.plan_install(places.user_dir)
+        state.size_note = plan.text
+        state.short_size_note = (
+            f"{plan.download_mb / 1000:.1f} GB to download, {plan.disk_mb / 1000:.1f} GB on disk, "
+            f"about {plan.minutes} minutes"
+        )
     except InfiniDepthError as error:
-        state.found, state.problem = None, error
-    else:
-        _look(preferred, user_dir)
-    finally:
-        state.installing = False
+        state.size_note = state.short_size_note = str(error)
 
 
-def _remove(preferred: Path | None, user_dir: Path) -> None:
+def _install(places: _Places, reinstall: bool) -> None:
     try:
-        runtime.remove_runtime(user_dir)
-        _look(preferred, user_dir)
+        runtime.install_runtime(places.user_dir, _on_line, _cancel, older_dirs=places.older_dirs, reinstall=reinstall)
+    except Cancelled:
+        pass
+    except InfiniDepthError as error:
+        state.failure = error
+    except Exception as error:
+        state.failure = _unforeseen(error)
     finally:
+        _look(places)
         state.installing = False
+
+
+def _remove(places: _Places) -> None:
+    try:
+        runtime.remove_runtime(places.user_dir, places.older_dirs, _on_line, _cancel)
+    except Cancelled:
+        pass
+    except InfiniDepthError as error:
+        state.failure = error
+    except Exception as error:
+        state.failure = _unforeseen(error)
+    finally:
+        _look(places)
+        state.installing = False
+
+
+def _unforeseen(error: Exception) -> InfiniDepthError:
+    traceback.print_exc()
+    return EngineError(f"Unforeseen {type(error).__name__}: {error}.", "The system console has the details.")
 
 
 def _on_line(line: str) -> None:
@@ -189,12 +252,17 @@ def _on_line(line: str) -> None:
     if match := re.match(r"\s*(?:Collecting|Downloading|Using cached) (?:\S*/)?([A-Za-z0-9_.]+)", line):
         state.install_text = f"Downloading {match[1].split('-')[0]}"
         state.install_fraction = min(state.install_fraction + 0.02, 0.8)
-    elif line.startswith("Installing collected"):
+    elif line.startswith("Installing collected") and not line.endswith(": pip"):
         state.install_text = "Unpacking"
         state.install_fraction = max(state.install_fraction, 0.85)
     elif line.startswith("Making an environment"):
         state.install_text = "Making an environment"
         state.install_fraction = 0.02
+    elif match := re.match(r"Loading (\w+)$", line):
+        state.install_text = f"Trying {match[1]}"
+        state.install_fraction = max(state.install_fraction, 0.95)
+    elif line.startswith("Another Blender"):
+        state.install_text = "Waiting for another Blender"
 
 
 # -- on the main thread ---------------------------------------------------------------------

@@ -1,0 +1,107 @@
+"""Setting the engine up from Blender: what is refused, what is said when it fails, where it lies."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import bpy
+import pytest
+
+from infinidepth_blender.engine import install_place, runtime
+from infinidepth_blender.errors import Cancelled, RuntimeMissingError
+from infinidepth_blender.ui import addon as addon_module
+from infinidepth_blender.ui import runtime_link
+
+
+@pytest.fixture
+def place(addon: bpy.types.AddonPreferences, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Empty folders for the engine, and the network allowed."""
+    monkeypatch.setenv("INFINIDEPTH_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv(runtime.PYTHON_VARIABLE, raising=False)
+    monkeypatch.setattr(addon_module, "user_dir", lambda: tmp_path / "extension")
+    monkeypatch.setattr(bpy.context.preferences.system, "use_online_access", True)
+    runtime_link.state.failure = None
+    runtime_link.refresh()
+    return tmp_path
+
+
+def engine_in(folder: Path, packages: list[str]) -> Path:
+    """An environment whose Python answers the probe."""
+    python = folder / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    report = {"python": "3.11.9", "executable": str(python), "packages": {"torch": "2.13.0"}, "missing": []}
+    python.write_text(f"#!/bin/sh\necho '{json.dumps(report)}'\n")
+    python.chmod(0o755)
+    install_place.write_marker(folder, packages, "3.11", "2.13.0", "")
+    return python
+
+
+def test_no_engine_is_installed_where_another_python_is_used(
+    place: Path, addon: bpy.types.AddonPreferences, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert bpy.ops.infinidepth.install_runtime.poll()
+    addon.engine_python = str(place / "python")
+    with pytest.raises(RuntimeError, match="The Python chosen in the preferences is used"):
+        bpy.ops.infinidepth.install_runtime()
+    addon.engine_python = ""
+    monkeypatch.setenv(runtime.PYTHON_VARIABLE, str(place / "python"))
+    with pytest.raises(RuntimeError, match="The variable INFINIDEPTH_PYTHON names the engine's Python"):
+        bpy.ops.infinidepth.install_runtime()
+
+
+def test_what_the_system_refuses_is_said(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place / "home").write_text("a file")
+    with pytest.raises(RuntimeError, match=f"cannot be installed in {place / 'home'}"):
+        bpy.ops.infinidepth.install_runtime()
+    assert runtime_link.state.failure is not None and not runtime_link.state.installing
+    bpy.ops.infinidepth.dismiss_install()
+    assert runtime_link.state.failure is None
+
+    def broken(*_arguments: object, **_more: object) -> None:
+        raise LookupError("nobody thought of this")
+
+    monkeypatch.setattr(runtime, "install_runtime", broken)
+    monkeypatch.setattr(runtime, "remove_runtime", broken)
+    for operator in (bpy.ops.infinidepth.install_runtime, bpy.ops.infinidepth.remove_runtime):
+        with pytest.raises(RuntimeError, match="Unforeseen LookupError: nobody thought of this"):
+            operator()
+        assert not runtime_link.state.installing
+
+
+@pytest.mark.skipif(os.name == "nt", reason="shell scripts stand for interpreters")
+def test_an_engine_of_an_earlier_version_goes_on_and_an_update_is_offered(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = engine_in(place / "extension" / "runtime-01234567", ["torch==1"])
+    assert runtime_link.engine_python() == old
+    found = runtime_link.state.found
+    assert found is not None and found.outdated and runtime_link.state.installed
+    assert "GB" in runtime_link.state.size_note
+
+    asked: dict[str, object] = {}
+
+    def fails(user_dir: Path, *_arguments: object, **more: object) -> None:
+        asked.update(more, user_dir=user_dir)
+        raise RuntimeMissingError("The engine could not be installed.", "Try again.")
+
+    monkeypatch.setattr(runtime, "install_runtime", fails)
+    with pytest.raises(RuntimeError, match="could not be installed"):
+        bpy.ops.infinidepth.install_runtime(reinstall=True)
+    assert asked == {"user_dir": place / "home", "older_dirs": (place / "extension",), "reinstall": True}
+    assert runtime_link.state.found is not None and runtime_link.state.ready  # the old one still works
+
+    def cancelled(*_arguments: object, **_more: object) -> None:
+        raise Cancelled
+
+    monkeypatch.setattr(runtime, "install_runtime", cancelled)
+    assert bpy.ops.infinidepth.install_runtime() == {"FINISHED"}
+    assert runtime_link.state.failure is None
+
+    new = engine_in(place / "home" / "rt-01234567", install_place.read_pins())
+    runtime_link.refresh()
+    assert runtime_link.engine_python() == new
+    assert runtime_link.state.found is not None and not runtime_link.state.found.outdated
+    assert bpy.ops.infinidepth.remove_runtime() == {"FINISHED"}
+    assert not old.exists() and not new.exists() and not runtime_link.state.installed
