@@ -29,6 +29,8 @@ examples:
       a mesh, points, splats, depth map and camera in photo_infinidepth/ beside the photo
   infinidepth reconstruct holiday/ -o out --resume
       every photo in the folder and its sub-folders; what is complete is not made again
+  infinidepth reconstruct holiday/ -o out --depth-prompt lidar/ --sky skies/
+      lidar/IMG_1.npy and skies/IMG_1.png belong to holiday/IMG_1.jpg, and so on
   infinidepth reconstruct photo.jpg --make depth --depth-size 2x
       only the depth map, at twice the photo's size
   infinidepth reconstruct photo.jpg -o out --make mesh,blend
@@ -220,7 +222,7 @@ def _missing(error: ModuleNotFoundError, context: Context, argv: Sequence[str]) 
         raise error
     remedy = f"Install it there (pip install {error.name}), or run the command with the engine's Python."
     with contextlib.suppress(InfiniDepthError):
-        runtime = find_runtime(context.python, context.user_dir, context.site)
+        runtime = find_runtime(context.python, context.user_dir, context.site, context.older_dirs)
         if runtime.origin != "current":
             command = shlex.join([str(runtime.python), "-m", str(__package__), *argv])
             remedy = f"Run it with the engine's Python: {command}"
