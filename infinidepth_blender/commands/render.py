@@ -17,6 +17,7 @@ from .arguments import named_path
 from .context import Context, expanded
 
 OUTPUT_NAME = "views"
+_FRAMES = 120
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,13 +32,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o",
         "--output",
         type=named_path,
-        metavar="DIR|FILE.mp4",
-        help="folder for frame_0001.png and on, or a video; default 'views' in the result or beside the file",
+        metavar="DIR|FILE.mp4|FILE.png",
+        help="folder for frame_0001.png and on, a video (its sides are made even), or with --path still a single picture; "
+        "default 'views' in the result or beside the file",
     )
     parser.add_argument(
         "--path", choices=get_args(PathKind), default="orbit", help="how the camera moves, default %(default)s"
     )
-    parser.add_argument("--frames", type=int, default=120, metavar="N", help="number of frames, default %(default)s")
+    parser.add_argument(
+        "--frames", type=int, metavar="N", help=f"number of frames, default {_FRAMES}; 1 of a single still picture"
+    )
     parser.add_argument(
         "--size", metavar="WxH", help="size of the frames; default the photo's, at most 1280 on the longer side"
     )
@@ -84,7 +88,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         "source": str(source),
         "output": str(output),
         "path_kind": arguments.path,
-        "frames": arguments.frames,
+        "frames": _frames(arguments, output),
         "size_px": _size(arguments.size) if arguments.size else None,
         "fov_deg": arguments.fov,
         "amplitude": arguments.amplitude,
@@ -107,6 +111,14 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
                 _clear(arguments.json)
                 _finish(event, arguments.json)
     return 0
+
+
+def _frames(arguments: argparse.Namespace, output: Path) -> int:
+    """How many frames are asked for: where nobody says and one picture is named that does not move, one."""
+    if arguments.frames is not None:
+        return arguments.frames
+    one = arguments.path == "still" and output.suffix.lower() == ".png" and not output.is_dir()
+    return 1 if one else _FRAMES
 
 
 def _size(text: str) -> list[int]:
@@ -144,4 +156,5 @@ def _finish(event: Done, as_json: bool) -> None:
     for warning in views["warnings"]:
         print(f"note: {warning}", file=sys.stderr)
     size = f"{views['width_px']} x {views['height_px']}"
-    print(f"{views['frames']} frames of {size} in {views['seconds']:.1f} s -> {views['output']}", file=sys.stderr)
+    count = f"{views['frames']} frame{'s' if views['frames'] != 1 else ''}"
+    print(f"{count} of {size} in {views['seconds']:.1f} s -> {views['output']}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Frames to disk: a folder of PNG images or a video file. Needs OpenCV: the engine imports this module."""
+"""Frames to disk: a folder of PNG images, a single one or a video file. Needs OpenCV: the engine imports this module."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import contextlib
 import json
 import re
 import shutil
+import struct
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,11 @@ VIDEO_CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".webm": "VP80"}
 """What OpenCV's own wheels encode on every system: no other software is needed."""
 
 FRAME_NAME = "frame_{:04d}.png"
+_PICTURE_SUFFIX = ".png"
+_SIGNED = b"tEXtSoftware\0InfiniDepth"
+"""In a picture that was rendered here: others are a user's own."""
+_HEAD_BYTES = 33
+"""Signature and first part of a PNG file, which the others follow in any order."""
 
 WriteFrame = Callable[[NDArray[np.uint8]], None]
 
@@ -34,17 +41,25 @@ def is_video(output: Path) -> bool:
     suffix = output.suffix.lower()
     if suffix in VIDEO_CODECS:
         return True
+    if is_picture(output):
+        return False
     if suffix and not output.is_dir() and re.fullmatch(r"\.(?=\d*[a-z]\w)[a-z0-9]{2,4}", suffix):
         raise OptionsError(
             f"'{suffix}' is no kind of video that can be written.",
-            f"Use {', '.join(VIDEO_CODECS)}, or a name without extension for a folder of PNG images.",
+            f"Use {', '.join(VIDEO_CODECS)}, {_PICTURE_SUFFIX} for one picture, or a name without extension for a folder of "
+            "PNG images.",
         )
     return False
 
 
+def is_picture(output: Path) -> bool:
+    """Whether this output is a single picture, going by its name."""
+    return output.suffix.lower() == _PICTURE_SUFFIX and not output.is_dir()
+
+
 def unfinished(output: Path) -> Path:
     """What holds the frames of an output until it is complete."""
-    if is_video(output):
+    if is_video(output) or is_picture(output):
         return output.with_name(output.stem + STAGING_SUFFIX + output.suffix)
     return output.with_name(output.name + STAGING_SUFFIX)
 
@@ -54,16 +69,20 @@ def frame_writer(output: Path, width_px: int, height_px: int, fps: float) -> Ite
     """Takes (h, w, 3) uint8 sRGB frames and makes `output` of them, all or nothing.
 
     In a folder that exists, only frames that were rendered here earlier are replaced; `infinidepth_frames.json` names them.
+    A single picture replaces only one that was rendered here, which a note in it tells.
 
     Args:
-        output: A folder for PNG images, or a video file.
+        output: A folder for PNG images, a PNG file for a single frame, or a video file.
         width_px, height_px: Size of every frame; even for a video.
         fps: Frames per second of a video.
 
     Raises:
         OutputError: it cannot be written, or the folder holds frames of somebody else; what was there before stays.
     """
-    make = _video_writer(output, width_px, height_px, fps) if is_video(output) else _image_writer(output)
+    if is_video(output):
+        make = _video_writer(output, width_px, height_px, fps)
+    else:
+        make = _picture_writer(output) if is_picture(output) else _image_writer(output)
     try:
         with make as write:
             yield write
@@ -84,10 +103,7 @@ def _image_writer(folder: Path) -> Iterator[WriteFrame]:
     def write(frame: NDArray[np.uint8]) -> None:
         nonlocal count
         count += 1
-        ok, data = cv2.imencode(".png", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
-        if not ok:
-            raise OutputError(f"Frame {count} could not be encoded as PNG.")
-        (staging / FRAME_NAME.format(count)).write_bytes(data.tobytes())
+        (staging / FRAME_NAME.format(count)).write_bytes(_png(frame))
 
     try:
         yield write
@@ -104,6 +120,40 @@ def _image_writer(folder: Path) -> Iterator[WriteFrame]:
         (staging / FRAMES_NAME).replace(folder / FRAMES_NAME)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _png(frame: NDArray[np.uint8]) -> bytes:
+    ok, data = cv2.imencode(".png", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    if not ok:
+        raise OutputError("A frame could not be encoded as PNG.", "Use another size.")
+    return data.tobytes()
+
+
+@contextlib.contextmanager
+def _picture_writer(path: Path) -> Iterator[WriteFrame]:
+    if path.exists() and not _is_signed(path):
+        raise OutputError(
+            f"{path} is there already, and was not rendered here.", "Choose another output, or move it away."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = unfinished(path)
+
+    def write(frame: NDArray[np.uint8]) -> None:
+        data = _png(frame)
+        note = struct.pack(">I", len(_SIGNED) - 4) + _SIGNED + struct.pack(">I", zlib.crc32(_SIGNED))
+        partial.write_bytes(data[:_HEAD_BYTES] + note + data[_HEAD_BYTES:])
+
+    try:
+        partial.open("wb").close()  # permissions are found wanting here, before the work
+        yield write
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _is_signed(path: Path) -> bool:
+    with path.open("rb") as file:
+        return _SIGNED in file.read(_HEAD_BYTES + 4 + len(_SIGNED))
 
 
 def _own_frames(folder: Path) -> list[str]:

@@ -20,7 +20,7 @@ from .files import read_splats
 from .framing import stands_outside, view_from, view_from_outside
 from .paths import camera_path
 from .raster import LOW_PASS_PX2, project, rasterise
-from .video import frame_writer, is_video
+from .video import frame_writer, is_picture, is_video
 
 Progress = Callable[[str, float, str], None]
 """Called with stage, fraction and message; it may raise to stop the work."""
@@ -97,7 +97,7 @@ def render_views(
 
     Args:
         source: A bundle's folder or a splat file.
-        output: A video file (.mp4, .mov, .avi, .webm) or a folder for frame_0001.png and on.
+        output: A video file (.mp4, .mov, .avi, .webm), a folder for frame_0001.png and on, or a .png file for one frame.
         path_kind: The camera move, see `paths.PathKind`.
         frames: Number of frames.
         size_px: Width and height; None: the photo's, at most `DEFAULT_SIDE_PX`. Another aspect
@@ -121,10 +121,19 @@ def render_views(
     report = progress or _silent
     _check(size_px, fov_deg, fps)
     video = is_video(output)
+    if is_picture(output) and frames != 1:
+        raise OptionsError(
+            f"{output.name} is one picture and cannot hold {frames} frames.",
+            "Add --frames 1 or --path still, or name a folder or a video.",
+        )
     report("load", 0.0, "Reading the splats")
     scene = open_source(source)
     camera = view_camera(scene.camera, size_px, fov_deg, even=video)
     warnings = list(scene.warnings)
+    if size_px is not None and size_px != (camera.width_px, camera.height_px):
+        warnings.append(
+            f"Frames of a video have even sides: {camera.width_px} x {camera.height_px} instead of {size_px[0]} x {size_px[1]}."
+        )
     if eye is not None or target is not None:
         place = scene.cam_to_world[:3, 3] if eye is None else np.array(eye)
         scene = replace(

@@ -99,6 +99,7 @@ def test_videos_play_back(splats_file, tmp_path, suffix):
     path = tmp_path / f"clip{suffix}"
     result = render_views(splats_file, path, path_kind="swing", frames=5, size_px=(97, 65), fps=12)
     assert (result.width_px, result.height_px) == (96, 64)
+    assert result.warnings == ("Frames of a video have even sides: 96 x 64 instead of 97 x 65.",)
     clip = cv2.VideoCapture(str(path))
     frames = []
     while (read := clip.read())[0]:
@@ -130,6 +131,24 @@ def test_frames_of_somebody_else_are_never_replaced(splats_file, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["theirs", "views"]
 
 
+def test_one_picture_replaces_only_what_was_rendered_here(splats_file, tmp_path):
+    path = tmp_path / "new" / "One.PNG"
+    for size in ((95, 63), (96, 64)):
+        result = render_views(splats_file, path, path_kind="still", frames=1, size_px=size)
+        assert (result.width_px, result.height_px) == size and not result.warnings
+        picture = cv2.imread(str(path))
+        assert picture.shape[:2] == size[::-1]
+    assert psnr(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), photo()) > 24
+    assert [p.name for p in path.parent.iterdir()] == ["One.PNG"]
+    cv2.imwrite(str(tmp_path / "photo.png"), photo())
+    before = (tmp_path / "photo.png").read_bytes()
+    with pytest.raises(OutputError, match="was not rendered here"):
+        render_views(splats_file, tmp_path / "photo.png", frames=1, size_px=(24, 16))
+    assert (tmp_path / "photo.png").read_bytes() == before
+    (tmp_path / "folder.png").mkdir()
+    assert render_views(splats_file, tmp_path / "folder.png", frames=2, size_px=(25, 16)).frames == 2
+
+
 @pytest.mark.parametrize("name", ["frames", "clip.mp4"])
 def test_a_cancel_leaves_nothing(splats_file, tmp_path, name):
     def stop(stage: str, fraction: float, message: str) -> None:
@@ -151,6 +170,8 @@ def test_a_cancel_leaves_nothing(splats_file, tmp_path, name):
         ({"fov_deg": 200}, OptionsError),
         ({"fps": 0}, OptionsError),
         ({"output": "clip.gif"}, OptionsError),
+        ({"output": "one.png"}, OptionsError),
+        ({"output": "a_file/one.png", "frames": 1}, OutputError),
         ({"output": "a_file"}, OutputError),
         ({"output": "a_file/frames"}, OutputError),
         ({"output": "a_file/clip.mp4"}, OutputError),
