@@ -89,6 +89,17 @@ def test_with_another_network_a_result_is_made_again(item: BatchItem, network: s
     assert not is_up_to_date(item, options, replace(NETWORKS, **{network: ""}))
 
 
+def test_the_sky_network_counts_only_for_photos_whose_sky_it_finds(item: BatchItem, tmp_path: Path) -> None:
+    mask = tmp_path / "sky.png"
+    mask.write_bytes(b"a mask")
+    masked = ReconstructOptions(sky=str(mask))
+    write_result(item, masked, sky_network_sha256="", file_sha256={"sky": sha256_of(mask)})
+    assert is_up_to_date(item, masked, NETWORKS)
+    assert not is_up_to_date(item, ReconstructOptions(), NETWORKS)
+    mask.write_bytes(b"another mask")
+    assert not is_up_to_date(item, masked, NETWORKS)
+
+
 def test_a_model_that_stands_alone_knows_no_companion(item: BatchItem) -> None:
     write_result(item, ReconstructOptions())
     assert is_up_to_date(item, ReconstructOptions(), replace(NETWORKS, companion="of a later training"))

@@ -18,7 +18,7 @@ from infinidepth_blender.errors import OutputError
 from infinidepth_blender.options import ReconstructOptions
 from infinidepth_blender.scene.photo_modes import surface_mode
 from infinidepth_blender.staging import STAGING_SUFFIX
-from infinidepth_blender.ui import operators
+from infinidepth_blender.ui import operators, output
 from infinidepth_blender.ui.active_image import PhotoFile
 from infinidepth_blender.ui.output import bundle_folder
 from infinidepth_blender.ui.photo_jobs import PhotoJob, PhotoRequest
@@ -345,7 +345,9 @@ def test_a_linked_photo_is_not_changed_as_if_that_would_last(
     assert not bpy.data.objects["street Mesh"].hide_render
 
 
-def test_places_for_results_that_cannot_be(addon: bpy.types.AddonPreferences, photo: Path, tmp_path: Path) -> None:
+def test_places_for_results_that_cannot_be(
+    addon: bpy.types.AddonPreferences, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A name that is too long is cut; a place that may not be looked at is said instead of searched for ever."""
     long = bundle_folder(PhotoFile(photo, "絵" * 100))
     assert len(long.name.encode()) <= 220 and long.parent == tmp_path / "results"
@@ -353,7 +355,8 @@ def test_places_for_results_that_cannot_be(addon: bpy.types.AddonPreferences, ph
     with pytest.raises(OutputError, match="could not be written"):
         bundle_folder(PhotoFile(photo, "a"))
     addon.bundle_folder = "//results"  # of a file that was never saved
-    assert bundle_folder(PhotoFile(photo, "a")).is_absolute()
+    monkeypatch.setattr(output, "unsaved_results_dir", lambda: tmp_path / "documents")
+    assert bundle_folder(PhotoFile(photo, "a")) == tmp_path / "documents" / "a"
 
 
 def test_a_dropped_splat_file_is_opened(engine: bpy.types.AddonPreferences, photo: Path, tmp_path: Path) -> None:
