@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from .errors import OptionsError
 from .known_distance import KnownDistance
 
-Part = Literal["depth", "mesh", "points", "splats", "camera", "blend"]
+Part = Literal["depth", "mesh", "points", "splats", "camera", "glb", "blend"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "exact", "fast"]
 Outliers = Literal["keep", "remove"]

@@ -174,7 +174,7 @@ def output_error(error: OSError, path: Path) -> OutputError:
 
 
 _BUNDLE_FILES = (
-    "depth.exr", "depth.png", "mesh.ply", "points.ply", "splats.ply",
+    "depth.exr", "depth.png", "mesh.ply", "points.ply", "splats.ply", "scene.glb",
     "camera.json", SCENE_NAME, "photo.png", "photo.jpg", "photo.exr",
     "background.ply", "background.jpg", "background.exr",
 )  # fmt: skip

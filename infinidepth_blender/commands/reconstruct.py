@@ -142,7 +142,7 @@ def _refuse_without_effect(arguments: argparse.Namespace, parts: Sequence[Part])
             if given:
                 raise OptionsError(f"{name} has no effect on a regular mesh.", "Add --mesh adaptive.")
     made = _without_blend(parts)
-    if arguments.solid is not None and "mesh" not in made:
+    if arguments.solid is not None and not {"mesh", "glb"} & set(made):
         raise OptionsError("--solid has no effect without a mesh.", "Add mesh to --make.")
     if not {"points", "splats"} & set(made):
         for name, given in (

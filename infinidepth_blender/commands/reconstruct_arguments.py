@@ -38,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--make",
         default=",".join(DEFAULT_PARTS),
         metavar="LIST",
-        help=f"any of {','.join(get_args(Part))}, default %(default)s; blend writes scene.blend and needs Blender or bpy",
+        help=f"any of {','.join(get_args(Part))}, default %(default)s; glb writes scene.glb, the meshes with their "
+        "pictures for other programs; blend writes scene.blend and needs Blender or bpy",
     )
     parser.add_argument(
         "--model",

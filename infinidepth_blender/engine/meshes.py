@@ -71,7 +71,7 @@ def make_meshes(
     if backdrop is not None and options.mesh_faces == "triangles":
         backdrop = triangulated(backdrop)
     report(0.6)
-    if "mesh" not in options.make:
+    if not {"mesh", "glb"} & set(options.make):
         return PhotoMeshes(backdrop=backdrop)
     grid = cut_grid(depth_m, flags, options.edge_step)
     report(0.7)

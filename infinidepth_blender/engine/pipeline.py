@@ -22,6 +22,7 @@ from ..staging import staged_folder
 from . import exports
 from .depth_files import DepthPrompt, read_prompt
 from .depth_stage import check_disk_space, is_streamed, make_depth
+from .glb import TexturedMesh, write_glb
 from .meshes import PhotoMeshes, make_meshes
 from .models import ModelCache
 from .photo import Photo, open_photo, write_texture
@@ -196,7 +197,7 @@ def _silent(stage: str, fraction: float, message: str = "") -> None:
 
 def _meshes(surface: _Surface, depth: DepthSamples, stages: _Stages) -> PhotoMeshes:
     """The mesh, the sky behind everything that is made, and what the foreground hides."""
-    if not {"mesh", "points", "splats"} & set(surface.options.make):
+    if not {"mesh", "glb", "points", "splats"} & set(surface.options.make):
         return PhotoMeshes()
     depths = depth.depth_m[(depth.flags & FLAG_VALID) > 0]
     farthest_m = float(depths.max()) if len(depths) else 0.0
@@ -244,7 +245,9 @@ def _write_exports(
         report(0.4)
         exports.write_depth_png(staging / "depth.png", result.depth_m, result.flags)
         report(0.5)
-    if result.mesh is not None:
+    if "glb" in options.make and result.mesh is not None:
+        _write_glb(result, staging)
+    if "mesh" in options.make and result.mesh is not None:
         texture = bundle.eight_bit_picture(staging / result.photo.file).name
         exports.write_mesh_ply(staging / "mesh.ply", result.mesh, texture)
         if result.background is not None:
@@ -259,3 +262,12 @@ def _write_exports(
         report(0.9)
     if "camera" in options.make:
         exports.write_camera_json(staging / "camera.json", result.camera, scale_known=result.scale_known)
+
+
+def _write_glb(result: Reconstruction, staging: Path) -> None:
+    """Writes all meshes with their 8-bit pictures."""
+    photo = bundle.eight_bit_picture(staging / result.photo.file).read_bytes()
+    behind = bundle.eight_bit_picture(staging / result.background_file).read_bytes() if result.background_file else b""
+    parts = [("Mesh", result.mesh, photo), ("Background", result.background, behind), ("Sky", result.backdrop, photo)]
+    meshes = [TexturedMesh(name, mesh, picture) for name, mesh, picture in parts if mesh is not None]
+    write_glb(staging / "scene.glb", result.name, result.camera, meshes)

@@ -14,7 +14,7 @@ STAGES: dict[str, tuple[str, float]] = {
     "write": ("Writing files", 0.15),
 }
 _SERVES: dict[str, set[str]] = {
-    "mesh": {"mesh", "points", "splats"},  # with the sky that stands behind all three
+    "mesh": {"mesh", "glb", "points", "splats"},  # with the sky that stands behind them all
     "points": {"points"},
     "splats": {"splats"},
 }

@@ -102,6 +102,7 @@ def test_only_what_was_asked_for(photo: Path, tmp_path: Path) -> None:
     for parts, files in {
         ("depth",): {"depth.exr", "depth.png"},
         ("mesh",): {"mesh.ply"},
+        ("glb",): {"scene.glb"},
         ("points",): {"points.ply"},
         ("splats",): {"splats.ply"},
         ("camera",): {"camera.json"},
