@@ -6,10 +6,12 @@
 
 Without --dataset a folder is a set of pairs: a depth file has the stem of its image and ends with .npz, .npy,
 .exr, .h5, .tif or, beside a .jpg or .webp, .png (16 bit, millimetres). scripts/evaluation/datasets.py tells
-how each known data set is laid out; a text file with lines `photo depth` names any other.
+how each known data set is laid out; a text file with lines `photo depth` names any other. What cannot be read or scored
+is said and left out, and the exit code is then 1. The JSON file grows as the images are scored, so that Ctrl-C keeps it.
 
 Without points every prediction gets one fit: disparity, affine, least absolute deviations, over all valid pixels, or with
---pixels over so many drawn ones. With --protocol paper it is the released code's own (RANSAC in disparity, then in depth), with its input sizes.
+--pixels over so many drawn ones. Its factor is told for each image (`fit_factor`), and is 0 where it would have to be
+negative: an answer that takes near for far is not turned over. With --protocol paper it is the released code's own (RANSAC in disparity, then in depth), with its input sizes.
 With points nothing is fitted, and only the other pixels are scored.
 
 delta_0.5, delta_1, delta_2: share of pixels whose depth is within a factor 1.25^0.5, 1.25, 1.25^2; delta_0.01,
@@ -24,7 +26,6 @@ and then enlarged; with points `nearest`, `linear` and `idw`, interpolations of 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,9 @@ for place in (ROOT, ROOT / "scripts"):
 
 from evaluation.datasets import DATASETS, DatasetName, open_dataset  # noqa: E402
 from evaluation.fits import FITS  # noqa: E402
-from evaluation.runner import Settings, evaluate_dataset  # noqa: E402
+from evaluation.judge import FACTOR, Settings  # noqa: E402
+from evaluation.runner import Report, evaluate_dataset  # noqa: E402
+from evaluation.scores_file import ScoresFile  # noqa: E402
 
 from infinidepth_blender.commands.models import resolve_model  # noqa: E402
 from infinidepth_blender.errors import InfiniDepthError  # noqa: E402
@@ -53,8 +56,9 @@ def evaluate(
     dataset: DatasetName = "pairs",
     settings: Settings | None = None,
     limit: int | None = None,
+    report: Report | None = None,
 ) -> dict[str, Any]:
-    """Scores of a model and of the baselines for every item of a data set, and their means.
+    """Scores of a model and of the baselines for every item of a data set, their means, and what failed.
 
     Args:
         place: The data set's folder, or a list of its files.
@@ -63,16 +67,16 @@ def evaluate(
         dataset: The layout.
         settings: Fit, points and sizes; None: the usual.
         limit: Only this many items.
+        report: Called with the result so far, before the first item and after each.
 
     Raises:
-        InfiniDepthError: a file cannot be read, or the model cannot be loaded.
+        InfiniDepthError: the model cannot be loaded, or the data set or a setting is not usable.
         FileNotFoundError: there is nothing to score on.
     """
     settings = settings or Settings()
     items = open_dataset(place, dataset)
     model = load_field_model(resolve_model(model_name), device)
-    result = evaluate_dataset(items, model, settings, limit, _progress if len(items.items) > 1 else None)
-    return {
+    header = {
         "model": model.info,
         "dataset": dataset,
         "fit": FITS["none" if settings.prompt_points else settings.fit],
@@ -81,21 +85,42 @@ def evaluate(
         "seed": settings.seed,
         "drawn_pixels": settings.pixels,
         "draws": settings.draws,
-        **result,
     }
+    told = None if report is None else lambda found: report(header | found)
+    return header | evaluate_dataset(items, model, settings, limit, told)
 
 
-def _progress(image: dict[str, Any]) -> None:
-    print(f"{image['image']}: {image['seconds']:.1f} s", file=sys.stderr, flush=True)
+class _Progress:
+    """Says on the error stream what has come of the images, and keeps the result so far."""
+
+    def __init__(self, file: ScoresFile | None) -> None:
+        self.result: dict[str, Any] | None = None
+        self._file = file
+        self._scored = self._failed = 0
+
+    def report(self, result: dict[str, Any]) -> None:
+        """One line for each new image."""
+        self.result = result
+        for image in result["images"][self._scored :]:
+            turned = [who for who, scores in image.items() if isinstance(scores, dict) and scores.get(FACTOR) == 0]
+            flat = f"; runs against the truth: {', '.join(turned)}" if turned else ""
+            print(f"{image['image']}: {image['seconds']:.1f} s{flat}", file=sys.stderr, flush=True)
+        for item in result["failed"][self._failed :]:
+            print(f"{item['image']} failed: {item['reason']}", file=sys.stderr, flush=True)
+        self._scored, self._failed = len(result["images"]), len(result["failed"])
+        if self._file is not None:
+            self._file.now_and_then(result)
 
 
 def _print(result: dict[str, Any]) -> None:
-    names = [name for name in (_METRIC if result["prompt_points"] else _RELATIVE) if name in result["mean"]["model"]]
+    there = {name for scores in result["mean"].values() for name in scores}
+    names = [name for name in (_METRIC if result["prompt_points"] else _RELATIVE) if name in there]
     rows = [("image", "who", *names)]
     for item in [*result["images"], {"image": "mean", **result["mean"]}]:
         for who in result["mean"]:
             if who in item:
-                rows.append((item["image"], who, *(f"{item[who][n]:.3f}" if n in item[who] else "-" for n in names)))
+                told = f"mean of {item[who]['images']}" if item["image"] == "mean" else item["image"]
+                rows.append((told, who, *(f"{item[who][n]:.3f}" if n in item[who] else "-" for n in names)))
     widths = [max(len(str(row[k])) for row in rows) for k in range(len(rows[0]))]
     for row in rows:
         print("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -137,20 +162,34 @@ def main() -> int:
         pixels=args.pixels,
         draws=args.draws,
     )
+    file = None if args.json is None else ScoresFile(args.json)
+    progress = _Progress(file)
+    code = 0
     try:
-        result = evaluate(args.folder, args.model, args.device, args.dataset, settings, args.limit)
+        evaluate(args.folder, args.model, args.device, args.dataset, settings, args.limit, progress.report)
     except (InfiniDepthError, FileNotFoundError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
-    _print(result)
-    if args.json:
-        try:
-            args.json.parent.mkdir(parents=True, exist_ok=True)
-            args.json.write_text(json.dumps(result, indent=1) + "\n")
-        except OSError as error:
-            print(f"{args.json} could not be written: {error.strerror}.", file=sys.stderr)
-            return 1
-    return 0
+    except KeyboardInterrupt:
+        code = 130
+    result = progress.result
+    if result is None:
+        return code
+    if result["mean"]:
+        _print(result)
+    try:
+        if file is not None:
+            file.write(result)
+    except InfiniDepthError as error:
+        print(error, file=sys.stderr)
+        return 1
+    left = result["asked"] - len(result["images"])
+    if left:
+        print(
+            f"Without scores: {left} of {result['asked']} images ({len(result['failed'])} failed).",
+            file=sys.stderr,
+        )
+    return code or int(bool(result["failed"]))
 
 
 if __name__ == "__main__":

@@ -12,15 +12,17 @@
 | diode | `x.png`, `x_depth.npy`, `x_depth_mask.npy` | metres | mask, 0.6 to 350 m, not at steps |
 | waymo | `SCENE/*/x.png`, `SCENE/*/x.npy` (dictionary of mask and value), or side by side | metres | all |
 
-A text file with lines `photo depth` relative to its own folder, given instead of a folder, names any other set.
+A text file with lines `photo depth` relative to its own folder, given instead of a folder, names any other set, or some
+of one that is known: masks are then found as beside a folder's depth. Names with spaces stand in quotes, or a tab parts the two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import cv2
 import numpy as np
@@ -34,6 +36,9 @@ DATASETS: tuple[DatasetName, ...] = get_args(DatasetName)
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".heic")
 DEPTH_SUFFIXES = (".npz", ".npy", ".exr", ".h5", ".hdf5", ".tif", ".tiff")
+PHOTO_FOLDERS = ("rgb", "image", "images", "color", "colour")
+"""Where photos stand; other folders may hold pictures of the same names, such as previews of depth."""
+_SYNTH4K_RANGE_M = 3, 150
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,18 @@ class Item:
     depth: Path
     mask: Path | None = None
     detail_mask: Path | None = None
+
+
+class TrueDepth(NamedTuple):
+    """True depth of a photo.
+
+    Attributes:
+        depth_m: (h, w) float32 metres, 0 where it does not count.
+        sky: (h, w) bool, those of these pixels that are farther than what counts; None: the data set does not tell.
+    """
+
+    depth_m: NDArray[np.float32]
+    sky: NDArray[np.bool_] | None
 
 
 @dataclass(frozen=True)
@@ -74,8 +91,18 @@ class Dataset:
         Raises:
             DepthFileError: the depth cannot be read.
         """
+        return self.truth(item).depth_m
+
+    def truth(self, item: Item) -> TrueDepth:
+        """True depth, and where the sky is.
+
+        Raises:
+            DepthFileError: the depth cannot be read.
+        """
         depth = _READ.get(self.name, _plain)(item)
-        return np.where(_COUNTS.get(self.name, _everywhere)(depth, item), depth, 0).astype(np.float32)
+        counts = _COUNTS.get(self.name, _everywhere)(depth, item)
+        sky = _SKY[self.name](depth) if self.name in _SKY else None
+        return TrueDepth(np.where(counts, depth, 0).astype(np.float32), sky)
 
 
 def open_dataset(place: Path, name: DatasetName = "pairs") -> Dataset:
@@ -87,9 +114,10 @@ def open_dataset(place: Path, name: DatasetName = "pairs") -> Dataset:
 
     Raises:
         FileNotFoundError: there is no item of that layout.
+        DepthFileError: several pictures may be the photo of one depth.
     """
     if place.is_file():
-        items = sorted(_listed(place), key=lambda item: item.name)
+        items = sorted(_listed(place, name), key=lambda item: item.name)
     elif place.is_dir():
         items = sorted(_FIND[name](place), key=lambda item: item.name)
     else:
@@ -104,22 +132,42 @@ def open_dataset(place: Path, name: DatasetName = "pairs") -> Dataset:
     return Dataset(name, tuple(items), (512, 896) if name in ("synth4k", "benchmark") else (512, 672))
 
 
-def _listed(file: Path) -> Iterator[Item]:
+def _listed(file: Path, name: DatasetName) -> Iterator[Item]:
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        words = line.split()
-        if not words or words[0].startswith("#"):
+        if not line.strip() or line.lstrip().startswith("#"):
             continue
+        words = [word.strip() for word in line.split("\t")] if "\t" in line else _words(line)
         if len(words) < 2:
             raise FileNotFoundError(f"{file}, line {number}: expected a photo and its depth, separated by a space.")
-        yield Item(words[0], file.parent / words[0], file.parent / words[1])
+        photo, depth = (file.parent / word for word in words[:2])
+        if len(words) > 2 and not (photo.is_file() and depth.is_file()):
+            raise FileNotFoundError(
+                f"{file}, line {number}: {words[0]} or {words[1]} does not exist; put names with spaces in quotes."
+            )
+        yield Item(words[0], photo, depth, **_masks(name, depth))
+
+
+def _words(line: str) -> list[str]:
+    return [quoted or plain for quoted, plain in re.findall(r'"([^"]+)"|(\S+)', line)]
+
+
+def _masks(name: DatasetName, depth: Path) -> dict[str, Path]:
+    """The masks that stand beside a depth file, by their names in `Item`."""
+    if name == "diode":
+        found = {"mask": depth.with_name(f"{depth.stem}_mask.npy")}
+    elif name == "synth4k":
+        found = {"detail_mask": depth.parent.parent / "highfreq_mask" / f"{depth.stem}_highfreq_mask.png"}
+    else:
+        return {}
+    return {kind: path for kind, path in found.items() if path.is_file()}
 
 
 def _images(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
 
 
-def _named(folder: Path, photo: Path, depth: Path, **beside: Path | None) -> Item:
-    return Item(photo.relative_to(folder).as_posix(), photo, depth, **beside)
+def _named(folder: Path, photo: Path, depth: Path, name: DatasetName = "pairs") -> Item:
+    return Item(photo.relative_to(folder).as_posix(), photo, depth, **_masks(name, depth))
 
 
 def _pairs(folder: Path) -> Iterator[Item]:
@@ -130,21 +178,31 @@ def _pairs(folder: Path) -> Iterator[Item]:
             yield _named(folder, photo, depth)
 
 
-def _of_same_stem(folder: Path, suffix: str) -> Iterator[tuple[Path, Path]]:
-    """Depth files and the photo of the same stem in a folder beside theirs."""
-    for depth in sorted(folder.rglob(f"*{suffix}")):
+def _of_same_stem(folder: Path, suffix: str, without: Collection[Path] = ()) -> Iterator[tuple[Path, Path]]:
+    """Depth files and the photo of the same stem in a folder beside theirs.
+
+    Raises:
+        DepthFileError: several pictures have it, and not one alone is in a folder of photos.
+    """
+    for depth in sorted(set(folder.rglob(f"*{suffix}")) - set(without)):
         scene = depth.parent.parent
         photos = [
             p for s in IMAGE_SUFFIXES for p in scene.glob(f"*/{depth.stem}{s}") if p.parent.name != "highfreq_mask"
         ]
+        photos = [p for p in photos if p.parent.name.lower() in PHOTO_FOLDERS] or photos
+        if len(photos) > 1:
+            names = ", ".join(sorted(p.relative_to(folder).as_posix() for p in photos))
+            raise DepthFileError(
+                f"Several pictures may be the photo of {depth.relative_to(folder).as_posix()}: {names}.",
+                "Leave one of them there, or name its folder rgb.",
+            )
         if photos:
-            yield sorted(photos)[0], depth
+            yield photos[0], depth
 
 
 def _synth4k(folder: Path) -> Iterator[Item]:
     for photo, depth in _of_same_stem(folder, ".exr"):
-        mask = depth.parent.parent / "highfreq_mask" / f"{depth.stem}_highfreq_mask.png"
-        yield _named(folder, photo, depth, detail_mask=mask if mask.is_file() else None)
+        yield _named(folder, photo, depth, "synth4k")
 
 
 def _eth3d(folder: Path) -> Iterator[Item]:
@@ -186,25 +244,31 @@ def _scannet(folder: Path) -> Iterator[Item]:
 
 def _diode(folder: Path) -> Iterator[Item]:
     for photo in _images(folder):
-        depth, mask = (photo.with_name(f"{photo.stem}_{part}.npy") for part in ("depth", "depth_mask"))
+        depth = photo.with_name(f"{photo.stem}_depth.npy")
         if depth.is_file():
-            yield _named(folder, photo, depth, mask=mask if mask.is_file() else None)
+            yield _named(folder, photo, depth, "diode")
 
 
 def _waymo(folder: Path) -> Iterator[Item]:
-    yield from _pairs(folder)
-    for photo, depth in _of_same_stem(folder, ".npy"):
-        if photo.parent != depth.parent:
-            yield _named(folder, photo, depth)
+    beside = list(_pairs(folder))
+    yield from beside
+    for photo, depth in _of_same_stem(folder, ".npy", [item.depth for item in beside]):
+        yield _named(folder, photo, depth)
 
 
 def _plain(item: Item) -> NDArray[np.float32]:
     return read_depth_file(item.depth).depth_m
 
 
+def _pixels(file: Path, flags: int) -> NDArray[Any] | None:
+    """A picture's pixels; None where there are none to be read."""
+    packed = np.fromfile(file, np.uint8)
+    return cv2.imdecode(packed, flags) if packed.size else None
+
+
 def _png(divisor: float) -> Callable[[Item], NDArray[np.float32]]:
     def read(item: Item) -> NDArray[np.float32]:
-        values = cv2.imdecode(np.fromfile(item.depth, np.uint8), cv2.IMREAD_UNCHANGED)
+        values = _pixels(item.depth, cv2.IMREAD_UNCHANGED)
         if values is None or values.ndim != 2 or values.dtype != np.uint16:
             raise DepthFileError(f"{item.depth} is not a 16-bit grey PNG.", "Check the data set.")
         return values.astype(np.float32) / np.float32(divisor)
@@ -215,7 +279,7 @@ def _png(divisor: float) -> Callable[[Item], NDArray[np.float32]]:
 def _raw_floats(item: Item) -> NDArray[np.float32]:
     """ETH3D's ground truth: float32 without a header, as many as the photo has pixels, infinite where unknown."""
     values = np.fromfile(item.depth, "<f4")
-    photo = cv2.imdecode(np.fromfile(item.photo, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
+    photo = _pixels(item.photo, cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
     if photo is None or photo.shape[0] * photo.shape[1] != values.size:
         raise DepthFileError(
             f"{item.depth} does not hold one depth for each pixel of its photo.", "Check the data set."
@@ -260,7 +324,7 @@ def read_detail_mask(item: Item, shape: tuple[Any, ...]) -> NDArray[np.bool_] | 
     """The data set's own high-frequency mask, if it has one of this size."""
     if item.detail_mask is None:
         return None
-    mask = cv2.imdecode(np.fromfile(item.detail_mask, np.uint8), cv2.IMREAD_GRAYSCALE)
+    mask = _pixels(item.detail_mask, cv2.IMREAD_GRAYSCALE)
     return mask > 0 if mask is not None and mask.shape == shape else None
 
 
@@ -283,8 +347,12 @@ _READ: dict[DatasetName, Callable[[Item], NDArray[np.float32]]] = {
     "diode": _diode_depth,
 }
 _COUNTS: dict[DatasetName, Callable[[NDArray[np.float32], Item], NDArray[np.bool_]]] = {
-    "synth4k": _between(3, 150),
+    "synth4k": _between(*_SYNTH4K_RANGE_M),
     "nyu": _inside(45, 60),
     "scannet": _inside(9, 12),
     "diode": _diode_counts,
+}
+_SKY: dict[DatasetName, Callable[[NDArray[np.float32]], NDArray[np.bool_]]] = {
+    "benchmark": lambda depth: depth <= 0,
+    "synth4k": lambda depth: (depth <= 0) | (depth > _SYNTH4K_RANGE_M[1]),
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,54 +11,27 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_erosion
 
 from infinidepth_blender.engine.depth_files import DepthPrompt
 from infinidepth_blender.engine.photo import open_photo
 from infinidepth_blender.engine.scale import scale_to_metres
-from infinidepth_blender.errors import OptionsError
+from infinidepth_blender.errors import DepthFileError, InfiniDepthError, OptionsError
 from infinidepth_blender.field.load import DepthModel
 from infinidepth_blender.field.official.model import OfficialModel
 from infinidepth_blender.field.preprocess import patch_grid
 from infinidepth_blender.field.protocol import DepthField
 
-from .boundaries import boundary_f1
-from .datasets import Dataset, Item, read_detail_mask
-from .fits import Fit, fitted_depth
-from .highfreq import MASK_PIXELS, detail_mask
-from .metrics import depth_scores, mean_scores
+from .datasets import Dataset, Item, TrueDepth
+from .judge import FACTOR, Judge, Scores, Settings
+from .metrics import mean_scores
 from .paper_inputs import resized_nearest, resized_photo
-from .sparse import DENSE, INTERPOLATIONS, interpolated, near_edges, random_points
+from .sparse import INTERPOLATIONS, interpolated
 
 RAMP_START = 0.45
 _PATCH_PX = 16
+_ASPECT_TOLERANCE = 0.03
 
-Scores = dict[str, float]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to evaluate.
-
-    Attributes:
-        fit: Which fit each prediction gets.
-        prompt_points: Random true depths that are given to the model; 0: none, depth up to the fit.
-        paper_sizes: Photos and truth at the sizes of the paper's evaluation, aspect ratio not kept.
-        upsample_from_px: Longer side of the coarse answer that is enlarged for comparison, where
-            the truth is at least half as large again; None: that of the network's input.
-        seed: Of points, masks and fits; each image has its own numbers.
-        pixels: Fit and score on so many drawn pixels of each image (and as many near depth steps, and those of the
-            detail mask) instead of all; `boundary_f1`, which needs all, is then left out. None: all.
-        draws: Every image is scored so often, with points and pixels drawn anew, and the mean of the scores is told.
-    """
-
-    fit: Fit = "lad"
-    prompt_points: int = 0
-    paper_sizes: bool = False
-    upsample_from_px: int | None = None
-    seed: int = 0
-    pixels: int | None = None
-    draws: int = 1
+Report = Callable[[dict[str, Any]], None]
 
 
 def ramp_disparity(height: int, width: int) -> NDArray[np.float64]:
@@ -74,19 +46,25 @@ def evaluate_dataset(
     model: DepthModel,
     settings: Settings,
     limit: int | None = None,
-    report: Callable[[dict[str, Any]], None] | None = None,
+    report: Report | None = None,
 ) -> dict[str, Any]:
     """Scores of the model and of the baselines for every item, and their means.
+
+    An item that cannot be scored is told under `failed`, with the reason; the others are scored.
 
     Args:
         dataset: What to score on.
         model: The model.
         settings: How.
         limit: Only this many items, evenly spread over the set; None: all.
-        report: Called with each image's scores.
+        report: Called with what is there so far, before the first item and after each.
+
+    Returns:
+        `mean`: of each who, with the number of `images`; `images`: each one's scores; `failed`: names and reasons;
+        `asked`: how many items there are to score.
 
     Raises:
-        InfiniDepthError: a file cannot be read, or the model needs points and gets none.
+        OptionsError: the model needs points and gets none.
     """
     needs_points = isinstance(model, OfficialModel) and model.needs_prompt
     if needs_points and not settings.prompt_points:
@@ -94,28 +72,47 @@ def evaluate_dataset(
     if settings.paper_sizes and isinstance(model, OfficialModel):
         height, width = dataset.paper_input
         model.tokens = height // _PATCH_PX * (width // _PATCH_PX)
-    images = []
-    for index, item in enumerate(_spread(dataset.items, limit)):
-        images.append(
-            _mean_of_draws(
-                [
-                    _score_item(dataset, item, model, settings, [settings.seed, index, draw])
-                    for draw in range(settings.draws)
-                ]
-            )
-        )
+    chosen = list(_spread(dataset.items, limit))
+    images: list[dict[str, Any]] = []
+    failed: list[dict[str, str]] = []
+    result = {"mean": {}, "asked": len(chosen), "failed": failed, "images": images}
+    if report is not None:
+        report(result)
+    for index, item in enumerate(chosen):
+        seeds = [[settings.seed, index, draw] for draw in range(settings.draws)]
+        try:
+            images.append(_mean_of_draws([_score_item(dataset, item, model, settings, seed) for seed in seeds]))
+        except Exception as error:  # what reads files and what runs networks fail in ways of their own
+            failed.append({"image": item.name, "reason": _reason(error)})
+        result["mean"] = means(images)
         if report is not None:
-            report(images[-1])
-    who = [name for name, value in images[0].items() if isinstance(value, dict)]
-    return {"mean": {name: mean_scores([image[name] for image in images if name in image]) for name in who}, "images": images}  # fmt: skip
+            report(result)
+    return result
+
+
+def means(images: list[dict[str, Any]]) -> dict[str, Scores]:
+    """Of the model and every baseline the mean of each score over the images that have it, and how many have any."""
+    result = {}
+    for who in dict.fromkeys(name for image in images for name in _who(image)):
+        there = [{key: score for key, score in image[who].items() if key != FACTOR} for image in images if who in image]
+        result[who] = {"images": len(there), **mean_scores(there)}
+    return result
+
+
+def _who(image: dict[str, Any]) -> list[str]:
+    return [name for name, value in image.items() if isinstance(value, dict)]
+
+
+def _reason(error: Exception) -> str:
+    """One line, which names the kind of what is not meant for users."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, InfiniDepthError) else f"{type(error).__name__}: {text}"
 
 
 def _mean_of_draws(images: list[dict[str, Any]]) -> dict[str, Any]:
     """One image's results from several, which differ in what was drawn."""
-    return {
-        key: mean_scores([image[key] for image in images]) if isinstance(value, dict) else value
-        for key, value in images[0].items()
-    }
+    who = dict.fromkeys(name for image in images for name in _who(image))
+    return images[0] | {name: mean_scores([image[name] for image in images if name in image]) for name in who}
 
 
 def _spread(items: tuple[Item, ...], limit: int | None) -> Iterable[Item]:
@@ -127,14 +124,16 @@ def _spread(items: tuple[Item, ...], limit: int | None) -> Iterable[Item]:
 def _score_item(
     dataset: Dataset, item: Item, model: DepthModel, settings: Settings, seeds: list[int]
 ) -> dict[str, Any]:
-    photo, true_m = open_photo(item.photo).pixels_srgb, dataset.true_depth(item)
+    photo, truth = open_photo(item.photo).pixels_srgb, dataset.truth(item)
+    _check_shapes(item, photo, truth.depth_m)
     if settings.paper_sizes:
         photo = resized_photo(photo, *dataset.paper_input)
         if dataset.name not in ("synth4k", "benchmark"):
-            true_m = resized_nearest(true_m, *dataset.paper_input)
+            truth = TrueDepth(resized_nearest(truth.depth_m, *dataset.paper_input), None)
+    true_m = truth.depth_m
     height, width = true_m.shape
     seed = int(np.random.default_rng(seeds).integers(1 << 31))
-    judge = _Judge(dataset, item, true_m, settings, seed)
+    judge = Judge(item, truth, settings, seed)
     start = time.perf_counter()
     field = _field(model, photo, judge.prompt_m, item.depth, seed)
     disparity = field.disparity_grid(height, width).cpu().numpy()
@@ -159,6 +158,15 @@ def _score_item(
     return result
 
 
+def _check_shapes(item: Item, photo: NDArray[np.uint8], true_m: NDArray[np.float32]) -> None:
+    (height, width), (rows, columns) = photo.shape[:2], true_m.shape
+    if abs(np.log(columns / rows * height / width)) > _ASPECT_TOLERANCE:
+        raise DepthFileError(
+            f"{item.depth.name} is {columns} x {rows} pixels, another shape than the photo's {width} x {height}.",
+            "Give the depth of the whole photo, the same way up.",
+        )
+
+
 def _input_longer_px(model: DepthModel, height: int, width: int) -> int:
     if isinstance(model, OfficialModel):
         return max(patch_grid(width, height, model.tokens)) * _PATCH_PX
@@ -181,80 +189,3 @@ def _field(
     return scale_to_metres(
         model.encode(photo), DepthPrompt(path, prompt_m), width, height, seed, photo, prompt_use="align"
     ).field
-
-
-class _Judge:
-    """The truth of one item, and the parts of it that are scored.
-
-    Attributes:
-        prompt_m: (h, w) the points that the model is given; None: none.
-        scored: (h, w) where scores are taken: known, not given to the model, and drawn.
-        wanted: (h, w) the same and the parts that have scores of their own.
-    """
-
-    def __init__(
-        self, dataset: Dataset, item: Item, true_m: NDArray[np.float32], settings: Settings, seed: int
-    ) -> None:
-        self._true_m = true_m
-        self._fit: Fit = "none" if settings.prompt_points else settings.fit
-        self._seed = seed
-        known = true_m > 0
-        if not known.any():
-            raise ValueError(f"{item.name}: the depth file has no valid pixel.")
-        self.prompt_m = random_points(true_m, settings.prompt_points, seed) if settings.prompt_points else None
-        free = known if self.prompt_m is None else known & (self.prompt_m == 0)
-        self._dense = bool(known.mean() >= DENSE)
-        self._few = settings.pixels is not None
-
-        def drawn(part: NDArray[np.bool_]) -> NDArray[np.bool_]:
-            return part if settings.pixels is None else _drawn(part, settings.pixels, seed)
-
-        self.scored = drawn(free)
-        if not self.scored.any():
-            raise ValueError(f"{item.name}: every pixel with known depth is given to the model, none is left to score.")
-        self._fitted_m = np.where(self.scored, true_m, 0) if self._few else true_m
-        self._parts: dict[str, NDArray[np.bool_]] = {}
-        if self._dense:
-            detail = read_detail_mask(item, true_m.shape)
-            if detail is None:
-                detail = _own_detail_mask(true_m, seed, sky=dataset.name in ("synth4k", "benchmark"))
-            self._parts["detail"] = detail & free
-        if self._dense or self.prompt_m is not None:
-            self._parts["edges"] = drawn(near_edges(true_m) & free)
-        self.wanted = np.logical_or.reduce([self.scored, *self._parts.values()])
-
-    def scores(self, disparity: NDArray[Any]) -> Scores:
-        """All scores of a disparity map after its fit."""
-        return self.depth_scores(fitted_depth(disparity, self._fitted_m, self._fit, self._seed))
-
-    def depth_scores(self, depth_m: NDArray[np.floating]) -> Scores:
-        """All scores of a depth map; those of a part of the image begin with its name."""
-        scores = depth_scores(depth_m, self._true_m, self.scored)
-        for name, part in self._parts.items():
-            if part.any():
-                scores |= {f"{name}_{key}": value for key, value in depth_scores(depth_m, self._true_m, part).items()}
-        if self._dense and not self._few:
-            filled = np.where(depth_m > 0, depth_m, self._true_m)
-            scores["boundary_f1"] = boundary_f1(np.where(filled > 0, filled, 1), self._true_m)
-        return scores
-
-
-def _drawn(part: NDArray[np.bool_], count: int, seed: int) -> NDArray[np.bool_]:
-    """(h, w) `count` pixels of a part, or all of a smaller one."""
-    there = np.flatnonzero(part)
-    if len(there) <= count:
-        return part
-    result = np.zeros(part.size, bool)
-    result[np.random.default_rng(seed).choice(there, count, replace=False)] = True
-    return result.reshape(part.shape)
-
-
-def _own_detail_mask(true_m: NDArray[np.float32], seed: int, *, sky: bool) -> NDArray[np.bool_]:
-    """Where depth has detail; what is unknown is the sky, or a hole whose rim is no detail."""
-    known = true_m > 0
-    count = min(MASK_PIXELS, max(100, true_m.size // 800))  # 10,000 at 4K
-    counts = known if sky else np.asarray(binary_erosion(known, iterations=3), bool)
-    try:
-        return detail_mask(np.where(known, true_m, true_m.max()), counts, np.random.default_rng(seed), count)
-    except ValueError:
-        return np.zeros(true_m.shape, bool)

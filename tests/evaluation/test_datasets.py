@@ -150,6 +150,50 @@ def test_a_list_of_files(tmp_path: Path, depth: np.ndarray) -> None:
         open_dataset(tmp_path / "meta.txt")
 
 
+def test_a_list_finds_the_masks_of_its_data_set(tmp_path: Path, depth: np.ndarray) -> None:
+    photo(tmp_path / "a b" / "x.png")
+    np.save(tmp_path / "a b" / "x_depth.npy", depth[..., None])
+    mask = np.zeros((H, W), np.float32)
+    mask[: H // 2] = 1
+    np.save(tmp_path / "a b" / "x_depth_mask.npy", mask)
+    _, wanted = only(tmp_path / "a b", "diode")
+    assert not wanted[H // 2 :].any()
+    listed = tmp_path / "list.txt"
+    for text in ('"a b/x.png" "a b/x_depth.npy"', "a b/x.png\ta b/x_depth.npy", '"a b/x.png" "a b/x_depth.npy" 0.5'):
+        listed.write_text(text + "\n")
+        name, read = only(listed, "diode")
+        assert name == "a b/x.png" and np.array_equal(read, wanted)
+    listed.write_text("a b/x.png a b/x_depth.npy\n")
+    with pytest.raises(
+        FileNotFoundError, match=r"line 1: a or b/x.png does not exist; put names with spaces in quotes"
+    ):
+        open_dataset(listed, "diode")
+    scene = tmp_path / "game" / "scene"
+    photo(scene / "rgb" / "7.png")
+    exr(scene / "depth" / "7.exr", depth + 3)
+    photo(scene / "highfreq_mask" / "7_highfreq_mask.png")
+    listed.write_text("game/scene/rgb/7.png game/scene/depth/7.exr\n")
+    data = open_dataset(listed, "synth4k")
+    detail = read_detail_mask(data.items[0], (H, W))
+    assert detail is not None and detail.all()
+
+
+@pytest.mark.parametrize("name", ["synth4k", "waymo"])
+def test_a_preview_is_not_taken_for_the_photo(tmp_path: Path, depth: np.ndarray, name: str) -> None:
+    scene = tmp_path / "game" / "scene"
+    photo(scene / "color" / "7.png")
+    photo(scene / "a_preview" / "7.png")
+    (scene / "depth").mkdir()
+    if name == "synth4k":
+        exr(scene / "depth" / "7.exr", depth)
+    else:
+        np.save(scene / "depth" / "7.npy", depth)
+    assert only(tmp_path, name)[0] == "game/scene/color/7.png"
+    (scene / "color").rename(scene / "first")
+    with pytest.raises(DepthFileError, match=r"game/scene/a_preview/7.png, game/scene/first/7.png.*Leave one"):
+        open_dataset(tmp_path, name)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("name", DATASETS)
 def test_a_folder_of_another_layout(tmp_path: Path, name: str) -> None:
     photo(tmp_path / "a.png")
