@@ -113,7 +113,7 @@ def install_runtime(
     install_place.check_path_length(user_dir)
     with _system_errors(user_dir, "installed in"), _alone(user_dir, on_line, cancel) as lock:
         if not reinstall or lock.waited:
-            ready = _ready(user_dir, pins, Commands(user_dir, on_line, cancel, lock.handle))
+            ready = _ready((user_dir, *older_dirs), pins, Commands(user_dir, on_line, cancel, lock.handle))
             if ready is not None:
                 on_line(_DONE)
                 return ready
@@ -228,13 +228,13 @@ def _system_errors(directory: Path, what: str) -> Iterator[None]:
         ) from error
 
 
-def _ready(user_dir: Path, pins: list[str], commands: Commands) -> Path | None:
+def _ready(directories: Sequence[Path], pins: list[str], commands: Commands) -> Path | None:
     """The interpreter of an environment with these pins that works; None: there is none.
 
     Raises:
         EngineError: it lacks libraries of Windows.
     """
-    for environment in install_place.environments([user_dir]):
+    for environment in install_place.environments(directories):
         if list(environment.packages) == pins:
             problem = load_problem(commands, environment.python, pins)
             if problem is not None and repair(environment):

@@ -52,7 +52,7 @@ def home_dir() -> Path:
 
 
 def user_data_dir() -> Path:
-    """Where the command line keeps the engine's environment: `INFINIDEPTH_HOME` or the system's place."""
+    """Where the engine's environment lies: `INFINIDEPTH_HOME` or the system's place."""
     home = os.environ.get("INFINIDEPTH_HOME")
     if home:
         return Path(os.path.expanduser(home))  # noqa: PTH111 - takes unknown users as they are

@@ -79,7 +79,7 @@ def draw_welcome(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
     paragraph(
         column, "InfiniDepth turns a photo into a scene. It computes in a Python environment of its own.", context
     )
-    if runtime_link.override() and state.problem is not None:
+    if (runtime_link.override() or state.installed) and state.problem is not None:
         column = layout.column(align=True)
         column.alert = True
         paragraph(column, str(state.problem), context, icon="ERROR")

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tiny_engines import install_tiny, left_in, make_wheel, pins, posix_only, sh
 
 from infinidepth_blender import file_lock
 from infinidepth_blender.engine import install, install_place
+from infinidepth_blender.engine.client import EngineClient
 from infinidepth_blender.engine.install import InstallPlan, find_installed, install_runtime, remove_runtime
 from infinidepth_blender.engine.runtime import PYTHON_VARIABLE, find_runtime, probe
 from infinidepth_blender.engine.torch_builds import choose_build
@@ -132,6 +134,22 @@ def test_what_works_is_kept_and_a_new_one_replaces_it_only_when_it_is_complete(t
     second, _ = install_tiny(user_dir, older_dirs=[older])
     assert second != first and left_in(user_dir) == [second.parent.parent]
     assert list(older.iterdir()) == []
+
+
+@posix_only
+def test_a_running_engine_holds_its_environment(tmp_path: Path) -> None:
+    folder = tmp_path / "rt-00000000"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    install_place.write_marker(folder, [], "", "", "")
+    with EngineClient(folder / "bin" / "python", light=True) as client:
+        client.start()
+        while client.ready is None:
+            client.poll()
+            time.sleep(0.05)
+        with pytest.raises(OutputError, match="another Blender or command uses it"):
+            remove_runtime(tmp_path)
+    remove_runtime(tmp_path)
+    assert not folder.exists()
 
 
 @posix_only
