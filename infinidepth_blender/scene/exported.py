@@ -25,8 +25,12 @@ _EVEN = 1e-4
 
 
 def holds_splats(obj: bpy.types.Object | None) -> bool:
-    """Whether an object was made by `splats.make_splats` and still has what a file needs."""
-    return obj is not None and obj.type == "MESH" and all(name in obj.data.attributes for name in _NEEDED)
+    """Whether an object was made by `splats.make_splats` and still has what a file needs.
+
+    A point cloud with attributes of these names does as well: so a splat object converted to one, and Blender's own.
+    """
+    carries = obj is not None and obj.type in ("MESH", "POINTCLOUD")
+    return carries and all(name in obj.data.attributes for name in _NEEDED)
 
 
 def export_splats(
@@ -55,7 +59,9 @@ def export_splats(
             raise SceneError(
                 f"'{obj.name}' holds no splats that can be written.", "Select objects of splats whose data is intact."
             )
-    parts = [_in_world(obj, scene.unit_settings.scale_length) for obj in objects if len(obj.data.vertices)]
+    parts = [
+        _in_world(obj, scene.unit_settings.scale_length) for obj in objects if len(obj.data.attributes["position"].data)
+    ]
     if not parts:
         raise SceneError("There is no splat to write.", "Select an object of splats.")
     together = concatenate(*parts)
@@ -117,7 +123,7 @@ def _in_world(obj: bpy.types.Object, metres_per_unit: float) -> Gaussians:
     )
 
 
-def _harmonics(mesh: bpy.types.Mesh) -> int:
+def _harmonics(mesh: bpy.types.Mesh | bpy.types.PointCloud) -> int:
     """Number of coefficients beyond the constant one: those of whole degrees that are there."""
     for count in (15, 8, 3):
         if all(f"radiance:sh_{k}" in mesh.attributes for k in range(count)):

@@ -158,6 +158,23 @@ def test_the_photos_camera_goes_along(tmp_path):
         assert read_splats(tmp_path / "bare.ply").camera is None
 
 
+def test_point_clouds_with_the_same_attributes_are_written_too(tmp_path):
+    before = some_splats(4)
+    write_splats(tmp_path / "in.ply", before)
+    splats, _ = import_splats(tmp_path / "in.ply", bpy.context.scene)
+    splats.modifiers.clear()
+    splats.select_set(True)
+    bpy.context.view_layer.objects.active = splats
+    assert bpy.ops.object.convert(target="POINTCLOUD") == {"FINISHED"}
+    cloud = bpy.context.view_layer.objects.active
+    assert cloud.type == "POINTCLOUD" and holds_splats(cloud)
+    assert export_splats(tmp_path / "out.ply", [cloud], bpy.context.scene) == COUNT
+    after = read_splats(tmp_path / "out.ply").gaussians
+    np.testing.assert_allclose(after.means, before.means, atol=1e-5)
+    np.testing.assert_allclose(covariances(after), covariances(before), atol=1e-6)
+    np.testing.assert_allclose(after.sh, before.sh, atol=1e-4)
+
+
 def test_other_objects_are_named_and_nothing_is_written(tmp_path):
     bpy.ops.mesh.primitive_cube_add()
     with pytest.raises(SceneError, match="Cube"):
