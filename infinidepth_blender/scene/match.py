@@ -56,7 +56,7 @@ def match_scene_to_photo(objects: SceneObjects, scene: bpy.types.Scene | None = 
     changes, left = reset_camera(camera)
     changes += _without_blur(camera.data)
     notes = [f"The photo's camera was put back: {', '.join(changes)}"] if changes else []
-    return notes + left + obstacles_to_photo(target, camera)
+    return notes + left + obstacles_to_photo(target, objects)
 
 
 def photo_camera(objects: SceneObjects) -> bpy.types.Object:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import bpy
+from mathutils import Vector
+
+from .saved import PART_KEY
+
+if TYPE_CHECKING:
+    from .build import SceneObjects
 
 _PASSING = {"R_LAYERS", "COMPOSITE", "VIEWER", "SPLITVIEWER", "REROUTE", "FRAME", "GROUP_INPUT", "GROUP_OUTPUT"}
 """Compositor nodes, by type without prefix, that leave the picture as it is."""
 
 
-def obstacles_to_photo(scene: bpy.types.Scene, camera: bpy.types.Object) -> list[str]:
+def obstacles_to_photo(scene: bpy.types.Scene, objects: SceneObjects) -> list[str]:
     """Sentences about what still changes a render, each with where it is set; changes nothing.
 
     Args:
         scene: A scene that was matched to a photo.
-        camera: The photo's camera.
+        objects: The photo's.
     """
-    return list(_obstacles(scene, camera))
+    found = around_camera(scene, objects)
+    return found + list(_obstacles(scene, objects.camera)) if objects.camera is not None else found
 
 
 def _obstacles(scene: bpy.types.Scene, camera: bpy.types.Object) -> Iterator[str]:
@@ -41,6 +50,47 @@ def _obstacles(scene: bpy.types.Scene, camera: bpy.types.Object) -> Iterator[str
         yield "Freestyle draws lines (Render > Freestyle)"
     if any(layer.material_override is not None for layer in scene.view_layers if layer.use):
         yield "A view layer overrides all materials (View Layer > Override)"
+
+
+def around_camera(scene: bpy.types.Scene, objects: SceneObjects) -> list[str]:
+    """Sentences about what the photo's camera stands in, as in the default cube, and sees instead of the photo.
+
+    A sky dome or a room that was built around the photo is behind it and no obstacle.
+    """
+    if objects.root is None:
+        return []
+    eye = objects.root.matrix_world.translation
+    ahead = objects.root.matrix_world.to_3x3() @ Vector((0.0, 1.0, 0.0))
+    shown = objects.mesh or objects.points or objects.splats
+    ends = [corner[1] for corner in shown.bound_box] if shown is not None else [0.0]
+    # Both in the rig's units: along its Y axis, to the middle of what was built.
+    middle = (min(ends) + max(ends)) / 2
+    return [
+        f"'{obj.name}' stands around the photo's camera and hides the photo: move or hide it"
+        for obj in scene.objects
+        if obj.type == "MESH"
+        and PART_KEY not in obj
+        and not (obj.hide_render or obj.is_shadow_catcher or obj.hide_viewport)
+        and obj.visible_camera
+        and _distance_from_inside(obj, eye, ahead) < middle
+    ]
+
+
+def _distance_from_inside(obj: bpy.types.Object, eye: Vector, ahead: Vector) -> float:
+    """How far an object that holds a place is from there in one direction, in lengths of that; infinite: it does not hold it."""
+    if abs(obj.matrix_world.determinant()) < 1e-12:
+        return math.inf
+    inward = obj.matrix_world.inverted()
+    place, towards = inward @ eye, inward.to_3x3() @ ahead
+    for axis in range(3):
+        ends = [corner[axis] for corner in obj.bound_box]
+        if not min(ends) < place[axis] < max(ends):
+            return math.inf
+    try:
+        hit, where, _, _ = obj.ray_cast(place, towards)
+    except RuntimeError:  # not evaluated: in no view layer that is seen
+        return math.inf
+    return (where - place).length / towards.length if hit else math.inf
 
 
 def _composites(scene: bpy.types.Scene) -> bool:

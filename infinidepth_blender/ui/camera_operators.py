@@ -6,6 +6,7 @@ import bpy
 from ..errors import SceneError
 from ..scene.build import SceneObjects
 from ..scene.match import match_scene_to_photo, photo_camera
+from ..scene.obstacles import around_camera
 from ..scene.photo_camera import reset_camera
 from ..scene.views import look_through, views_of
 from .delivery import tell
@@ -64,6 +65,8 @@ class INFINIDEPTH_OT_look_through(OnPhoto, bpy.types.Operator):
             raise SceneError("There is no 3D view in this window.", "Open one, or go to the Layout workspace.")
         for view in views:
             look_through(view, camera, context.scene)
+        for note in around_camera(context.scene, objects):
+            self.report({"WARNING"}, note)
 
 
 CLASSES = (INFINIDEPTH_OT_match_scene, INFINIDEPTH_OT_reset_camera, INFINIDEPTH_OT_look_through)

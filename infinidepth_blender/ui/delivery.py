@@ -11,6 +11,7 @@ from ..reconstruction import Reconstruction, load
 from ..scene.build import SceneObjects, SceneOptions, build_scene
 from ..scene.earlier import Earlier, hide_earlier
 from ..scene.match import match_scene_to_photo
+from ..scene.obstacles import around_camera
 from ..scene.saved import JOB_KEY
 from .session import Delivered, session
 
@@ -46,6 +47,7 @@ def put_into_scene(
     notes = match_scene_to_photo(objects, scene) if settings.match_scene else []
     notes += _notes(hide_earlier(objects, scene, of_the_job))
     _select(context, scene, objects)
+    notes += around_camera(scene, objects)
     tell(reconstruction.name, _summary(reconstruction, seconds), [*warnings, *reconstruction.warnings, *notes])
     return objects
 

@@ -145,12 +145,16 @@ def draw_photo_settings(layout: bpy.types.UILayout, context: bpy.types.Context) 
     counting = [name for name in names if name not in others]
     box = layout.box()
     row = box.row()
-    text = row.column(align=True)
-    if counting:
-        paragraph(text, f"For this photo alone: {in_words(counting)}", context, icon="PINNED")
-    if others:
-        paragraph(text, f"Set for {_photos_of(others)}, left out here: {in_words(others)}", context, icon="UNPINNED")
+    row.label(
+        text="For This Photo Alone" if counting else "For Another Photo", icon="PINNED" if counting else "UNPINNED"
+    )
     row.operator("infinidepth.clear_photo_settings", text="", icon="X", emboss=False)
+    if counting:
+        paragraph(box.column(align=True), in_words(counting), context)
+    if others:
+        paragraph(
+            box.column(align=True), f"Left out, because set for {_photos_of(others)}: {in_words(others)}", context
+        )
     if others:
         box.operator("infinidepth.use_photo_settings")
 

@@ -56,14 +56,18 @@ def test_the_written_file_opens_with_the_photo_in_every_view(kind, make_bundle, 
     for view in views:
         assert view.space.region_3d.view_perspective == "CAMERA"
         assert view.space.shading.type == "MATERIAL" and not view.space.use_local_camera
-        # Blender's own formula from zoom to size, as `BKE_screen_view3d_zoom_to_fac` has it.
+        # Blender's own formulas, from zoom and offset to the frame in the region.
         share = (2**0.5 + view.space.region_3d.view_camera_zoom / 50) ** 2 / 4
         along = view.width_px if kind == "landscape" else view.height_px
         scale = share * along / max(render_size.resolution_x, render_size.resolution_y)
-        filled = max(
-            scale * render_size.resolution_x / view.width_px, scale * render_size.resolution_y / view.height_px
-        )
-        assert 0.8 < filled < 1.0
+        right, up = (-2 * share * offset for offset in view.space.region_3d.view_camera_offset)
+        width, height = scale * render_size.resolution_x, scale * render_size.resolution_y
+        left = (view.width_px - width) / 2 + right * view.width_px
+        bottom = (view.height_px - height) / 2 + up * view.height_px
+        assert left > view.left_px and left + width < view.width_px - view.right_px
+        assert bottom > 0 and bottom + height < view.height_px - view.top_px
+        free = view.width_px - view.left_px - view.right_px, view.height_px - view.top_px
+        assert 0.9 < max(width / free[0], height / free[1]) < 0.95
 
 
 def test_the_command_says_what_is_wrong(tmp_path):

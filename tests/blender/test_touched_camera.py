@@ -17,6 +17,7 @@ from mathutils import Euler, Vector
 
 from infinidepth_blender.scene.build import SceneObjects, build_scene
 from infinidepth_blender.scene.match import match_scene_to_photo
+from infinidepth_blender.scene.obstacles import obstacles_to_photo
 from infinidepth_blender.scene.photo_camera import camera_changes, reset_camera
 
 CAMERA = CAMERAS["off-centre"]
@@ -133,7 +134,7 @@ def test_what_stands_in_the_way_is_named(objects: SceneObjects) -> None:
     scene.render.engine = "CYCLES"
     scene.render.use_simplify, scene.cycles.texture_limit_render = True, "128"
     scene.render.use_multiview = scene.render.use_stamp = scene.render.use_freestyle = True
-    add_compositor(scene)
+    add_compositor(scene, objects)
     editor = scene.sequence_editor_create()
     strips = editor.strips if hasattr(editor, "strips") else editor.sequences
     strips.new_effect("color", "COLOR", 1, 1, **strip_length(10))
@@ -151,21 +152,32 @@ def strip_length(frames: int) -> dict[str, int]:
     return {"length": frames} if bpy.app.version >= (5, 0) else {"frame_end": frames}
 
 
-def add_compositor(scene: bpy.types.Scene) -> None:
+def add_compositor(scene: bpy.types.Scene, objects: SceneObjects) -> None:
     if hasattr(scene, "compositing_node_group"):
         scene.compositing_node_group = bpy.data.node_groups.new("Grade", "CompositorNodeTree")
         scene.compositing_node_group.nodes.new("CompositorNodeBlur")
         return
     scene.use_nodes = True
-    assert own_tree_is_no_obstacle(scene)
+    # Blender's own tree passes the picture on.
+    assert not any("compositor" in told for told in obstacles_to_photo(scene, objects))
     scene.node_tree.nodes.new("CompositorNodeBlur")
 
 
-def own_tree_is_no_obstacle(scene: bpy.types.Scene) -> bool:
-    """Blender's own compositor tree, which passes the picture on, is no obstacle."""
-    from infinidepth_blender.scene.obstacles import obstacles_to_photo
-
-    return not any("compositor" in told for told in obstacles_to_photo(scene, scene.camera))
+def test_the_default_cube_is_named_and_a_dome_is_not(objects: SceneObjects, tmp_path: Path) -> None:
+    objects.root.location = (3.0, 1.0, 2.0)
+    bpy.ops.mesh.primitive_uv_sphere_add(radius=200.0)
+    bpy.context.object.name = "Dome"
+    bpy.ops.mesh.primitive_cube_add(size=2.0, location=(8.0, 8.0, 2.0))
+    bpy.context.view_layer.update()
+    assert match_scene_to_photo(objects) == []
+    bpy.context.object.location = (3.2, 1.3, 2.1)
+    bpy.context.view_layer.update()
+    (told,) = match_scene_to_photo(objects)
+    assert told.startswith("'Cube' stands around the photo's camera")
+    assert decibels(tmp_path) < 20
+    bpy.context.object.hide_render = True
+    assert match_scene_to_photo(objects) == []
+    assert decibels(tmp_path) > 40
 
 
 def test_nothing_is_changed_before_it_is_asked(objects: SceneObjects) -> None:
