@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def options_of_each(
     settings: InfiniDepthSettings, preferences: "InfiniDepthPreferences | None", photos: "Sequence[str]"
 ) -> list[tuple[ReconstructOptions, str]]:
-    """What each of a job's photos is made with, and a sentence about what was left out; empty: nothing.
+    """What each of a job's photos is made with, and what the user should know of settings that mean one photo; empty: nothing.
 
     Args:
         settings: The panel's.
@@ -35,13 +35,17 @@ def options_of_each(
         OptionsError: as `options_of`, and where a measurement that was set for no photo in particular would count for several.
         ModelError: as `options_of`.
     """
-    of_one = set(photo_settings.given(settings)) - set(photo_settings.set_for_no_photo(settings))
+    of_none = photo_settings.set_for_no_photo(settings)
+    of_one = set(photo_settings.given(settings)) - set(of_none)
     refuse_for_several(options_of(settings, preferences, without=of_one), len(photos))
     each = []
     for photo in photos:
         others = photo_settings.of_another(settings, photo)
         options = options_of(settings, preferences, without=others)
-        each.append((options, photo_settings.left_out_note(others) if others else ""))
+        notes = [photo_settings.left_out_note(others)] if others else []
+        if of_none and len(photos) > 1:
+            notes.append(f"Used for all {len(photos)} photos: {photo_settings.in_words(of_none)}.")
+        each.append((options, " ".join(notes)))
     return each
 
 

@@ -51,9 +51,8 @@ class _Reconstruct:
             return refuse(self, error)
         if len(photos) == 1:
             photo_settings.keep_for(settings, next(iter(photos)))
-        for request in requests:
-            if request.note:
-                self.report({"WARNING"}, f"{request.name}: {request.note}")  # pyright: ignore[reportAttributeAccessIssue]
+        for note in dict.fromkeys(request.note for request in requests if request.note):
+            self.report({"WARNING"}, note)  # pyright: ignore[reportAttributeAccessIssue]
         if not (self.wait or bpy.app.background):
             session.start_timer()
             addon.redraw()

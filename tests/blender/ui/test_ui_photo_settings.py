@@ -102,6 +102,7 @@ def test_without_a_photo_at_hand_they_are_the_next_ones(settings: Any, photos: d
     settings.depth_prompt, settings.points_crop = "", (1, 2, 3, 4)
     made = options_of_each(settings, None, [str(path) for path in photos.values()])
     assert {options.points_crop for options, _ in made} == {(1, 2, 3, 4)}
+    assert {note for _, note in made} == {"Used for all 3 photos: Crop."}
 
 
 def test_the_buttons_clear_them_or_use_them_here(settings: Any, photos: dict[str, Path]) -> None:
