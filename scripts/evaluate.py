@@ -36,8 +36,8 @@ for place in (ROOT, ROOT / "scripts"):
         sys.path.insert(0, str(place))
 
 from evaluation.datasets import DATASETS, DatasetName, open_dataset  # noqa: E402
-from evaluation.fits import FITS  # noqa: E402
-from evaluation.judge import FACTOR, Settings  # noqa: E402
+from evaluation.fits import FACTOR, FITS  # noqa: E402
+from evaluation.judge import Settings  # noqa: E402
 from evaluation.runner import Report, evaluate_dataset  # noqa: E402
 from evaluation.scores_file import ScoresFile  # noqa: E402
 

@@ -19,6 +19,8 @@ FITS: dict[Fit, str] = {
     "paper": "disparity, affine, RANSAC; then depth, affine, RANSAC",
     "none": "none: metric predictions as they are",
 }
+FACTOR = "fit_factor"
+"""Among an image's scores: what disparity was multiplied by; 0 where it ran against the truth."""
 MIN_DISPARITY = 5e-3
 """Fitted disparity is kept above this: nothing is farther than 200 m."""
 FIT_PIXELS = 2_000_000

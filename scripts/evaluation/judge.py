@@ -13,13 +13,11 @@ from infinidepth_blender.errors import DepthFileError, OptionsError
 
 from .boundaries import boundary_f1
 from .datasets import Item, TrueDepth, read_detail_mask
-from .fits import Fit, fit_depth
+from .fits import FACTOR, Fit, fit_depth
 from .highfreq import MASK_PIXELS, REACH_PX, detail_mask
 from .metrics import depth_scores
 from .sparse import DENSE, near_edges, random_points
 
-FACTOR = "fit_factor"
-"""Among the scores: what disparity was multiplied by; 0 where it ran against the truth."""
 _MARGIN_PX = 3
 
 Scores = dict[str, float]

@@ -22,7 +22,8 @@ from infinidepth_blender.field.preprocess import patch_grid
 from infinidepth_blender.field.protocol import DepthField
 
 from .datasets import Dataset, Item, TrueDepth
-from .judge import FACTOR, Judge, Scores, Settings
+from .fits import FACTOR
+from .judge import Judge, Scores, Settings
 from .metrics import mean_scores
 from .paper_inputs import resized_nearest, resized_photo
 from .sparse import INTERPOLATIONS, interpolated

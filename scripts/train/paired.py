@@ -27,17 +27,18 @@ class Difference(NamedTuple):
 
 
 def differences(
-    new: list[dict[str, Any]], old: list[dict[str, Any]], medians: tuple[str, ...]
+    new: list[dict[str, Any]], old: list[dict[str, Any]], medians: tuple[str, ...], without: tuple[str, ...] = ()
 ) -> dict[str, Difference]:
     """The difference of each score.
 
     Args:
         new, old: Scores of single images, which are known by their `image`.
         medians: Scores of which a few images decide the mean.
+        without: What is no score.
     """
     before = {row["image"]: row for row in old}
     both = [(row, before[row["image"]]) for row in new if row["image"] in before]
-    names = dict.fromkeys(name for row, _ in both for name in row if name != "image")
+    names = dict.fromkeys(name for row, _ in both for name in row if name not in ("image", *without))
     result = {}
     for name in names:
         values = np.array([row[name] - other[name] for row, other in both if name in row and name in other])

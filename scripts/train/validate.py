@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT / "scripts") not in sys.path:
     sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from evaluation.fits import fit_rising  # noqa: E402
+from evaluation.fits import FACTOR, fit_rising  # noqa: E402
 
 from infinidepth_blender.errors import ModelError  # noqa: E402
 from infinidepth_blender.field.network import InfiniDepthNetwork  # noqa: E402
@@ -117,6 +117,7 @@ def _scores(network: InfiniDepthNetwork, batch: Batch) -> list[dict[str, float]]
         factor, offset = fit_rising(guess[ground], true)
         fitted = np.maximum(factor * guess[ground] + offset, 1e-3 * np.median(true))
         ratio = np.maximum(fitted / true, true / fitted)
+        row[FACTOR] = factor
         row["delta_1"] = float((ratio < 1.25).mean())
         row["abs_rel"] = float(np.abs(true / fitted - 1).mean())
     return rows
@@ -161,7 +162,7 @@ def main() -> None:
     told: dict[str, Any] = {**scores, "pool_key": held_out.key, "images": rows}
     print(f"{len(rows)} images  " + "  ".join(f"{name} {value:.4g}" for name, value in scores.items()))
     if old is not None:
-        found = differences(rows, old, MEDIANS)
+        found = differences(rows, old, MEDIANS, (FACTOR,))
         told["against"] = {name: value._asdict() for name, value in found.items()}
         for name, value in found.items():
             print(f"{name}: {value.centre:+.4g}, standard error {value.standard_error:.2g}, {value.images} images")

@@ -110,6 +110,7 @@ def test_two_models_are_compared_image_by_image(
     assert other["against"]["sky"]["standard_error"] == pytest.approx(steps.std(ddof=1) / np.sqrt(len(steps)))
     assert other["against"]["sky"]["images"] == 6
     assert "standard error" in capsys.readouterr().out
+    assert all(row["fit_factor"] >= 0 for row in other["images"]) and "fit_factor" not in other["against"]
     # Another pool's file, and one without single images.
     for text, said in ((json.dumps(one | {"pool_key": "0"}), "another pool"), ('{"delta_1": 0.5}', "single images")):
         old.write_text(text)
