@@ -8,11 +8,11 @@ import bpy
 from ..errors import InfiniDepthError
 from ..scene.photo_camera import camera_changes
 from ..scene.photo_modes import catches_shadows, surface_mode
-from ..scene.saved import find_photo
 from . import runtime_link
 from .active_image import find_active_image
 from .engine_drawing import draw_install_failure, draw_installing, draw_remedy, draw_update, draw_welcome
 from .model_drawing import draw_chosen_model
+from .on_photo import photo_at_hand
 from .photo_settings import draw_photo_settings
 from .properties import PHOTO_MODES, SHOWN
 from .registering import add_classes, remove_classes
@@ -278,7 +278,7 @@ def _draw_delivered(layout: bpy.types.UILayout, context: bpy.types.Context) -> N
 
 def _draw_scene(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """What can be done with a photo that is in the scene."""
-    objects = find_photo(context.scene, context.active_object)
+    objects = photo_at_hand(context)
     if objects is None:
         return
     box = layout.box()

@@ -51,6 +51,16 @@ def test_objects_in_another_collection(deleted: bool, parts: dict[str, bpy.types
     assert find_photo(bpy.context.scene, None) is None
 
 
+def test_a_hidden_photo_is_brought_back_from_the_3d_view(parts: dict[str, bpy.types.Object], tmp_path: Path) -> None:
+    bpy.ops.infinidepth.open_bundle(filepath=str(tmp_path / "A"))
+    activate(parts["Mesh"])
+    assert parts["Mesh"].hide_render
+    with bpy.context.temp_override(active_object=None):  # as in a 3D view of a Blender with a window
+        assert bpy.context.active_object is None
+        assert bpy.ops.infinidepth.show(what="MESH") == {"FINISHED"}
+    assert not parts["Mesh"].hide_render and bpy.data.objects["A Mesh.001"].hide_render
+
+
 def test_a_copy_of_the_whole_is_a_photo_of_its_own(parts: dict[str, bpy.types.Object]) -> None:
     for obj in parts.values():
         obj.hide_set(False)
