@@ -9,6 +9,7 @@ import contextlib
 import os
 import queue
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from .process import child_environment, no_window_flags
 from .windows_job import ended_with_us
 
 _LAST_LINES = 40
+_NOTHING_BYTES = 10_000_000
 _FULL = re.compile(r"No space left|not enough space|Disk quota exceeded|Errno 122|WinError 112")
 _NO_CONNECTION = re.compile(
     r"NewConnectionError|name resolution|Name or service|getaddrinfo|Max retries|timed out|SSLError|"
@@ -151,7 +153,7 @@ def install_error(command: list[str], last_lines: list[str], folder: Path) -> In
         folder: The environment, on the disk that may be full.
     """
     text = "\n".join(last_lines)
-    if _FULL.search(text):
+    if _FULL.search(text) or _is_full(folder):
         return disk_full(folder.parent)
     if "venv" in command and "pip" not in command:
         reason, remedy = "the environment could not be made", VENV_REMEDY
@@ -169,6 +171,13 @@ def install_error(command: list[str], last_lines: list[str], folder: Path) -> In
     error = RuntimeMissingError(f"The engine could not be installed: {reason.rstrip('.')}.", remedy)
     error.add_note(text)
     return error
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether a disk has no room left: `venv` hides what its pip has said."""
+    with contextlib.suppress(OSError):
+        return shutil.disk_usage(folder.parent).free < _NOTHING_BYTES
+    return False
 
 
 def disk_full(directory: Path) -> OutputError:

@@ -15,7 +15,7 @@ from .torch_builds import TorchBuild, other_build_note, torch_pip_arguments
 
 _RESUMING_PIP = (25, 1)
 """The first that goes on where a download was cut."""
-_NEWER_PIP = "pip>=25.1,<26"
+_NEWER_PIP = "pip>=25.1"
 
 _LOAD = """
 import importlib, sys

@@ -110,7 +110,7 @@ def engine_python() -> Path:
     """
     found = state.found
     if found is None or not found.python.is_file():
-        _look(_places())
+        _find(_places())
     if state.found is None:
         raise state.problem or RuntimeMissingError("The engine is not installed yet.", "Install it.")
     return state.found.python
@@ -182,6 +182,12 @@ def _raise_failure() -> None:
 
 
 def _look(places: _Places) -> None:
+    _find(places)
+    if state.found is None or state.found.origin == "installed":
+        _plan(places)
+
+
+def _find(places: _Places) -> None:
     try:
         state.installed = runtime.find_installed(places.user_dir, places.older_dirs) is not None
         try:
@@ -195,8 +201,6 @@ def _look(places: _Places) -> None:
         state.found, state.problem = None, error
     except Exception as error:
         state.found, state.problem = None, _unforeseen(error)
-    if state.found is None or state.found.origin == "installed":
-        _plan(places)
 
 
 def _plan(places: _Places) -> None:

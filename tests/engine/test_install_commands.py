@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -47,6 +49,14 @@ def test_a_cut_line_is_a_matter_of_the_connection(line: str, tmp_path: Path) -> 
 def test_the_full_disk_is_named(line: str, tmp_path: Path) -> None:
     error = install_error(PIP, ["ERROR: Could not install", line], tmp_path / "rt")
     assert isinstance(error, OutputError) and f"The disk of {tmp_path} is full" in error.message
+
+
+def test_a_full_disk_that_nobody_names_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    venv = ["python", "-I", "-m", "venv", str(tmp_path / "rt")]
+    said = ["Error: Command 'ensurepip' returned non-zero exit status 1."]
+    assert "could not be made" in install_error(venv, said, tmp_path / "rt").message
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: SimpleNamespace(free=1_000_000))
+    assert f"The disk of {tmp_path} is full" in install_error(venv, said, tmp_path / "rt").message
 
 
 def test_other_failures_are_told_in_pips_words(tmp_path: Path) -> None:
