@@ -226,8 +226,7 @@ def _install(places: _Places, reinstall: bool) -> None:
     except Exception as error:
         state.failure = _unforeseen(error)
     finally:
-        _look(places)
-        state.installing = False
+        _end(places)
 
 
 def _remove(places: _Places) -> None:
@@ -240,7 +239,13 @@ def _remove(places: _Places) -> None:
     except Exception as error:
         state.failure = _unforeseen(error)
     finally:
+        _end(places)
+
+
+def _end(places: _Places) -> None:
+    try:
         _look(places)
+    finally:
         state.installing = False
 
 
