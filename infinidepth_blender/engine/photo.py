@@ -23,7 +23,7 @@ from ..errors import PhotoError
 from ..hashing import sha256_if_there, sha256_of
 from .exif_camera import PhotoExif
 from .photo_color import OPAQUE, fill_transparent
-from .photo_deep import DeepPixels, fill_deep, write_linear_exr, write_png_16
+from .photo_deep import DeepPixels, fill_deep, refuse_planes, tiff_tags, write_linear_exr, write_png_16
 from .photo_linear import decode_exr, decode_float_image
 from .photo_pillow import DecodedPhoto, UnknownFormatError, decode_with_pillow
 
@@ -188,6 +188,7 @@ def _decode(path: Path, head: bytes) -> DecodedPhoto:
         return decode_with_pillow(path)
     except UnknownFormatError as error:
         if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+            refuse_planes(path, tiff_tags(path))
             return decode_float_image(path)
         raise _not_a_photo(path, head) from error
 

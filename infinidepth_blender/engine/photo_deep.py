@@ -6,14 +6,16 @@ what the file holds: 16 bits as they are, linear light as half floats, however b
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
+from ..errors import PhotoError
 from .exr_writer import write_exr
 from .photo_color import OPAQUE, STRIP_PX, srgb_to_linear
 
@@ -21,7 +23,11 @@ DeepPixels = NDArray[np.uint16] | NDArray[np.float16]
 """(H, W, 3): uint16 encoded as sRGB, or float16 linear light of Rec.709 primaries."""
 
 _HALF_MAX = 65_504.0
-_TAG_TIFF_BITS, _TAG_TIFF_PHOTOMETRIC, _TAG_TIFF_EXTRA_SAMPLES = 258, 262, 338
+_TAG_TIFF_BITS, _TAG_TIFF_COMPRESSION, _TAG_TIFF_PHOTOMETRIC = 258, 259, 262
+_TAG_TIFF_PLANES, _TAG_TIFF_EXTRA_SAMPLES = 284, 338
+_UNCOMPRESSED = 1
+_IN_PLANES = 2
+_BIG_TIFF = 43
 _TIFF_RGB = 2
 _PREMULTIPLIED = 1
 _READERS_AGREE = 4
@@ -61,10 +67,8 @@ def read_16_bits(
 
     Returns:
         (H, W, 3) uint16 colours, not multiplied by alpha, before any profile, turned as `flat` is;
-        None: the file has 8 bits, or the two readers do not agree on what it shows.
+        None: the two readers do not agree on what it shows.
     """
-    if not _has_16_bits(path, image):
-        return None
     try:
         read: Any = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_ANYDEPTH)
     except cv2.error:
@@ -109,14 +113,58 @@ def fill_deep(pixels: DeepPixels, filled_srgb: NDArray[np.uint8], opaque: NDArra
     pixels[~opaque] = values.astype(pixels.dtype)[filled_srgb[~opaque]]
 
 
-def _has_16_bits(path: Path, image: Image.Image) -> bool:
+def has_16_bits(path: Path, image: Image.Image) -> bool:
+    """Whether a PNG or TIFF file that Pillow has loaded has colours of 16 bits.
+
+    Raises:
+        PhotoError: they are in planes, of which Pillow makes a wrong picture.
+    """
     if image.format == "PNG":
         with path.open("rb") as file:
             return file.read(25)[24:] == b"\x10"
     tags: Any = getattr(image, "tag_v2", None)
     if image.format != "TIFF" or tags is None or tags.get(_TAG_TIFF_PHOTOMETRIC) != _TIFF_RGB:
         return False
-    return set(tags.get(_TAG_TIFF_BITS, ())) == {16}
+    if set(tags.get(_TAG_TIFF_BITS, ())) != {16}:
+        return False
+    if tags.get(_TAG_TIFF_COMPRESSION, _UNCOMPRESSED) == _UNCOMPRESSED:
+        refuse_planes(path, tags)
+    return True
+
+
+def refuse_planes(path: Path, tags: Any) -> None:
+    """Refuses a TIFF file of more than 8 bits whose colours lie one after the other instead of side by side.
+
+    Args:
+        path: The file, for the message.
+        tags: Its tags.
+
+    Raises:
+        PhotoError: it is such a file.
+    """
+    bits = tags.get(_TAG_TIFF_BITS, ())
+    if tags.get(_TAG_TIFF_PLANES) == _IN_PLANES and len(bits) > 1 and max(bits) > 8:
+        raise PhotoError(
+            f"{path.name} keeps each colour in a plane of its own, which is not read with more than 8 bits.",
+            "Save it with interleaved channels.",
+        )
+
+
+def tiff_tags(path: Path) -> Any:
+    """The tags of the first picture of a TIFF file, whether or not Pillow knows its kind; nothing of a damaged one.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+            tags = TiffImagePlugin.ImageFileDirectory_v2(head + (file.read(8) if head[2] == _BIG_TIFF else b""))
+            file.seek(tags.next)
+            tags.load(file)
+            return tags
+    except (SyntaxError, ValueError, IndexError, struct.error):
+        return {}
 
 
 def _is_premultiplied(image: Image.Image) -> bool:

@@ -16,7 +16,7 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from ..errors import PhotoError
 from .exif_camera import PhotoExif, read_exif
 from .photo_color import OPAQUE, STRIP_PX, ProfileError, lab_transform, srgb_transform
-from .photo_deep import DeepPixels, read_16_bits, to_8_bits
+from .photo_deep import DeepPixels, has_16_bits, read_16_bits, to_8_bits
 from .photo_profile import matrix_profile
 
 FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "WEBP", "AVIF", "HEIF", "BMP", "GIF", "PPM", "JPEG2000", "PSD")
@@ -139,7 +139,7 @@ def _convert(path: Path, image: Image.Image, notes: list[str]) -> DecodedPhoto:
     orientation, exif = _exif(image)
     icc_profile = image.info.get("icc_profile")
     source_mode = image.mode
-    deep, flat, alpha = _straight(path, image)
+    deep, flat, alpha = _straight(path, image, notes)
     transform: ImageCms.ImageCmsTransform | None = None
     if icc_profile:
         try:
@@ -186,14 +186,18 @@ def _exif(image: Image.Image) -> tuple[int, PhotoExif]:
 
 
 def _straight(
-    path: Path, image: Image.Image
+    path: Path, image: Image.Image, notes: list[str]
 ) -> tuple[NDArray[np.uint16] | None, Image.Image, NDArray[np.uint8] | None]:
     """The colours of 16 bits (H, W, 1 or 3) where there are such, the picture in mode RGB, L, CMYK or LAB with 8 bits, and its alpha."""
     if image.mode.startswith("I;16") or image.mode == "I":
         deep = _grey_16(path, image)
         return deep[..., None], Image.fromarray(to_8_bits(deep)), None
     flat, alpha = _straight_8(image)
-    deep = read_16_bits(path, image, np.asarray(flat)[..., :3], alpha) if flat.mode in ("RGB", "RGBA", "L") else None
+    if not has_16_bits(path, image):
+        return None, flat, alpha
+    deep = read_16_bits(path, image, np.asarray(flat)[..., :3] if flat.mode != "L" else np.asarray(flat), alpha)
+    if deep is None:
+        notes.append(f"The 16 bits of {path.name} can be read to 8 only; its texture has 8 bits.")
     return deep, flat, alpha
 
 
