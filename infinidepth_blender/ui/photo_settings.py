@@ -21,7 +21,7 @@ from .registering import add_classes, remove_classes
 from .text import paragraph
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 _WORDS = {
     "depth_prompt": "Depth Hint",
@@ -54,9 +54,24 @@ def _file_key(path: str, library: bpy.types.Library | None) -> str:
     return str(Path(bpy.path.abspath(path, library=library)))
 
 
-def set_for_active_photo(name: str) -> Any:
-    """An `update` function for the property of that name: keeps the photo that is at hand."""
+def watch(settings_class: type[Any]) -> None:
+    """Lets the properties of these settings keep the photo that is at hand when they are set.
 
+    Not by `update` in the class: Blender 4.2 never lets go of a property group with functions of its own in its
+    annotations, and crashes at exit. These properties are defined anew after it was registered, and go before it.
+    """
+    for name in _WORDS:
+        written = settings_class.__annotations__[name]
+        setattr(settings_class, name, written.function(**written.keywords, update=_owner_keeper(name)))
+
+
+def unwatch(settings_class: type[Any]) -> None:
+    """The inverse of `watch`, before the class is unregistered."""
+    for name in _WORDS:
+        delattr(settings_class, name)
+
+
+def _owner_keeper(name: str) -> Callable[[Any, bpy.types.Context], None]:
     def update(settings: Any, context: bpy.types.Context) -> None:
         active = find_active_image(context)
         _keep_owners(settings, [name], photo_key(active) if active is not None else "")

@@ -17,7 +17,7 @@ from bpy.props import (
 
 from ..engine.registry import MODELS, PURPOSES
 from ..options import DEFAULT_SOLID, MAX_DEPTH_SIDE_PX, ReconstructOptions
-from .photo_settings import set_for_active_photo
+from .photo_settings import unwatch, watch
 from .registering import PATH_OPTIONS, add_classes, remove_classes
 
 _DEFAULTS = ReconstructOptions()
@@ -127,14 +127,12 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
         description="Picture over the whole photo, white where points may lie",
         subtype="FILE_PATH",
         options=PATH_OPTIONS,
-        update=set_for_active_photo("points_mask"),
     )
     points_density: StringProperty(
         name="Density",
         description="Picture over the whole photo: the brighter, the denser the points; none where it is black",
         subtype="FILE_PATH",
         options=PATH_OPTIONS,
-        update=set_for_active_photo("points_density"),
     )
     points_crop: IntVectorProperty(
         name="Crop",
@@ -142,7 +140,6 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
         size=4,
         default=(0, 0, 0, 0),
         min=0,
-        update=set_for_active_photo("points_crop"),
     )
     points_outliers: EnumProperty(
         name="Outliers",
@@ -177,7 +174,6 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
         description="Picture over the whole photo, white at the sky",
         subtype="FILE_PATH",
         options=PATH_OPTIONS,
-        update=set_for_active_photo("sky_file"),
     )
     mesh_size: IntProperty(
         name="Mesh Size",
@@ -311,13 +307,11 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
         description="File with measured depth, sparse or dense, that the result is fitted to (PNG in mm, EXR, NPY, NPZ, H5)",
         subtype="FILE_PATH",
         options=PATH_OPTIONS,
-        update=set_for_active_photo("depth_prompt"),
     )
     known_distance: StringProperty(
         name="Known Distance",
         description="Gives the scale. 640,360=2.5 is 2.5 m from the camera to that pixel, 100,80:100,640=2 is 2 m between "
         "two pixels, counted from the photo's top left. Separate several by semicolons",
-        update=set_for_active_photo("known_distance"),
     )
     model: EnumProperty(
         name="Model",
@@ -371,10 +365,12 @@ CLASSES = (InfiniDepthSettings,)
 def register() -> None:
     """Adds the settings to every scene."""
     add_classes(CLASSES)
+    watch(InfiniDepthSettings)
     bpy.types.Scene.infinidepth = PointerProperty(type=InfiniDepthSettings)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def unregister() -> None:
     """Takes them away again."""
     del bpy.types.Scene.infinidepth  # pyright: ignore[reportAttributeAccessIssue]
+    unwatch(InfiniDepthSettings)
     remove_classes(CLASSES)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import addon_utils
 import bpy
 import pytest
@@ -34,6 +39,20 @@ def test_enabling_and_disabling_leaves_nothing_behind() -> None:
     assert not registered()
     assert not hasattr(bpy.types.Scene, "infinidepth")
     assert handlers() == before
+
+
+def test_blender_ends_well_after_it() -> None:
+    code = (
+        "import bpy, addon_utils; "
+        f"addon_utils.enable('{NAME}', default_set=True); "
+        "bpy.context.scene.infinidepth.depth_prompt = '/photos/depth.png'; "
+        f"addon_utils.disable('{NAME}', default_set=True)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(infinidepth_blender.__file__).parents[1])}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_a_part_that_cannot_register_takes_the_others_back(monkeypatch: pytest.MonkeyPatch) -> None:
