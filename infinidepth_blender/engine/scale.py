@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import DepthFileError, PhotoError
 from ..field.align import AlignedField
+from ..field.covered import Covered, CoveredField
 from ..field.prompted import PromptedField
 from ..field.protocol import DepthField
 from ..field.rehearsal import AskAgain
@@ -31,6 +32,10 @@ _MIN_PROMPTS_FOR_OFFSET = 8
 _MIN_PROMPTS_FOR_CORRECTION = 4
 _MANY_LEFT_OUT = 0.1
 _POOR_FIT = 0.25
+_MUCH_BEYOND = 0.15
+"""Share of the picture beyond what was measured that the user is told of."""
+_FLOOR = 0.2
+"""Least disparity of a line that is left towards what was not measured, as a share of the smallest measured one."""
 _COVERED = 0.7
 """Share of the field's range that measurements cover, from which on a line through them is not asked beyond them."""
 _LEAST_SPREAD, _SPREAD_TO_ERROR = 0.22, 6.0
@@ -188,19 +193,51 @@ def _fit_to_prompt(field: DepthField, look: _Look, prompt: DepthPrompt, seed: in
         guessed = _offset_without_measurement(look) if field.scale == "affine" else 0.0
         factor = _factor_alone(source + guessed, target, prompt)
         offset = factor * guessed
-    lost = np.mean(look.disparity[look.surface] * factor + offset <= 0)
+    aligned = _aligned(field, look, prompt, (factor, offset), source, target)
+    seen = torch.from_numpy(look.disparity[look.surface])
+    lost = float((aligned.aligned(seen) <= 0).double().mean())
     if lost > 0.02:
         warnings.append(f"{lost:.0%} of the picture lies beyond what {name} covers and got no depth.")
+    factor_beyond, beyond = factor, 0.0
+    if isinstance(aligned, CoveredField):
+        factor_beyond, beyond = aligned.factor_beyond, aligned.covered.beyond
+    if beyond > _MUCH_BEYOND:
+        warnings.append(
+            f"{beyond:.0%} of the picture is nearer or farther than all that {name} measures: "
+            "there the depth is the model's own, scaled by one factor."
+        )
     error = float(np.median(np.abs(factor * source + offset - target) / target))
     warnings += _poor_fit(prompt, error)
     details = {
         "scale": "depth prompt",
         "disparity_factor": factor,
         "disparity_offset": offset,
+        "disparity_factor_beyond": factor_beyond,
         "prompt_points": len(source),
         "prompt_median_error": error,
+        "prompt_beyond": beyond,
     }
-    return ScaledField(AlignedField(field, factor, offset, "metric"), True, details, tuple(warnings))
+    return ScaledField(aligned, True, details, tuple(warnings))
+
+
+def _aligned(
+    field: DepthField,
+    look: _Look,
+    prompt: DepthPrompt,
+    line: tuple[float, float],
+    source: NDArray[np.float64],
+    target: NDArray[np.float64],
+) -> AlignedField:
+    """The field under a line, where the measurements reach."""
+    ahead = source > 0
+    if field.scale == "affine" or line[1] == 0 or not ahead.any():
+        # One factor does not bend. Of an affine field it tells nothing: its line is better than a guessed offset.
+        return AlignedField(field, *line, "metric")
+    covered = Covered.of(-np.log(source[ahead]), -np.log(look.disparity[look.surface]))
+    if covered.complete:
+        return AlignedField(field, *line, "metric")
+    floor = _FLOOR * float(np.percentile(target, 1))
+    return CoveredField(field, line, _factor_alone(source, target, prompt), covered, floor)
 
 
 def _poor_fit(prompt: DepthPrompt, error: float) -> list[str]:

@@ -154,16 +154,20 @@ class AlignedField:
 
     def disparity(self, coords_yx: Tensor) -> Tensor:
         """(N,) disparity at (N, 2) coordinates."""
-        return self.inner.disparity(coords_yx) * self.factor + self.offset
+        return self.aligned(self.inner.disparity(coords_yx))
 
     def disparity_and_gradient(self, coords_yx: Tensor) -> tuple[Tensor, Tensor]:
         """(N,) disparity and its (N, 2) derivative by (y, x)."""
         disparity, gradient = self.inner.disparity_and_gradient(coords_yx)
-        return disparity * self.factor + self.offset, gradient * self.factor
+        return self.aligned(disparity), gradient * self.factor
 
     def disparity_grid(self, height: int, width: int, rows: Rows | None = None) -> Tensor:
         """(height, width) disparity at the pixel centres."""
-        return self.inner.disparity_grid(height, width, rows) * self.factor + self.offset
+        return self.aligned(self.inner.disparity_grid(height, width, rows))
+
+    def aligned(self, seen: Tensor) -> Tensor:
+        """The new disparity of the inner field's disparity."""
+        return seen * self.factor + self.offset
 
     def sky_grid(self, height: int, width: int, rows: Rows | None = None) -> Tensor:
         """(height, width) probability of sky at the pixel centres."""

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from .covered import Covered
 from .grid import GridField
 from .local_planes import LocalPlanes, Scattered, search_tree
-from .prompt_map import ANSWERED, LogDepthRange
 from .protocol import DepthField, FieldScale, Rows, pixel_centres_yx
 from .reach import Reach
 from .rehearsal import AGREE, CLEARLY, MIN_TOLD, AskAgain, Rehearsal
@@ -24,8 +24,6 @@ DENSE_SHARE = 0.1
 
 _LIKE_COLOUR = 0.08
 _LIKE_LOG_DEPTH = 0.2
-_MOST_BEYOND = 0.05
-"""Share of the picture that may lie beyond what a network can answer that is told the measurements."""
 _BESIDE_PX = 1.5
 """Pixels this near a measured one show what it shows, unless they look otherwise."""
 _UNMEASURED = (0.25, 0.5)
@@ -114,14 +112,13 @@ class PromptedField:
         rehearsal = Rehearsal(place, disparity, cell, holes, (height, width), reach, seed)
         judged = rehearsal.judge(shape, guide)
         self.asked_again = False
-        if len(place) < MIN_TOLD or not _spans(disparity, network, inner.sky_grid(height, width).cpu().numpy()):
-            ask_again = None
-        if ask_again is not None:
-            told = _above(rehearsal.answer(ask_again, rehearsal.told), floor)
+        if ask_again is not None and len(place) >= MIN_TOLD:
+            covered = _covered(network, cell, inner.sky_grid(height, width).cpu().numpy())
+            told = _above(_where_covered(covered, rehearsal.answer(ask_again, rehearsal.told), network), floor)
             better = rehearsal.judge(told, _guide(told, colours))
             if better.cost < CLEARLY * judged.cost:
                 judged, self.asked_again = better, True
-                network = rehearsal.answer(ask_again, rehearsal.everyone)
+                network = _where_covered(covered, rehearsal.answer(ask_again, rehearsal.everyone), network)
                 shape = _above(network, floor)
                 guide = _guide(shape, colours)
         self.network_share, self.expected_error = judged.share, judged.error
@@ -176,12 +173,20 @@ def _above(network: Array, floor: float) -> Array:
     return np.where(np.isfinite(network), np.maximum(network, floor), floor)
 
 
-def _spans(disparity: Array, network: Array, sky: NDArray[np.floating]) -> bool:
-    """Whether measurements span what the network sees: told them, it can answer little beyond their range."""
-    known = LogDepthRange.of(-np.log(disparity))
-    surface = (network > 0) & (sky < 0.5)
-    t = (-np.log(network[surface]) - known.low) / known.spread
-    return bool(np.mean((t < ANSWERED[0]) | (t > ANSWERED[1])) < _MOST_BEYOND) if len(t) else True
+def _covered(network: Array, cell: NDArray[np.intp], sky: NDArray[np.floating]) -> Covered:
+    """What measurements at some cells cover of the depths that the network sees."""
+    there = network > 0
+    log_depth = -np.log(network, out=np.full(network.shape, np.nan), where=there)
+    measured = log_depth[cell[:, 0], cell[:, 1]]
+    return Covered.of(measured[~np.isnan(measured)], log_depth[there & (sky < 0.5)])
+
+
+def _where_covered(covered: Covered, told: Array, network: Array) -> Array:
+    """The answer of a network that was told measurements; beyond them that of the one which was not."""
+    seen = torch.from_numpy(network)
+    log_depth = -seen.clamp_min(torch.finfo(seen.dtype).tiny).log()
+    mixed = covered.mixed(torch.from_numpy(told), seen, log_depth).numpy()
+    return np.where(network > 0, mixed, told)
 
 
 def _measured(outside: Array) -> Array:

@@ -147,6 +147,21 @@ def test_a_depth_prompt_makes_metres(photo: Path, tmp_path: Path) -> None:
     assert np.median(made.depth_m) == pytest.approx(np.median(truth), rel=0.02)
 
 
+def test_a_sensor_of_short_reach_is_told_and_makes_metres_beyond_it(photo: Path, tmp_path: Path) -> None:
+    field = PlaneField(0.2, 0.18, 0.0, scale="relative")
+    y, x = np.mgrid[0:15, 0:20] + 0.5
+    seen = plane_disparity(field, x, y, Camera.from_focal_px(9, 20, 15))
+    truth = 1 / (0.5 * seen)
+    reached = np.where(truth < 10, 1 / (0.45 * seen + 0.01), 0)  # as a line through noise would have it
+    np.save(tmp_path / "lidar.npy", reached)
+    made = make(photo, tmp_path / "out", field, depth_prompt=str(tmp_path / "lidar.npy"))
+    assert any("nearer or farther than all that lidar.npy measures" in warning for warning in made.warnings)
+    assert 0.4 < made.model["prompt_beyond"] < 0.7
+    assert made.model["disparity_factor_beyond"] == pytest.approx(0.48, abs=0.02)
+    # The line by itself would put the far end, 90 m away, at 50 m.
+    assert made.depth_m[0].mean() == pytest.approx(truth[0].mean(), rel=0.15)
+
+
 def test_a_known_distance_makes_metres(photo: Path, tmp_path: Path) -> None:
     made = make(photo, tmp_path / "out", PlaneField(scale="relative"), known_distance=("9,7=3.5",))
     assert made.scale_known and not any("unknown" in w for w in made.warnings)

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from analytic_fields import PlaneField
+from scipy.ndimage import gaussian_filter
 
 from infinidepth_blender.engine.depth_files import DepthPrompt
 from infinidepth_blender.engine.masked_field import MaskedField
 from infinidepth_blender.engine.scale import MEDIAN_DEPTH_M, PromptUse, ScaledField, scale_to_metres
 from infinidepth_blender.errors import DepthFileError, PhotoError
+from infinidepth_blender.field.align import AlignedField
 from infinidepth_blender.field.grid import GridField
 
 WIDTH, HEIGHT = 320, 240
@@ -106,6 +108,36 @@ def test_measurements_that_lie_close_together_do_not_flatten_the_rest(scale: str
     off = np.abs(1 / scaled.field.disparity_grid(60, 80).numpy() / truth - 1)
     assert np.median(off) < (0.06 if scale == "relative" else 0.4)
     assert off.max() < (0.15 if scale == "relative" else 3)
+
+
+def short_reach(seed: int = 5) -> tuple[GridField, np.ndarray, np.ndarray]:
+    """A floor from 2 to 60 m as a network sees it, off by a fifth here and there, its true depth and what a sensor of 8 m tells."""
+    y, _ = np.mgrid[-1:1:120j, -1:1:160j]
+    truth = np.exp(np.log(60) - (y + 1) / 2 * np.log(30))
+    rough = np.random.default_rng(seed).standard_normal((120, 160))
+    seen = truth * np.exp(0.25 * gaussian_filter(rough, 6) / gaussian_filter(rough, 6).std()) / 5
+    return GridField(seen, scale="relative"), truth, np.where(truth < 8, truth, 0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("use", ["align", "follow"])
+def test_beyond_the_reach_of_a_sensor_one_factor_holds(seed: int, use: PromptUse) -> None:
+    field, truth, given = short_reach(seed)
+    some = np.where(np.random.default_rng(seed).random(given.shape) < 0.08, given, 0)
+    scaled = scale_to_metres(field, prompt(some), WIDTH, HEIGHT, seed=0, prompt_use=use)
+    depth = 1 / scaled.field.disparity_grid(120, 160).numpy()
+    ratio = depth / truth
+    assert (depth > 0).all() and 0.85 < np.median(ratio[truth > 12]) < 1.2
+    assert np.median(np.abs(ratio[truth < 8] - 1)) < (0.2 if use == "align" else 0.08)
+    assert sum("nearer or farther than all" in warning for warning in scaled.warnings) == 1
+    assert scaled.details["prompt_beyond"] > 0.3
+
+
+def test_measurements_from_everywhere_are_aligned_by_one_line() -> None:
+    field, truth, _ = short_reach()
+    scaled = scale_to_metres(field, prompt(truth), WIDTH, HEIGHT, seed=0, prompt_use="align")
+    assert type(scaled.field) is AlignedField and scaled.details["prompt_beyond"] == 0
+    assert not any("nearer or farther" in warning for warning in scaled.warnings)
 
 
 def test_one_measured_point_gives_the_factor() -> None:

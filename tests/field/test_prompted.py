@@ -176,15 +176,30 @@ def test_what_no_measurement_shows_keeps_its_depth(count: int) -> None:
     assert np.median(error(field, truth)[~box]) < 0.02
 
 
-def test_a_network_is_not_told_measurements_that_span_little_of_what_it_sees() -> None:
-    calls: list[Measurements] = []
-    truth = scene_depth()
-    narrow = np.where(np.abs(truth / np.median(truth) - 1) < 0.03, truth, 0)
-    ask_again = knowing_better(calls)
-    PromptedField(poor_field(), sparse(narrow, 3000), WIDTH, HEIGHT, ask_again=ask_again)
-    assert calls == []
-    PromptedField(poor_field(), sparse(truth, 300), WIDTH, HEIGHT, ask_again=ask_again)
-    assert calls
+def short_sighted(measured: Measurements) -> DepthField:
+    """A network that, told anything, sees all as it is up to the farthest of what it was told, and nothing farther."""
+    return GridField(np.minimum(wavy_floor(), measured.depth_m.max()))
+
+
+def wavy_floor() -> np.ndarray:
+    """A floor from 2 to 20 m with waves that few measurements show."""
+    y, x = pixel_centres_yx(HEIGHT, WIDTH).view(HEIGHT, WIDTH, 2).numpy().transpose(2, 0, 1)
+    return np.exp(np.log(20) - (y + 1) / 2 * np.log(10)) * (1 + 0.1 * np.sin(17 * x) * np.cos(13 * y))
+
+
+def test_a_network_that_is_told_measurements_is_not_believed_beyond_them() -> None:
+    truth = wavy_floor()
+    y, x = pixel_centres_yx(HEIGHT, WIDTH).view(HEIGHT, WIDTH, 2).numpy().transpose(2, 0, 1)
+    network = GridField(truth * (1 + 0.15 * np.sin(5 * x + 1) * np.cos(4 * y)))
+    near = np.where(truth < 6, truth, 0)
+    given = np.where(np.random.default_rng(2).random(truth.shape) < 300 / (near > 0).sum(), near, 0)
+    field = PromptedField(network, given, WIDTH, HEIGHT, ask_again=short_sighted)
+    alone = PromptedField(network, given, WIDTH, HEIGHT)
+    assert field.asked_again
+    off, before = error(field, truth), error(alone, truth)
+    inside, beyond = (truth < 5) & (given == 0), truth > 9
+    assert np.median(off[inside]) < 0.7 * np.median(before[inside])
+    assert off[beyond].max() < 0.25  # what it said is off by more
 
 
 def test_of_many_measurements_those_that_are_told_have_no_pattern() -> None:
