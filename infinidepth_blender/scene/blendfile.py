@@ -58,6 +58,8 @@ def _look_through_photo(camera: bpy.types.Object, scene: bpy.types.Scene) -> Non
     for screen in bpy.data.screens:
         for view in views_of(screen):
             look_through(view, camera, scene)
+            # For when the view is turned away from the camera: the sky stands far off.
+            view.space.clip_end = max(view.space.clip_end, 2 * camera.data.clip_end)
 
 
 def _world() -> bpy.types.World:

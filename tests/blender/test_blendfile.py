@@ -9,6 +9,7 @@ import shutil
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -17,6 +18,7 @@ from blender_renders import psnr_db, render
 from blender_synthetic import CAMERAS, photograph
 
 from infinidepth_blender.errors import OutputError
+from infinidepth_blender.reconstruction import save
 from infinidepth_blender.scene.blendfile import write_blend
 from infinidepth_blender.scene.build import SceneOptions, build_scene
 from infinidepth_blender.scene.views import views_of
@@ -68,6 +70,17 @@ def test_the_written_file_opens_with_the_photo_in_every_view(kind, make_bundle, 
         assert bottom > 0 and bottom + height < view.height_px - view.top_px
         free = view.width_px - view.left_px - view.right_px, view.height_px - view.top_px
         assert 0.9 < max(width / free[0], height / free[1]) < 0.95
+
+
+def test_a_far_sky_is_seen_by_views_that_turn_away_too(make_bundle, tmp_path):
+    rec = make_bundle(CAMERAS["landscape"], mesh_vertices=9)
+    far = replace(rec, backdrop=replace(rec.backdrop, vertices_cam=rec.backdrop.vertices_cam * 100))
+    save(far, tmp_path / "far")
+    assert run_module(tmp_path / "far", tmp_path / "scene.blend").returncode == 0
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
+    sky_m = float(far.backdrop.vertices_cam[:, 2].max())
+    assert sky_m > 2000
+    assert all(view.space.clip_end > 2 * sky_m for screen in bpy.data.screens for view in views_of(screen))
 
 
 def test_the_command_says_what_is_wrong(tmp_path):
