@@ -27,6 +27,8 @@ _BEYOND = (0.06, 0.15)
 on they do not."""
 _RAMP = (0.75, 1.15)
 """Where measurements cease to tell, in the range between both ends; 1 is the end itself, which is no sharp one."""
+PAST = (1.0, 1.4)
+"""The same where the picture has surely left what was measured."""
 _LEAST = 1e-9
 
 
@@ -67,14 +69,14 @@ class Covered:
         """Whether the measurements reach both ends."""
         return self.near_open == self.far_open == 0
 
-    def share(self, log_depth: Tensor) -> Tensor:
-        """1 where log depth is covered, falling to 0 beyond an end that is open."""
-        farther, nearer = self._along(log_depth)
+    def share(self, log_depth: Tensor, ramp: tuple[float, float] = _RAMP) -> Tensor:
+        """1 where log depth is covered, falling to 0 beyond an end that is open, along a ramp."""
+        farther, nearer = self._along(log_depth, ramp)
         return (1 - self.far_open * _smooth(farther)) * (1 - self.near_open * _smooth(nearer))
 
     def slope(self, log_depth: Tensor) -> Tensor:
         """The derivative of `share`."""
-        farther, nearer = self._along(log_depth)
+        farther, nearer = self._along(log_depth, _RAMP)
         by_x = self.near_open * 6 * nearer * (1 - nearer) - self.far_open * 6 * farther * (1 - farther)
         return by_x / ((_RAMP[1] - _RAMP[0]) * self.spread)
 
@@ -87,9 +89,9 @@ class Covered:
         logs = share * inside.clamp_min(_LEAST).log() + (1 - share) * beyond.clamp_min(_LEAST).log()
         return torch.where(share < 1, torch.where(share > 0, logs.exp(), beyond), inside)
 
-    def _along(self, log_depth: Tensor) -> tuple[Tensor, Tensor]:
+    def _along(self, log_depth: Tensor, ramp: tuple[float, float]) -> tuple[Tensor, Tensor]:
         """How far along the ramp at the farther end and at the nearer one, 0 to 1; never both."""
-        start, stop = _RAMP
+        start, stop = ramp
         t = (log_depth - self.low) / self.spread
         return ((t - start) / (stop - start)).clamp(0, 1), ((1 - t - start) / (stop - start)).clamp(0, 1)
 

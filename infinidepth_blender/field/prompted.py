@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from .covered import Covered
+from .covered import PAST, Covered
 from .grid import GridField
 from .local_planes import LocalPlanes, Scattered, search_tree
 from .protocol import DepthField, FieldScale, Rows, pixel_centres_yx
@@ -26,6 +26,9 @@ _LIKE_COLOUR = 0.08
 _LIKE_LOG_DEPTH = 0.2
 _BESIDE_PX = 1.5
 """Pixels this near a measured one show what it shows, unless they look otherwise."""
+_SHORTER = 3.0
+"""How much farther off measurements count for what the network sees beyond all of them: only right beside them it
+belongs to what they show."""
 _UNMEASURED = (0.25, 0.5)
 """Log depth by which the network sees something before or behind all measurements around it: from the first on they
 are trusted less there, from the second on not at all."""
@@ -111,9 +114,10 @@ class PromptedField:
         reach = Reach(place, max(height, width))
         rehearsal = Rehearsal(place, disparity, cell, holes, (height, width), reach, seed)
         judged = rehearsal.judge(shape, guide)
+        covered = _covered(network, cell, inner.sky_grid(height, width).cpu().numpy())
+        outside = 1 - _share(covered, network[holes[:, 0], holes[:, 1]])
         self.asked_again = False
         if ask_again is not None and len(place) >= MIN_TOLD:
-            covered = _covered(network, cell, inner.sky_grid(height, width).cpu().numpy())
             told = _above(_where_covered(covered, rehearsal.answer(ask_again, rehearsal.told), network), floor)
             better = rehearsal.judge(told, _guide(told, colours))
             if better.cost < CLEARLY * judged.cost:
@@ -126,7 +130,7 @@ class PromptedField:
         planes = LocalPlanes(known, Scattered(holes.astype(np.float64), guide[holes[:, 0], holes[:, 1]]))
         at_known, at_holes = shape[cell[:, 0], cell[:, 1]], shape[holes[:, 0], holes[:, 1]]
         near = self.network_share * at_holes + planes.fit(disparity - self.network_share * at_known, disparity)
-        trust = reach.trust(planes.distance, planes.nearest)
+        trust = reach.trust(planes.distance * (1 + _SHORTER * outside), planes.nearest)
         trust = trust * _measured(planes.outside(np.log(at_known), np.log(at_holes)))
         correction = _smooth_correction(cell, np.log(disparity / at_known), (height, width))
         far = network[holes[:, 0], holes[:, 1]] * np.exp(correction[holes[:, 0], holes[:, 1]])
@@ -179,6 +183,12 @@ def _covered(network: Array, cell: NDArray[np.intp], sky: NDArray[np.floating]) 
     log_depth = -np.log(network, out=np.full(network.shape, np.nan), where=there)
     measured = log_depth[cell[:, 0], cell[:, 1]]
     return Covered.of(measured[~np.isnan(measured)], log_depth[there & (sky < 0.5)])
+
+
+def _share(covered: Covered, network: Array) -> Array:
+    """(N,) share of places, by the network's disparity there, that may belong to what was measured; 1 without a disparity."""
+    log_depth = -np.log(network, out=np.full(network.shape, np.nan), where=network > 0)
+    return np.nan_to_num(covered.share(torch.from_numpy(log_depth), PAST).numpy(), nan=1.0)
 
 
 def _where_covered(covered: Covered, told: Array, network: Array) -> Array:
