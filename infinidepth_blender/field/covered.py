@@ -80,12 +80,17 @@ class Covered:
         by_x = self.near_open * 6 * nearer * (1 - nearer) - self.far_open * 6 * farther * (1 - farther)
         return by_x / ((_RAMP[1] - _RAMP[0]) * self.spread)
 
-    def mixed(self, inside: Tensor, beyond: Tensor, seen: Tensor) -> Tensor:
-        """Disparity: the one where measurements reach, the other beyond, as the network's own log depth `seen` tells.
+    def mixed(self, inside: Tensor, beyond: Tensor, seen: Tensor, certain: Tensor | float = 0.0) -> Tensor:
+        """Disparity: the one where measurements reach, the other beyond.
 
         In between it is a mean of both log depths.
+
+        Args:
+            inside, beyond: Disparity of either.
+            seen: The network's own log depth, which tells where it is.
+            certain: 1 where the first holds all the same, 0 where `seen` decides alone.
         """
-        share = self.share(seen)
+        share = 1 - (1 - self.share(seen)) * (1 - certain)
         logs = share * inside.clamp_min(_LEAST).log() + (1 - share) * beyond.clamp_min(_LEAST).log()
         return torch.where(share < 1, torch.where(share > 0, logs.exp(), beyond), inside)
 

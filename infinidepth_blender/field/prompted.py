@@ -118,11 +118,14 @@ class PromptedField:
         outside = 1 - _share(covered, network[holes[:, 0], holes[:, 1]])
         self.asked_again = False
         if ask_again is not None and len(place) >= MIN_TOLD:
-            told = _above(_where_covered(covered, rehearsal.answer(ask_again, rehearsal.told), network), floor)
+            told = _above(rehearsal.answer(ask_again, rehearsal.told), floor)
             better = rehearsal.judge(told, _guide(told, colours))
             if better.cost < CLEARLY * judged.cost:
                 judged, self.asked_again = better, True
-                network = _where_covered(covered, rehearsal.answer(ask_again, rehearsal.everyone), network)
+                gap_px, nearest_one = search_tree(place).query(holes)
+                beside = np.ones((height, width))
+                beside[holes[:, 0], holes[:, 1]] = reach.trust(gap_px * (1 + _SHORTER * outside), nearest_one)
+                network = _where_covered(covered, rehearsal.answer(ask_again, rehearsal.everyone), network, beside)
                 shape = _above(network, floor)
                 guide = _guide(shape, colours)
         self.network_share, self.expected_error = judged.share, judged.error
@@ -191,11 +194,14 @@ def _share(covered: Covered, network: Array) -> Array:
     return np.nan_to_num(covered.share(torch.from_numpy(log_depth), PAST).numpy(), nan=1.0)
 
 
-def _where_covered(covered: Covered, told: Array, network: Array) -> Array:
-    """The answer of a network that was told measurements; beyond them that of the one which was not."""
+def _where_covered(covered: Covered, told: Array, network: Array, beside: Array) -> Array:
+    """The answer of a network that was told measurements; beyond them that of the one which was not.
+
+    Beside measurements (1, falling to 0 with the distance) they say themselves how far it is.
+    """
     seen = torch.from_numpy(network)
     log_depth = -seen.clamp_min(torch.finfo(seen.dtype).tiny).log()
-    mixed = covered.mixed(torch.from_numpy(told), seen, log_depth).numpy()
+    mixed = covered.mixed(torch.from_numpy(told), seen, log_depth, torch.from_numpy(beside)).numpy()
     return np.where(network > 0, mixed, told)
 
 
