@@ -158,6 +158,7 @@ def test_the_photos_camera_goes_along(tmp_path):
         assert read_splats(tmp_path / "bare.ply").camera is None
 
 
+@pytest.mark.skipif(bpy.app.version < (4, 3), reason="Blender 4.2 converts no mesh to a point cloud")
 def test_point_clouds_with_the_same_attributes_are_written_too(tmp_path):
     before = some_splats(4)
     write_splats(tmp_path / "in.ply", before)
