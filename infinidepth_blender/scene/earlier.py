@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import bpy
 
+from .objects import SceneObjects
 from .saved import JOB_KEY, PART_KEY, PHOTO_KEY, is_photo, parts_of
 from .visibility import hide_parts
-
-if TYPE_CHECKING:
-    from .build import SceneObjects
 
 
 @dataclass

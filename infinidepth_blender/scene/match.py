@@ -6,8 +6,8 @@ import bpy
 
 from ..errors import SceneError
 from .animated import animated_paths
-from .build import SceneObjects
 from .color_names import PLAIN_VIEWS, SRGB_DISPLAYS, set_first
+from .objects import SceneObjects
 from .obstacles import obstacles_to_photo
 from .photo_camera import reset_camera
 

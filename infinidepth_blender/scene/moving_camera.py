@@ -11,7 +11,7 @@ from ..errors import SceneError
 from ..options import PathKind
 from ..splats.paths import camera_path
 from .attributes import get_attribute
-from .build import SceneObjects
+from .objects import SceneObjects
 
 
 def add_moving_camera(

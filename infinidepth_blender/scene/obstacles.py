@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import bpy
 from mathutils import Vector
 
+from .objects import SceneObjects
 from .saved import PART_KEY
-
-if TYPE_CHECKING:
-    from .build import SceneObjects
 
 _PASSING = {"R_LAYERS", "COMPOSITE", "VIEWER", "SPLITVIEWER", "REROUTE", "FRAME", "GROUP_INPUT", "GROUP_OUTPUT"}
 """Compositor nodes, by type without prefix, that leave the picture as it is."""

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 import bpy
 
 from ..errors import SceneError
+from .objects import SceneObjects
 from .visibility import HIDDEN_KEY
-
-if TYPE_CHECKING:
-    from .build import SceneObjects
 
 PHOTO_KEY = "infinidepth_photo"
 """Custom property of a photo's collection: the photo's path."""
@@ -67,8 +64,6 @@ def recall(collection: bpy.types.Collection) -> SceneObjects:
 
 
 def _photo(collection: bpy.types.Collection, sizes: bpy.types.ID, found: dict[str, bpy.types.Object]) -> SceneObjects:
-    from .build import SceneObjects
-
     width_px, height_px = sizes[SIZE_KEY]
     aspect_x, aspect_y = sizes[ASPECT_KEY]
     return SceneObjects(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import bpy
 
-if TYPE_CHECKING:
-    from .build import SceneObjects
+from .objects import SceneObjects
 
 Shown = Literal["MESH", "POINTS", "SPLATS"]
 HIDDEN_KEY = "infinidepth_hidden"

@@ -4,8 +4,8 @@
 import bpy
 
 from ..errors import SceneError
-from ..scene.build import SceneObjects
 from ..scene.match import match_scene_to_photo, photo_camera
+from ..scene.objects import SceneObjects
 from ..scene.obstacles import around_camera
 from ..scene.photo_camera import reset_camera
 from ..scene.views import look_through, views_of

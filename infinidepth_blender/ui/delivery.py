@@ -8,9 +8,10 @@ from pathlib import Path
 import bpy
 
 from ..reconstruction import Reconstruction, load
-from ..scene.build import SceneObjects, SceneOptions, build_scene
+from ..scene.build import SceneOptions, build_scene
 from ..scene.earlier import Earlier, hide_earlier
 from ..scene.match import match_scene_to_photo
+from ..scene.objects import SceneObjects
 from ..scene.obstacles import around_camera
 from ..scene.saved import JOB_KEY
 from .session import Delivered, session

@@ -5,8 +5,8 @@
 import bpy
 from bpy.props import EnumProperty, FloatProperty
 
-from ..scene.build import SceneObjects
 from ..scene.moving_camera import add_moving_camera
+from ..scene.objects import SceneObjects
 from .on_photo import OnPhoto
 from .registering import add_classes, remove_classes
 

@@ -4,7 +4,7 @@
 import bpy
 
 from ..errors import InfiniDepthError
-from ..scene.build import SceneObjects
+from ..scene.objects import SceneObjects
 from ..scene.saved import find_photo
 from .reports import needs_object_mode, refuse
 from .session import forget_refusal

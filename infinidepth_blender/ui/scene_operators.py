@@ -9,9 +9,9 @@ from bpy.props import CollectionProperty, EnumProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
 from ..errors import InfiniDepthError, SceneError
-from ..scene.build import SceneObjects
 from ..scene.earlier import hide_rivals
 from ..scene.imported import import_splats
+from ..scene.objects import SceneObjects
 from ..scene.photo_modes import PhotoMode, photo_materials, set_sky_mode, set_surface_mode
 from ..scene.visibility import show_only
 from ..splats.files import READ_SUFFIXES

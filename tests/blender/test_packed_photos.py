@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from blender_synthetic import CAMERAS
 
-from infinidepth_blender.scene.build import SceneObjects, SceneOptions, build_scene
+from infinidepth_blender.scene.build import SceneOptions, build_scene
+from infinidepth_blender.scene.objects import SceneObjects
 
 
 @pytest.fixture

@@ -17,8 +17,9 @@ from blender_renders import render
 from blender_synthetic import CAMERAS, write_png
 
 from infinidepth_blender.reconstruction import Reconstruction
-from infinidepth_blender.scene.build import SceneObjects, SceneOptions, build_scene
+from infinidepth_blender.scene.build import SceneOptions, build_scene
 from infinidepth_blender.scene.match import match_scene_to_photo
+from infinidepth_blender.scene.objects import SceneObjects
 from infinidepth_blender.scene.photo_modes import set_surface_mode
 
 CAMERA = CAMERAS["landscape"]

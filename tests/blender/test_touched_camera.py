@@ -15,8 +15,9 @@ from blender_renders import psnr_db, render
 from blender_synthetic import CAMERAS, photograph
 from mathutils import Euler, Vector
 
-from infinidepth_blender.scene.build import SceneObjects, build_scene
+from infinidepth_blender.scene.build import build_scene
 from infinidepth_blender.scene.match import match_scene_to_photo
+from infinidepth_blender.scene.objects import SceneObjects
 from infinidepth_blender.scene.obstacles import obstacles_to_photo
 from infinidepth_blender.scene.photo_camera import camera_changes, reset_camera
 
