@@ -5,6 +5,7 @@ Geometry stands in OpenCV camera axes (x right, y down, z forward) in metres.
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,13 @@ def write_background(folder: Path, picture: NDArray[np.uint8] | NDArray[np.float
         return "background.jpg"
     write_linear_exr(folder / "background.exr", picture)
     return "background.exr"
+
+
+def png_bytes(pixels_srgb: NDArray[np.uint8]) -> bytes:
+    """The bytes of a PNG file of an (H, W, 3) sRGB picture."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels_srgb).save(stream, "PNG", compress_level=3)
+    return stream.getvalue()
 
 
 # -- mesh and points ----------------------------------------------------------------

@@ -64,7 +64,7 @@ def matrix_profile(icc_profile: bytes) -> MatrixProfile | None:
         curves = np.stack([_curve(tags[name]) for name in (b"rTRC", b"gTRC", b"bTRC")])
         to_xyz = np.stack([_fixed(tags[name], 3) for name in (b"rXYZ", b"gXYZ", b"bXYZ")], axis=1)
         return MatrixProfile(curves, np.linalg.solve(_SRGB_TO_XYZ_D50, to_xyz).astype(np.float32))
-    except (KeyError, IndexError, ValueError, struct.error):
+    except (LookupError, ArithmeticError, ValueError, struct.error):
         return None
 
 

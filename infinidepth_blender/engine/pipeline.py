@@ -185,7 +185,7 @@ def _reconstruct_into(
             timings_s=stages.timings_s,
             warnings=[*opened.warnings, *surface.found.warnings, *models.take_notices()],
         )
-        _write_exports(result, staging, options, report)
+        _write_exports(result, opened, staging, options, report)
         report(0.95)
     bundle.write_arrays(result, staging)
     return result
@@ -237,7 +237,7 @@ def _splats(
 
 
 def _write_exports(
-    result: Reconstruction, staging: Path, options: ReconstructOptions, report: Callable[[float], None]
+    result: Reconstruction, photo: Photo, staging: Path, options: ReconstructOptions, report: Callable[[float], None]
 ) -> None:
     """Writes the files for other programs: of each part that was asked for."""
     if "depth" in options.make:
@@ -246,7 +246,7 @@ def _write_exports(
         exports.write_depth_png(staging / "depth.png", result.depth_m, result.flags)
         report(0.5)
     if "glb" in options.make and result.mesh is not None:
-        _write_glb(result, staging)
+        _write_glb(result, photo, staging)
     if "mesh" in options.make and result.mesh is not None:
         texture = bundle.eight_bit_picture(staging / result.photo.file).name
         exports.write_mesh_ply(staging / "mesh.ply", result.mesh, texture)
@@ -264,10 +264,13 @@ def _write_exports(
         exports.write_camera_json(staging / "camera.json", result.camera, scale_known=result.scale_known)
 
 
-def _write_glb(result: Reconstruction, staging: Path) -> None:
+def _write_glb(result: Reconstruction, photo: Photo, staging: Path) -> None:
     """Writes all meshes with their 8-bit pictures."""
-    photo = bundle.eight_bit_picture(staging / result.photo.file).read_bytes()
+    texture = bundle.eight_bit_picture(staging / result.photo.file)
+    # A photo of 16 bits is its own texture, too large for what loads a GLB.
+    deep = photo.pixels_deep is not None and texture.name == result.photo.file
+    front = exports.png_bytes(photo.pixels_srgb) if deep else texture.read_bytes()
     behind = bundle.eight_bit_picture(staging / result.background_file).read_bytes() if result.background_file else b""
-    parts = [("Mesh", result.mesh, photo), ("Background", result.background, behind), ("Sky", result.backdrop, photo)]
+    parts = [("Mesh", result.mesh, front), ("Background", result.background, behind), ("Sky", result.backdrop, front)]
     meshes = [TexturedMesh(name, mesh, picture) for name, mesh, picture in parts if mesh is not None]
     write_glb(staging / "scene.glb", result.name, result.camera, meshes)

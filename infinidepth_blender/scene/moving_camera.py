@@ -36,11 +36,11 @@ def add_moving_camera(
         raise SceneError("The photo's camera was deleted.", "Reconstruct the photo again.")
     frames = range(scene.frame_start, scene.frame_end + 1)
     poses = camera_path(kind, len(frames), _median_distance(objects), amplitude=amplitude)
-    data = objects.camera.data.copy()
-    obj = bpy.data.objects.new(f"{objects.collection.name} {kind.capitalize()}", data)
-    data.name = obj.name
+    obj = bpy.data.objects.new(f"{objects.collection.name} {kind.capitalize()}", _lens_like(objects.camera))
+    obj.data.name = obj.name
     obj.parent = objects.root
-    objects.collection.objects.link(obj)
+    held = objects.collection.library is not None or objects.collection.override_library is not None
+    (scene.collection if held else objects.collection).objects.link(obj)
     obj.rotation_mode = "QUATERNION"
     before = None
     for frame, pose in zip(frames, poses, strict=True):
@@ -54,6 +54,16 @@ def add_moving_camera(
         obj.keyframe_insert("rotation_quaternion", frame=frame)
     scene.camera = obj
     return obj
+
+
+def _lens_like(camera: bpy.types.Object) -> bpy.types.Camera:
+    """The lens of a photo's camera, without the photo behind it: that stands still."""
+    data = camera.data.copy()
+    data.background_images.clear()
+    data.show_background_images = False
+    if data.animation_data is not None and data.animation_data.action is not None:
+        data.animation_data.action = data.animation_data.action.copy()  # else both would change at once
+    return data
 
 
 def _median_distance(objects: SceneObjects) -> float:

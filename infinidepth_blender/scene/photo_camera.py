@@ -116,6 +116,8 @@ def _why_place_stays(camera: bpy.types.Object) -> str:
             return f"'{obj.name}' is animated and was left so: remove its keyframes or drivers"
         if any(not constraint.mute and constraint.influence > 0 for constraint in obj.constraints):
             return f"'{obj.name}' has constraints, which may hold it elsewhere than the photo was taken"
+        if obj.parent.get(PART_KEY) != "Root" and not all(obj.parent.scale):
+            return f"'{obj.parent.name}' has a scale of 0, and '{camera.name}' hangs on it"
         if obj.parent_type != "OBJECT":
             return f"'{obj.name}' hangs on a part of '{obj.parent.name}', which may hold it elsewhere"
     if camera.library is not None and _is_elsewhere(camera):

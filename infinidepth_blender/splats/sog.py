@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,11 +38,15 @@ def rgba_by_pillow(data: bytes) -> NDArray[np.uint8]:
 
     Raises:
         OSError: it is no picture.
+        ValueError: it is larger than any splat file needs.
     """
     from PIL import Image
 
-    with Image.open(io.BytesIO(data)) as picture:
-        return np.asarray(picture.convert("RGBA"))
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            return np.asarray(picture.convert("RGBA"))
+    except Image.DecompressionBombError as error:
+        raise ValueError(str(error)) from error
 
 
 def read_sog(path: Path, rgba_of: RgbaOf = rgba_by_pillow) -> SplatFile:
@@ -71,7 +76,18 @@ def read_sog(path: Path, rgba_of: RgbaOf = rgba_by_pillow) -> SplatFile:
             f"{path} is SOG, and this Python cannot read its pictures ({error}).",
             "Install the package pillow, or export the file as PLY, SPZ or .splat.",
         ) from error
-    except (zipfile.BadZipFile, KeyError, IndexError, TypeError, ValueError, OSError, NotImplementedError) as error:
+    # RuntimeError: it has a password; NotImplementedError, which is one: it is packed in a way that Python does not know.
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        LookupError,
+        TypeError,
+        ValueError,
+        OSError,
+        RuntimeError,
+        MemoryError,
+    ) as error:
         raise damaged(path, " ".join(f"{type(error).__name__}: {error}".split())[:160]) from error
     gaussians, dropped = usable(path, gaussians)
     return SplatFile(gaussians, dropped=dropped)

@@ -36,10 +36,14 @@ class INFINIDEPTH_OT_add_moving_camera(OnPhoto, bpy.types.Operator):
 
     def _change(self, context: bpy.types.Context, objects: SceneObjects) -> None:
         camera = add_moving_camera(objects, context.scene, self.path, self.amplitude)
+        layer = context.view_layer
+        layer.update()  # new objects are not in the layer before
+        if layer.objects.get(camera.name) is None:
+            return  # the photo's collection is switched off in this layer
         for obj in context.selected_objects:
             obj.select_set(False)
         camera.select_set(True)
-        context.view_layer.objects.active = camera
+        layer.objects.active = camera
 
 
 CLASSES = (INFINIDEPTH_OT_add_moving_camera,)

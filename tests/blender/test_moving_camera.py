@@ -64,6 +64,35 @@ def test_moves_are_smooth_and_as_large_as_the_scene(tmp_path, kind):
     assert abs(halfway.to_quaternion().rotation_difference(camera.matrix_world.to_quaternion()).angle) < 0.1
 
 
+def test_the_photo_does_not_stand_behind_it_and_its_lens_is_its_own(tmp_path):
+    objects, scene = placed(tmp_path)
+    assert objects.camera is not None
+    lens = objects.camera.data
+    lens.keyframe_insert("lens", frame=11)
+    camera = add_moving_camera(objects, scene, "swing")
+    assert not camera.data.show_background_images and not len(camera.data.background_images)
+    assert len(lens.background_images) == 1
+    assert camera.data.animation_data.action != lens.animation_data.action
+    assert camera.data.animation_data.drivers  # what is clipped still goes with the root's scale
+
+
+def test_a_photo_of_another_file_gets_one_as_well(tmp_path):
+    """Nothing can be put into a linked collection; it goes beside it."""
+    build_scene(analytic_bundle(tmp_path, CAMERA))
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "library.blend"))
+    bpy.ops.wm.read_homefile(use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "library.blend"), link=True) as (theirs, ours):
+        ours.collections = [name for name in theirs.collections if name.startswith("Analytic")]
+    scene = bpy.context.scene
+    scene.collection.children.link(ours.collections[0])
+    found = find_photo(scene, None)
+    assert found is not None
+    camera = add_moving_camera(found, scene, "dolly")
+    assert camera.name in scene.collection.objects and camera.library is None
+    scene.frame_set(100)
+    assert camera.location.y > 0.1
+
+
 def test_without_anything_to_see_it_says_so(tmp_path):
     objects, scene = placed(tmp_path)
     assert objects.mesh is not None

@@ -118,6 +118,16 @@ def test_a_camera_that_something_holds_is_said(objects: SceneObjects) -> None:
     assert "has constraints" in told
 
 
+def test_a_parent_of_no_size_is_said(objects: SceneObjects) -> None:
+    empty = bpy.data.objects.new("Flat", None)
+    bpy.context.scene.collection.objects.link(empty)
+    empty.parent, empty.scale = objects.root, (1, 0, 1)
+    objects.camera.parent = empty
+    assert camera_changes(objects.camera) == []
+    assert any("'Flat' has a scale of 0" in sentence for sentence in reset_camera(objects.camera)[1])
+    assert any("'Flat' has a scale of 0" in sentence for sentence in match_scene_to_photo(objects))
+
+
 def test_an_earlier_version_knows_the_place_alone(objects: SceneObjects) -> None:
     del objects.camera["infinidepth_lens"]
     zoom(objects)

@@ -240,3 +240,10 @@ def test_16_bits_of_grey_with_alpha_stay(tmp_path: Path) -> None:
         for kind, data in (*parts, (b"IEND", b"")):
             file.write(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)))
     np.testing.assert_array_equal(texture_of(open_photo(tmp_path / "a.png"), tmp_path), np.stack([grey] * 3, axis=-1))
+
+
+def test_a_curve_that_divides_by_nothing_is_no_matrix_profile() -> None:
+    """A parametric curve of type 1 begins at -b / a."""
+    curve = b"para\0\0\0\0" + struct.pack(">HH3i", 1, 0, 65_536, 0, 65_536)
+    broken = profile_bytes(1.0, ADOBE_RGB, [(name, curve) for name in (b"rTRC", b"gTRC", b"bTRC")])
+    assert matrix_profile(broken) is None

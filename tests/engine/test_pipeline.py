@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -111,6 +112,16 @@ def test_only_what_was_asked_for(photo: Path, tmp_path: Path) -> None:
         made = make(photo, folder, make=parts)
         assert {p.name for p in folder.iterdir()} == always | files
         assert (made.points is not None, made.splats is not None) == ("points" in parts, "splats" in parts)
+
+
+def test_a_glb_holds_pictures_of_8_bits(photo: Path, tmp_path: Path) -> None:
+    deep = np.asarray(Image.open(photo).convert("RGB")).astype(np.uint16) * 257
+    assert cv2.imwrite(str(tmp_path / "deep.png"), deep[..., ::-1])
+    make(tmp_path / "deep.png", tmp_path / "out", make=("glb",))
+    assert cv2.imread(str(tmp_path / "out" / "photo.png"), cv2.IMREAD_UNCHANGED).dtype == np.uint16
+    data = (tmp_path / "out" / "scene.glb").read_bytes()
+    header = data[data.index(b"\x89PNG") :][:26]
+    assert header[24] == 8
 
 
 def test_transparent_parts_have_nothing_at_all(photo: Path, tmp_path: Path) -> None:

@@ -286,6 +286,29 @@ def test_sog_that_is_not_right(tmp_path, changes, reason):
         read_splats(tmp_path / "a.sog")
 
 
+def test_sog_that_was_damaged_is_told_or_harmless(tmp_path):
+    write_sog(tmp_path / "whole.sog", source())
+    with (
+        zipfile.ZipFile(tmp_path / "whole.sog") as whole,
+        zipfile.ZipFile(tmp_path / "packed.sog", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for name in whole.namelist():
+            packed.writestr(name, whole.read(name))
+    data = (tmp_path / "packed.sog").read_bytes()
+    rng = np.random.default_rng(0)
+    told = 0
+    for _ in range(150):
+        broken = bytearray(data)
+        for place in rng.integers(0, len(data), 4):
+            broken[place] ^= int(rng.integers(1, 256))
+        (tmp_path / "a.sog").write_bytes(broken)
+        try:
+            assert len(read_splats(tmp_path / "a.sog").gaussians) > 0
+        except SplatFileError as error:
+            told += "a.sog" in str(error)
+    assert told > 30
+
+
 def test_zip_that_holds_no_splats(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.sog", "w") as archive:
         archive.writestr("letter.txt", "hello")
