@@ -94,7 +94,20 @@ class Replacement:
             if os.path.lexists(self.staging / name):
                 _move(self.staging / name, self.folder / name)
         with contextlib.suppress(OSError):  # the new result is in place; the next run tries it again
-            _move(away, self.staging / _REPLACED_DIR)
+            self.let_go_of_old()
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether the whole new result is in its folder; what has come there since is no part of the older one."""
+        return not any(os.path.lexists(self.staging / name) for name in self.new)
+
+    def let_go_of_old(self) -> None:
+        """Gives the older result free to be removed, by a single step: the new one has arrived.
+
+        Raises:
+            OSError: it cannot be moved.
+        """
+        _move(self.staging / OLD_DIR, self.staging / _REPLACED_DIR)
 
     def undo(self) -> list[str]:
         """Puts the older result back, as far as it goes.
@@ -175,12 +188,16 @@ def recover(staging: Path, folder: Path, old: Iterable[str]) -> None:
         old: As for `replace_result`.
 
     Raises:
-        OutputError: the older result could not be put back whole; nothing of it is lost.
+        OutputError: the older result could not be put back whole, and nothing of it is lost; or the new one is in place,
+            and the older one is in use and cannot be removed yet.
     """
     if (staging / _REPLACED_DIR).exists():
         return
     if plan := _read(staging / _PLAN_NAME):
         replacement = Replacement(staging, folder, *plan)
+        if replacement.has_arrived:
+            _let_go(replacement)
+            return
         try:
             replacement.finish()
         except OSError as error:
@@ -202,6 +219,19 @@ def holds_older_result(staging: Path) -> bool:
         return False
     except OSError:
         return True
+
+
+def _let_go(replacement: Replacement) -> None:
+    try:
+        replacement.let_go_of_old()
+    except OSError as error:
+        if not holds_older_result(replacement.staging):
+            return
+        raise OutputError(
+            f"The result that {replacement.folder} held before cannot be removed from "
+            f"{replacement.staging / OLD_DIR}: {error.strerror or error}.",
+            "Close the programs that have files of it open and reconstruct the photo again.",
+        ) from error
 
 
 def _undo(replacement: Replacement, error: BaseException | None) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from infinidepth_blender import replacement, staging
 from infinidepth_blender.errors import OutputError
+from infinidepth_blender.scene_file import remember_scene
 from infinidepth_blender.staging import JSON_NAME, discard, staged_folder, staging_of
 
 ROOT = Path(__file__).parent.parent
@@ -113,6 +114,44 @@ def test_each_move_may_be_refused(folder: Path, refuse: Callable[..., None], nam
     assert read(folder) == NEW | MINE and not into.exists()
 
 
+def write_scene(folder: Path) -> None:
+    """A scene as the program writes it: beside a result that is in place."""
+    scene = folder / "scene.blend"
+    scene.write_text("of the new result")
+    remember_scene(folder, scene)
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_result_that_has_arrived_is_not_replaced_by_itself(
+    folder: Path, refuse: Callable[..., None], edited: bool
+) -> None:
+    into = staging_of(folder)
+    refuse((into / ".old", into / ".replaced"))
+    make_new(folder)
+    write_scene(folder)
+    if edited:
+        (folder / "scene.blend").write_text("my work")
+    there = read(folder)
+    with pytest.raises(OutputError, match=r"held before cannot be removed from .*\.old: in use"):
+        make_new(folder)
+    assert read(folder) == there and (into / ".old").is_dir()
+    refuse()
+    with pytest.raises(RuntimeError), staged_folder(folder):
+        raise RuntimeError
+    assert read(folder) == there and not into.exists()
+
+
+def test_a_staging_folder_that_was_removed_in_part_is_no_harm(folder: Path) -> None:
+    into = staging_of(folder)
+    into.mkdir()
+    (into / ".lock").touch()
+    replacement.Replacement.begin(into, folder, list(NEW), list(OLD))
+    write_scene(folder)
+    there = read(folder)
+    discard(into)
+    assert read(folder) == there and not into.exists()
+
+
 def test_what_cannot_be_put_back_is_kept_and_named(folder: Path, refuse: Callable[..., None]) -> None:
     into = staging_of(folder)
     refuse(
@@ -160,10 +199,14 @@ def test_a_kill_at_any_move_leaves_one_whole_result(
         ended = subprocess.run(command, check=False, cwd=ROOT, capture_output=True).returncode == 0
         if refused_afterwards and not ended:
             refuse((into / "splats.ply", folder / "splats.ply"))
+        scene = {}
+        if arrived := read(folder) == NEW | MINE:
+            write_scene(folder)
+            scene = {name: text for name, text in read(folder).items() if "scene" in name}
         discard(into)
         refuse()
         there = read(folder)
-        assert there in (OLD | MINE, NEW | MINE), move
+        assert there == NEW | MINE | scene if arrived else there in (OLD | MINE, NEW | MINE), move
         assert not into.exists()
         found.append(there[JSON_NAME])
         with staged_folder(folder) as again:
