@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -11,10 +12,13 @@ from .engine.process import home_dir
 
 
 def documents_dir() -> Path | None:
-    """The user's folder for documents; None: there is none, as on servers."""
+    """The user's folder for documents; None: there is none, as on servers, or it may not be looked at."""
     folder = Path(_documents())
-    # Who has switched the folder off has it set to the home itself.
-    return folder if folder.is_absolute() and folder.is_dir() and folder != home_dir() else None
+    with contextlib.suppress(OSError):
+        # Who has switched the folder off has it set to the home itself.
+        if folder.is_absolute() and folder.is_dir() and folder != home_dir():
+            return folder
+    return None
 
 
 if sys.platform == "win32":

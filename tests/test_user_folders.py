@@ -30,3 +30,10 @@ def test_documents_have_a_name_in_the_users_language(home: Path) -> None:
     assert documents_dir() == home / "Dokumente"
     settings.write_text('XDG_DOCUMENTS_DIR="$HOME/"\n')
     assert documents_dir() is None
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="asks a Linux desktop's settings")
+def test_documents_that_may_not_be_looked_at_are_none(home: Path) -> None:
+    # A name too long for the file system is refused to an administrator as well.
+    (home / ".config" / "user-dirs.dirs").write_text(f'XDG_DOCUMENTS_DIR="$HOME/{"d" * 300}"\n')
+    assert documents_dir() is None

@@ -36,7 +36,8 @@ def unsaved_results_dir() -> Path:
     if documents is not None:
         with contextlib.suppress(OSError):
             (documents / _FOLDER).mkdir(exist_ok=True)
-            return documents / _FOLDER
+            if os.access(documents / _FOLDER, os.W_OK | os.X_OK):
+                return documents / _FOLDER
     return user_data_dir() / _RESULTS
 
 

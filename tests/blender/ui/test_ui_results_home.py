@@ -90,6 +90,25 @@ def test_without_documents_results_are_among_the_data_of_programs(
     assert bundle_folder(photo) == home / "data" / "results" / "a"
 
 
+@pytest.mark.parametrize("refused", ["looking", "writing"])
+def test_documents_that_are_refused_stop_nothing(
+    addon: bpy.types.AddonPreferences, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    addon.bundle_location = "BLEND"
+    if refused == "looking":  # a name too long for the file system is refused to an administrator as well
+        (home / ".config").mkdir()
+        (home / ".config" / "user-dirs.dirs").write_text(f'XDG_DOCUMENTS_DIR="$HOME/{"d" * 300}"\n')
+    else:
+        (home / "Documents" / "InfiniDepth").mkdir()
+        access = os.access
+        monkeypatch.setattr(os, "access", lambda path, mode: "Documents" not in str(path) and access(path, mode))
+    write_result(tmp_path / "extension" / "results" / "street")
+    results_home.move_out_of_extension()
+    assert not (tmp_path / "extension" / "results").exists()
+    assert (home / "data" / "results" / "street" / "reconstruction.json").is_file()
+    assert bundle_folder(PhotoFile(home / "a.png", "a")) == home / "data" / "results" / "a"
+
+
 def test_scenes_follow_results_that_were_moved(home: Path, tmp_path: Path) -> None:
     old = write_result(tmp_path / "extension" / "results" / "street")
     pixels = bpy.data.images.new("street", 4, 4)
