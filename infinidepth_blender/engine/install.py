@@ -115,15 +115,14 @@ def install_runtime(
         if not reinstall or lock.waited:
             ready = _ready((user_dir, *older_dirs), pins, Commands(user_dir, on_line, cancel, lock.handle))
             if ready is not None:
+                _remove_replaced((user_dir, *older_dirs), ready.folder, on_line)
                 on_line(_DONE)
-                return ready
+                return ready.python
         install_place.remove_unfinished(user_dir, alone=lock.handle is not None)
         install_place.check_disk(user_dir, build.disk_mb + build.download_mb if build else 0)
         commands = Commands(install_place.new_folder(user_dir), on_line, cancel, lock.handle)
         python = _install(commands, base or base_python(), pins, build, pip_arguments)
-        for directory in (user_dir, *older_dirs):
-            for folder, reason in install_place.remove_all(directory, replaced_by=commands.folder):
-                on_line(f"The older engine in {folder} stays for now: {reason}")
+        _remove_replaced((user_dir, *older_dirs), commands.folder, on_line)
         on_line(_DONE)
         return python
 
@@ -132,6 +131,37 @@ def find_installed(user_dir: Path, older_dirs: Sequence[Path] = ()) -> Path | No
     """The interpreter of a complete environment: the current pins' if it is there."""
     found = install_place.environments((user_dir, *older_dirs))
     return found[0].python if found else None
+
+
+def remove_replaced(python: Path, user_dir: Path, older_dirs: Sequence[Path] = ()) -> list[str]:
+    """Removes engines that were in use when a current one replaced them; may take a minute, so use a thread.
+
+    Args:
+        python: The interpreter that is used now; nothing is removed unless it is of a current environment.
+        user_dir: Folder that `install_runtime` was given.
+        older_dirs: Where earlier versions installed.
+
+    Returns:
+        A sentence on each that stays.
+
+    Raises:
+        Cancelled: another process is installing or removing there.
+        OSError: the folder cannot be written.
+    """
+    lines: list[str] = []
+    for environment in install_place.environments((user_dir, *older_dirs)):
+        if environment.current and environment.python == python:
+            with install_place.locked_place(user_dir, _give_up) as handle:
+                _remove_replaced((user_dir, *older_dirs), environment.folder, lines.append)
+                # A process that ended while it removed one has left a part of it.
+                install_place.remove_unfinished(user_dir, alone=handle is not None)
+    return lines
+
+
+def _remove_replaced(directories: Sequence[Path], replaced_by: Path, on_line: Callable[[str], object]) -> None:
+    for directory in directories:
+        for folder, reason in install_place.remove_all(directory, replaced_by):
+            on_line(f"The older engine in {folder} stays for now: {reason.rstrip('.')}.")
 
 
 def remove_runtime(
@@ -168,21 +198,27 @@ def repair(environment: Installed) -> bool:
     Returns:
         Whether it may start now: there is another Python of its version.
     """
+    with contextlib.suppress(OSError, Cancelled), install_place.locked_place(environment.folder.parent, _give_up):
+        return _mend(environment)
+    return False
+
+
+def _mend(environment: Installed) -> bool:
+    """As `repair`, for who holds the lock: this process cannot take it a second time."""
     if not environment.python_minor:
         return False
     try:
         base = base_python(environment.python_minor)
-        with install_place.locked_place(environment.folder.parent, _give_up):
-            for name in ("python", "python3", f"python{environment.python_minor}"):
-                link = environment.folder / "bin" / name
-                if link.is_symlink():
-                    link.unlink()
-            made = subprocess.run(
-                [str(base), "-I", "-m", "venv", "--without-pip", str(environment.folder)],
-                capture_output=True, stdin=subprocess.DEVNULL, timeout=_REPAIR_LIMIT_S, check=False,
-                env=child_environment(base), creationflags=no_window_flags(),
-            )  # fmt: skip
-    except (OSError, RuntimeMissingError, Cancelled, subprocess.TimeoutExpired):
+        for name in ("python", "python3", f"python{environment.python_minor}"):
+            link = environment.folder / "bin" / name
+            if link.is_symlink():
+                link.unlink()
+        made = subprocess.run(
+            [str(base), "-I", "-m", "venv", "--without-pip", str(environment.folder)],
+            capture_output=True, stdin=subprocess.DEVNULL, timeout=_REPAIR_LIMIT_S, check=False,
+            env=child_environment(base), creationflags=no_window_flags(),
+        )  # fmt: skip
+    except (OSError, RuntimeMissingError, subprocess.TimeoutExpired):
         return False
     return made.returncode == 0
 
@@ -228,8 +264,13 @@ def _system_errors(directory: Path, what: str) -> Iterator[None]:
         ) from error
 
 
-def _ready(directories: Sequence[Path], pins: list[str], commands: Commands) -> Path | None:
-    """The interpreter of an environment with these pins that works; None: there is none.
+def _ready(directories: Sequence[Path], pins: list[str], commands: Commands) -> Installed | None:
+    """An environment with these pins that works; None: there is none.
+
+    Args:
+        directories: Where it may be; the lock of the first one is held.
+        pins: The packages.
+        commands: What runs its Python.
 
     Raises:
         EngineError: it lacks libraries of Windows.
@@ -237,10 +278,11 @@ def _ready(directories: Sequence[Path], pins: list[str], commands: Commands) -> 
     for environment in install_place.environments(directories):
         if list(environment.packages) == pins:
             problem = load_problem(commands, environment.python, pins)
-            if problem is not None and repair(environment):
+            mend = _mend if environment.folder.parent == directories[0] else repair
+            if problem is not None and mend(environment):
                 problem = load_problem(commands, environment.python, pins)
             if problem is None:
-                return environment.python
+                return environment
             if isinstance(problem, WindowsLibraryError):
                 raise problem
     return None

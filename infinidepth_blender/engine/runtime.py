@@ -21,6 +21,7 @@ from .install import (
     find_installed,
     install_runtime,
     plan_install,
+    remove_replaced,
     remove_runtime,
     repair,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "interpreter_in",
     "plan_install",
     "probe",
+    "remove_replaced",
     "remove_runtime",
     "torch_pip_arguments",
 ]

@@ -24,6 +24,8 @@ def draw_engine(box: bpy.types.UILayout, preferences: Any, context: bpy.types.Co
         paragraph(path, str(state.found.python), context, icon="BLANK1")
         if state.found.note:
             paragraph(status, state.found.note, context, icon="INFO")
+        if state.older_note:
+            paragraph(status, state.older_note, context, icon="INFO")
     elif state.problem is not None:
         status.alert = True
         paragraph(

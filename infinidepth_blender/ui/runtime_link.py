@@ -5,6 +5,7 @@ Looking for it starts a process, and installing takes minutes: both run in a thr
 never touches bpy. A timer on the main thread carries the news to the panels.
 """
 
+import contextlib
 import os
 import re
 import threading
@@ -32,6 +33,7 @@ class RuntimeState:
         problem: Why there is none; None while nobody has looked.
         size_note, short_size_note: What an install will download and take, in words.
         installed: Whether there is one that InfiniDepth installed, used or not.
+        older_note: Which engines stay that the one found has replaced, and why.
         failure: Why the last install or removal went wrong.
         installing: Whether an install or a removal is going on.
         install_fraction, install_text: Its progress.
@@ -42,6 +44,7 @@ class RuntimeState:
     size_note: str = ""
     short_size_note: str = ""
     installed: bool = False
+    older_note: str = ""
     failure: InfiniDepthError | None = None
     installing: bool = False
     install_fraction: float = 0.0
@@ -78,6 +81,7 @@ class _Places:
 
 state = RuntimeState()
 _thread: threading.Thread | None = None
+_tidier: threading.Thread | None = None
 _cancel = threading.Event()
 _look_again = False
 
@@ -182,9 +186,21 @@ def _raise_failure() -> None:
 
 
 def _look(places: _Places) -> None:
+    global _tidier
     _find(places)
-    if state.found is None or state.found.origin == "installed":
+    found, state.older_note = state.found, ""
+    if found is None or found.origin == "installed":
         _plan(places)
+    if found is not None and found.origin == "installed" and not found.outdated:
+        # Removing gigabytes takes its time: whoever waits for the answer does not wait for that.
+        _tidier = threading.Thread(target=_tidy, args=(places, found.python), name="infinidepth-tidier", daemon=True)
+        _tidier.start()
+
+
+def _tidy(places: _Places, python: Path) -> None:
+    """Removes engines that were in use when the present one replaced them."""
+    with contextlib.suppress(Cancelled, OSError):  # the next look tries it again
+        state.older_note = " ".join(runtime.remove_replaced(python, places.user_dir, places.older_dirs))
 
 
 def _find(places: _Places) -> None:
@@ -217,6 +233,7 @@ def _plan(places: _Places) -> None:
 
 
 def _install(places: _Places, reinstall: bool) -> None:
+    _let_tidier_end()
     try:
         runtime.install_runtime(places.user_dir, _on_line, _cancel, older_dirs=places.older_dirs, reinstall=reinstall)
     except Cancelled:
@@ -230,6 +247,7 @@ def _install(places: _Places, reinstall: bool) -> None:
 
 
 def _remove(places: _Places) -> None:
+    _let_tidier_end()
     try:
         runtime.remove_runtime(places.user_dir, places.older_dirs, _on_line, _cancel)
     except Cancelled:
@@ -247,6 +265,12 @@ def _end(places: _Places) -> None:
         _look(places)
     finally:
         state.installing = False
+
+
+def _let_tidier_end() -> None:
+    """It holds the lock of the engine's folder, which would be taken for another Blender's install."""
+    if _tidier is not None:
+        _tidier.join()
 
 
 def _unforeseen(error: Exception) -> InfiniDepthError:
@@ -292,7 +316,7 @@ def _on_timer() -> float | None:
     if _look_again:
         refresh()
         return _TICK_S
-    return None
+    return _TICK_S if _tidier is not None and _tidier.is_alive() else None
 
 
 def _join() -> None:

@@ -18,7 +18,13 @@ from tiny_engines import install_tiny, left_in, make_wheel, pins, posix_only, sh
 from infinidepth_blender import file_lock
 from infinidepth_blender.engine import install, install_place
 from infinidepth_blender.engine.client import EngineClient
-from infinidepth_blender.engine.install import InstallPlan, find_installed, install_runtime, remove_runtime
+from infinidepth_blender.engine.install import (
+    InstallPlan,
+    find_installed,
+    install_runtime,
+    remove_replaced,
+    remove_runtime,
+)
 from infinidepth_blender.engine.runtime import PYTHON_VARIABLE, find_runtime, probe
 from infinidepth_blender.engine.torch_builds import choose_build
 from infinidepth_blender.errors import Cancelled, OutputError, RuntimeMissingError
@@ -168,12 +174,40 @@ def test_an_engine_in_use_stays_and_says_so(tmp_path: Path) -> None:
         assert user.stdout is not None and user.stdout.readline() == "held\n"
         new, lines = install_tiny(user_dir, "2.0")
         assert first.is_file() and any("stays for now: another Blender" in line for line in lines)
+        assert install_tiny(user_dir, "2.0")[0] == new and first.is_file()
         with pytest.raises(OutputError, match="could not be removed: another Blender or command uses it"):
             remove_runtime(user_dir)
         assert first.is_file() and not new.exists()
         user.communicate("")
     remove_runtime(user_dir)
     assert left_in(user_dir) == []
+
+
+def test_an_install_that_finds_one_removes_what_it_has_replaced(tmp_path: Path) -> None:
+    user_dir, older = tmp_path / "user", tmp_path / "older"
+    new, _ = install_tiny(user_dir)
+    for folder in (user_dir / "rt-00000000", older / "runtime-00000000"):
+        folder.mkdir(parents=True)
+        install_place.write_marker(folder, ["torch==1"], "", "", "")
+    again, _ = install_tiny(user_dir, older_dirs=[older])
+    assert again == new and left_in(user_dir) == [new.parent.parent] and list(older.iterdir()) == []
+
+
+def test_what_a_current_engine_has_replaced_goes_without_an_install(tmp_path: Path) -> None:
+    user_dir, older = tmp_path / "user", tmp_path / "older"
+    old, left, new = older / "runtime-00000000", user_dir / "rt-00000000", user_dir / "rt-11111111"
+    for folder in (old, left, new):
+        folder.mkdir(parents=True)
+    install_place.write_marker(old, ["torch==1"], "", "", "")
+    (current,) = install_place.environments([older])
+    assert remove_replaced(current.python, user_dir, [older]) == [] and old.is_dir()  # it is of another version itself
+    install_place.write_marker(new, install_place.read_pins(), "", "", "")
+    (current,) = install_place.environments([user_dir])
+    with locked(user_dir / install_place.LOCK_NAME, give_up), pytest.raises(Cancelled):
+        remove_replaced(current.python, user_dir, [older])
+    assert old.is_dir() and left.is_dir()
+    assert remove_replaced(current.python, user_dir, [older]) == []
+    assert left_in(user_dir) == [new] and list(older.iterdir()) == []
 
 
 @posix_only
@@ -257,6 +291,16 @@ def test_an_engine_whose_python_has_moved_is_mended(tmp_path: Path) -> None:
         find_runtime(None, tmp_path / "user")
     show = [str(python), "-I", "-c", "import tinypackage; print(tinypackage.__version__)"]
     assert subprocess.run(show, capture_output=True, text=True, check=True).stdout == "1.0\n"
+
+
+@posix_only
+def test_an_install_mends_an_engine_whose_python_has_moved(tmp_path: Path) -> None:
+    python, _ = install_tiny(tmp_path / "user")
+    for link in python.parent.glob("python*"):
+        link.unlink()
+        link.symlink_to(tmp_path / "an old Blender" / "python")
+    again, lines = install_tiny(tmp_path / "user")
+    assert again == python and not any("Making" in line for line in lines)
 
 
 @posix_only

@@ -11,6 +11,7 @@ import pytest
 
 from infinidepth_blender.engine import install_place, runtime
 from infinidepth_blender.errors import Cancelled, RuntimeMissingError
+from infinidepth_blender.file_lock import mark_in_use
 from infinidepth_blender.ui import addon as addon_module
 from infinidepth_blender.ui import runtime_link
 
@@ -106,3 +107,25 @@ def test_an_engine_of_an_earlier_version_goes_on_and_an_update_is_offered(
     assert runtime_link.state.found is not None and not runtime_link.state.found.outdated
     assert bpy.ops.infinidepth.remove_runtime() == {"FINISHED"}
     assert not old.exists() and not new.exists() and not runtime_link.state.installed
+
+
+@pytest.mark.skipif(os.name == "nt", reason="shell scripts stand for interpreters")
+def test_an_older_engine_that_was_in_use_goes_the_next_time_and_is_told_of_until_then(place: Path) -> None:
+    old = engine_in(place / "home" / "rt-00000000", ["torch==1"])
+    new = engine_in(place / "home" / "rt-11111111", install_place.read_pins())
+    handle = mark_in_use(old.parents[1] / install_place.MARKER)
+    assert handle is not None
+    try:
+        look()
+        assert runtime_link.state.found is not None and runtime_link.state.found.python == new and old.is_file()
+        assert f"The older engine in {old.parents[1]} stays for now: another Blender" in runtime_link.state.older_note
+    finally:
+        os.close(handle)
+    look()
+    assert not old.exists() and new.is_file() and not runtime_link.state.older_note
+
+
+def look() -> None:
+    runtime_link._look(runtime_link._places())
+    assert runtime_link._tidier is not None
+    runtime_link._tidier.join(60)
