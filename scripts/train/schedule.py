@@ -28,12 +28,23 @@ def end_time(run: Path, until: float) -> float:
         until: The next moment of the asked time of day.
     """
     path = run / "end"
-    # A run that has saved nothing begins anew, and with its own end.
-    if not path.exists() or not (run / "average.json").exists():
+    if not path.exists() or not _has_saved(run):
         return until
     told = float(path.read_text())
     same = time.localtime(told)[3:5] == time.localtime(until)[3:5]
     return told if same else until
+
+
+def end_after(run: Path, minutes: float) -> float:
+    """The end of a schedule that is so long from the run's beginning on, pauses included."""
+    path = run / "begin"
+    begin = float(path.read_text()) if path.exists() and _has_saved(run) else time.time()
+    return begin + 60 * minutes
+
+
+def _has_saved(run: Path) -> bool:
+    """Whether there is something to go on from; a run without it begins anew, and with its own beginning and end."""
+    return (run / "average.json").exists()
 
 
 def note_finished(run: Path, steps: int) -> None:

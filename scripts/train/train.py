@@ -41,7 +41,7 @@ from train.pool import clock_time  # noqa: E402
 from train.presets import PRESETS, Preset  # noqa: E402
 from train.processes import start_again  # noqa: E402
 from train.resident import ResidentStream  # noqa: E402
-from train.schedule import begin_time, end_time, is_finished, note_end, note_finished  # noqa: E402
+from train.schedule import begin_time, end_after, end_time, is_finished, note_end, note_finished  # noqa: E402
 from train.together import STEPS_APART, apart, meet, rank, together  # noqa: E402
 from train.validate import validate  # noqa: E402
 
@@ -210,7 +210,7 @@ def train(
         weights: What a new run begins with; None: random weights.
 
     Raises:
-        ValueError: the run was begun with another network.
+        ValueError: the run was begun with another network, or its end is not after its beginning.
     """
     torch.set_num_threads(preset.threads)
     run.mkdir(parents=True, exist_ok=True)
@@ -234,14 +234,16 @@ def train(
     if leads:
         (run / "preset.json").write_text(json.dumps(asdict(preset), indent=1))
     log, scores = Log(run / "log.csv"), Log(run / "validation.csv")
-    begin = begin_time(run, resumed) if leads else 0.0
-    if leads and until is not None:
-        note_end(run, until)
     saved = validated = time.time()
     sums: dict[str, Tensor] = {}
     counted, since = 0, time.time()
     progress, met = 0.0, False
     with contextlib.closing(stream):
+        begin = begin_time(run, resumed) if leads else 0.0
+        if leads and until is not None:
+            if until <= begin:
+                raise ValueError(f"{run} would end before it begins; give a later --until or more --minutes.")
+            note_end(run, until)
         while True:
             now = time.time()
             # All processes begin at the same step, which may lie between two meetings.
@@ -365,8 +367,7 @@ def main() -> None:
         preset = replace(preset, processes=args.processes)
     until = None if args.until is None else end_time(args.run, args.until)
     if args.minutes is not None:
-        begin = args.run / "begin"
-        until = (float(begin.read_text()) if begin.exists() else time.time()) + 60 * args.minutes
+        until = end_after(args.run, args.minutes)
     pause = time.time() + 60 * args.pause_after
     where = args.run, args.pool, preset, args.device, args.steps, until, args.validation, pause, args.weights
     if args.supervise:
