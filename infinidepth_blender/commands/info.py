@@ -9,9 +9,9 @@ from typing import Any
 
 from ..engine.registry import megabytes
 from ..errors import BundleError
+from ..splats import READ_SUFFIXES
 from .context import Context, expanded
 
-_SPLAT_SUFFIXES = (".ply", ".spz", ".splat", ".sog")
 _MODEL_SUFFIXES = (".ckpt", ".safetensors", ".pt", ".pth")
 
 
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
         summary = summary_of_bundle(path)
         lines = bundle_lines(summary)
-    elif path.suffix.lower() in _SPLAT_SUFFIXES:
+    elif path.suffix.lower() in READ_SUFFIXES:
         from ..splats.info import file_info, file_lines
 
         summary = file_info(path)

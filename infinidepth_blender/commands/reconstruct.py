@@ -43,12 +43,9 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     common = partners.without(options)
     named = [expanded(path) for path in arguments.photos]
     items, refused = plan_batch(named, output, partners.folders.values())
-    if common.depth_prompt and len(items) > 1:
-        raise OptionsError(
-            "One depth file was given for several photos.",
-            "Give --depth-prompt a folder in which each photo has a depth file of its own name.",
-        )
-    refuse_for_several(common, len(items))
+    refuse_for_several(
+        common, len(items), "Give --depth-prompt a folder in which each photo has a depth file of its own name."
+    )
     partners.check(items)
     made = output is not None and _make_folder(output)
     batch = _Batch(

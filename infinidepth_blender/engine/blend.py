@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 from ..errors import RuntimeMissingError, SceneError
 from ..scene_file import SCENE_NAME, remember_scene, set_scene_aside
 from .exits import describe_exit
-from .process import child_environment, no_window_flags
+from .process import child_environment, kill_group, no_window_flags
 
 BPY_PYTHON_VARIABLE = "INFINIDEPTH_BPY_PYTHON"
 """Environment variable that names a Python that can import bpy."""
@@ -90,7 +89,7 @@ def write_blend_file(bundle: Path, command: list[str] | None = None) -> Path | N
                 _, errors = process.communicate(timeout=0.5)
                 break
     except BaseException:
-        _kill(process)
+        kill_group(process)
         process.wait()
         _remove_unfinished(target)
         raise
@@ -113,14 +112,6 @@ def _remove_unfinished(target: Path) -> None:
     with contextlib.suppress(OSError):
         for leftover in (target, *target.parent.glob(f".{target.name}.*")):
             leftover.unlink(missing_ok=True)
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(OSError):
-        if sys.platform == "win32":
-            process.kill()
-        else:
-            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _scene_error(bundle: Path, returncode: int, errors: str) -> SceneError:

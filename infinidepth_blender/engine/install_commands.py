@@ -10,9 +10,7 @@ import os
 import queue
 import re
 import shutil
-import signal
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -21,7 +19,7 @@ from pathlib import Path
 
 from ..errors import Cancelled, InfiniDepthError, OutputError, RuntimeMissingError
 from .interpreter import VENV_REMEDY
-from .process import child_environment, no_window_flags
+from .process import child_environment, kill_group, no_window_flags
 from .windows_job import ended_with_us
 
 _LAST_LINES = 40
@@ -99,7 +97,7 @@ class Commands:
                     self.on_line(line)
                 return process.wait(), list(last_lines)
             except BaseException:
-                _kill(process)
+                kill_group(process)
                 process.wait()
                 raise
 
@@ -134,14 +132,6 @@ def _lines_until(process: subprocess.Popen[bytes], cancel: threading.Event) -> I
             if line is None:
                 return
             yield line
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(OSError):
-        if sys.platform == "win32":
-            process.kill()
-        else:
-            os.killpg(process.pid, signal.SIGKILL)
 
 
 def install_error(command: list[str], last_lines: list[str], folder: Path) -> InfiniDepthError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -81,3 +82,12 @@ def package_version() -> str:
             if match := re.search(r'^version = "([^"]+)"', text, re.MULTILINE):
                 return match[1]
     return "unknown"
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kills a process, and where it leads a group of its own, all of that."""
+    with contextlib.suppress(OSError):
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)

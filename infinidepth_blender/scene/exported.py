@@ -41,7 +41,7 @@ def export_splats(
     A PLY has OpenCV's axes (y down, z forward) and metres, so that an import puts them back where they were.
 
     Args:
-        path: The file; its ending says which kind (`splats.files.WRITTEN_SUFFIXES`).
+        path: The file; its ending says which kind (`splats.WRITTEN_SUFFIXES`).
         objects: Splat objects.
         scene: Its unit scale says what a metre is.
         with_camera: Whether a PLY gets the photo's camera, as it stands, if all objects are of one photo.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..camera import Camera
 from ..errors import SplatFileError
 from ..reconstruction import Gaussians
+from . import WRITTEN_SUFFIXES
 from .dot_splat import read_dot_splat, write_dot_splat
 from .ply import read_splat_ply, write_splat_ply
 from .sog import MAGIC as ZIP_MAGIC
@@ -17,9 +18,6 @@ from .sog import RgbaOf, read_sog, rgba_by_pillow
 from .splat_file import SplatFile, opening
 from .spz import MAGIC as SPZ_MAGIC
 from .spz import read_spz, write_spz
-
-WRITTEN_SUFFIXES = (".ply", ".spz", ".splat")
-READ_SUFFIXES = (*WRITTEN_SUFFIXES, ".sog")
 
 _GZIP_MAGIC = b"\x1f\x8b"
 

@@ -17,11 +17,10 @@ from plyfile import PlyData
 
 from ..reconstruction import Gaussians
 from .sh import rgb_to_dc
-from .splat_file import damaged
+from .splat_file import completed_quaternions, damaged
 
 _CHUNK = 256
 _PACKED = ("packed_position", "packed_rotation", "packed_scale", "packed_color")
-_OTHERS = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
 
 
 def is_packed(data: PlyData) -> bool:
@@ -68,13 +67,8 @@ def _between(
 
 def _rotations(packed: NDArray[np.uint32]) -> NDArray[np.float32]:
     """(N, 4) unit quaternions w, x, y, z."""
-    rows, largest = np.arange(len(packed)), (packed >> 30).astype(np.intp)
-    q = np.zeros((len(packed), 4), np.float32)
-    for k, shift in enumerate((20, 10, 0)):
-        share = (packed >> shift & 1023).astype(np.float32) / 1023
-        q[rows, _OTHERS[largest, k]] = (share - np.float32(0.5)) * np.float32(np.sqrt(2))
-    q[rows, largest] = np.sqrt(np.maximum(0, 1 - np.einsum("ni,ni->n", q, q)))
-    return q
+    share = (packed[:, None] >> np.array([20, 10, 0], np.uint32) & 1023).astype(np.float32) / 1023
+    return completed_quaternions((share - np.float32(0.5)) * np.float32(np.sqrt(2)), (packed >> 30).astype(np.intp))
 
 
 def _harmonics(path: Path, table: NDArray[Any], count: int) -> NDArray[np.float32]:

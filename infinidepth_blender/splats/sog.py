@@ -21,14 +21,13 @@ from numpy.typing import NDArray
 
 from ..errors import SplatFileError
 from ..reconstruction import Gaussians
-from .splat_file import SplatFile, damaged, opening, usable
+from .splat_file import SplatFile, completed_quaternions, damaged, opening, usable
 
 RgbaOf = Callable[[bytes], NDArray[np.uint8]]
 """From the bytes of a picture's file to its (height, width, 4) values, top row first, or a ValueError or OSError."""
 
 MAGIC = b"PK\x03\x04"
 _MAX_PICTURE_BYTES = 1 << 30
-_OTHERS = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
 _COEFFICIENTS = (0, 3, 8, 15)
 _PALETTE_COLUMNS = 64
 
@@ -133,11 +132,8 @@ def _decoded(meta: dict[str, Any], rgba: Callable[[str, int], NDArray[np.uint8]]
 def _rotations(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(N, 4) unit quaternions w, x, y, z; none where the tag is not one."""
     known = codes[:, 3] >= 252
-    rows, largest = np.arange(len(codes)), np.where(known, codes[:, 3].astype(np.intp) - 252, 0)
-    three = (codes[:, :3].astype(np.float32) / 255 * 2 - 1) * np.float32(np.sqrt(0.5))
-    q = np.zeros((len(codes), 4), np.float32)
-    q[rows[:, None], _OTHERS[largest]] = three
-    q[rows, largest] = np.sqrt(np.maximum(0, 1 - np.einsum("ni,ni->n", q, q)))
+    largest = np.where(known, codes[:, 3].astype(np.intp) - 252, 0)
+    q = completed_quaternions((codes[:, :3].astype(np.float32) / 255 * 2 - 1) * np.float32(np.sqrt(0.5)), largest)
     q[~known] = (1, 0, 0, 0)
     return q
 

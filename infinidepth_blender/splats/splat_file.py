@@ -101,6 +101,27 @@ def usable(path: Path, gaussians: Gaussians) -> tuple[Gaussians, int]:
     return gaussians, dropped
 
 
+OTHERS = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
+"""The components of a quaternion other than the largest one, by its number."""
+
+
+def completed_quaternions(three: NDArray[np.float32], largest: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Unit quaternions of which a file leaves out the largest component, which is taken to be positive.
+
+    Args:
+        three: (N, 3) the other components, in their order.
+        largest: (N,) the number of the largest one, 0 to 3.
+
+    Returns:
+        (N, 4), in the order of the components that the file counts by.
+    """
+    rows = np.arange(len(three))
+    q = np.zeros((len(three), 4), np.float32)
+    q[rows[:, None], OTHERS[largest]] = three
+    q[rows, largest] = np.sqrt(np.maximum(0, 1 - np.einsum("ni,ni->n", q, q)))
+    return q
+
+
 def unit_quaternions(q: NDArray[Any]) -> NDArray[np.float32]:
     """(N, 4) normalised; zero becomes no rotation."""
     q = np.asarray(q, dtype=np.float32)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ..errors import SplatFileError
 from ..reconstruction import Gaussians
 from .sh import sh_basis
-from .splat_file import SplatFile, atomic_file, damaged, opening, usable
+from .splat_file import OTHERS, SplatFile, atomic_file, completed_quaternions, damaged, opening, usable
 
 MAGIC = b"NGSP"
 _HEADER = struct.Struct("<4sIIBBBB")
@@ -42,8 +42,8 @@ _KEPT_COEFFICIENTS = 15
 _COLOR_SCALE = 0.15
 _SCALE_STEPS, _SCALE_OFFSET = 16.0, 10.0
 _ROTATION_STEPS = 511
-_OTHERS = np.array([[3, 2, 1], [3, 2, 0], [3, 1, 0], [2, 1, 0]])
-"""Components x, y, z, w other than the largest, in the order of their ten bits from the lowest."""
+_SHIFTS = np.array([20, 10, 0], np.uint32)
+"""Places of the three smaller components of x, y, z, w among the bits, in their order."""
 
 _WRITTEN_VERSION = 3
 """What most programs read: version 4 is of 2026, version 2 has coarser rotations."""
@@ -266,20 +266,16 @@ def _half_turn_signs(coefficients: int) -> NDArray[np.float32]:
 
 def _rotations_of(rotations: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(N, 4) quaternions w, x, y, z of three signed bytes, or of the three smallest components and which is left out."""
-    count = len(rotations)
-    q = np.zeros((count, 4), np.float32)  # x, y, z, w
     if rotations.shape[1] == 3:
-        q[:, :3] = rotations.astype(np.float32) / np.float32(127.5) - 1
-        largest = np.full(count, 3)
+        three = rotations.astype(np.float32) / np.float32(127.5) - 1
+        largest = np.full(len(rotations), 3)
     else:
-        packed = np.ascontiguousarray(rotations).view("<u4")[:, 0]
-        largest = (packed >> 30).astype(np.intp)
-        for k, shift in enumerate((0, 10, 20)):
-            field = packed >> shift
-            size = (field & _ROTATION_STEPS).astype(np.float32) * np.float32(math.sqrt(0.5) / _ROTATION_STEPS)
-            q[np.arange(count), _OTHERS[largest, k]] = np.where(field & 512, -size, size)
-    q[np.arange(count), largest] = np.sqrt(np.maximum(0, 1 - np.einsum("ni,ni->n", q, q)))
-    return np.roll(q, 1, axis=1)
+        packed = np.ascontiguousarray(rotations).view("<u4")
+        largest = (packed[:, 0] >> 30).astype(np.intp)
+        fields = packed >> _SHIFTS
+        three = (fields & _ROTATION_STEPS).astype(np.float32) * np.float32(math.sqrt(0.5) / _ROTATION_STEPS)
+        three = np.where(fields & 512, -three, three)
+    return np.roll(completed_quaternions(three, largest), 1, axis=1)
 
 
 def _packed_rotations(quaternions: NDArray[Any]) -> NDArray[np.uint8]:
@@ -288,11 +284,10 @@ def _packed_rotations(quaternions: NDArray[Any]) -> NDArray[np.uint8]:
     rows = np.arange(len(q))
     largest = np.abs(q).argmax(axis=1)
     q = q * np.where(q[rows, largest] < 0, -1, 1)[:, None]
-    packed = largest.astype("<u4") << 30
-    for k, shift in enumerate((0, 10, 20)):
-        value = q[rows, _OTHERS[largest, k]]
-        size = np.minimum(np.abs(value) * (_ROTATION_STEPS * math.sqrt(2)) + 0.5, _ROTATION_STEPS).astype("<u4")
-        packed |= (size | np.where(value < 0, 512, 0).astype("<u4")) << shift
+    three = np.take_along_axis(q, OTHERS[largest], axis=1)
+    size = np.minimum(np.abs(three) * (_ROTATION_STEPS * math.sqrt(2)) + 0.5, _ROTATION_STEPS).astype("<u4")
+    fields = (size | np.where(three < 0, 512, 0).astype("<u4")) << _SHIFTS
+    packed = largest.astype("<u4") << 30 | np.bitwise_or.reduce(fields, axis=1)
     return packed[:, None].view(np.uint8)
 
 

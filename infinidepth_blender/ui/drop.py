@@ -7,7 +7,7 @@ the panel then offers to reconstruct).
 
 import bpy
 
-from ..splats.files import READ_SUFFIXES
+from ..splats import READ_SUFFIXES
 from .operators import PHOTO_SUFFIXES
 from .registering import add_classes, remove_classes
 

@@ -10,6 +10,7 @@ import os
 import re
 import threading
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -233,23 +234,21 @@ def _plan(places: _Places) -> None:
 
 
 def _install(places: _Places, reinstall: bool) -> None:
-    _let_tidier_end()
-    try:
+    with _told(places):
         runtime.install_runtime(places.user_dir, _on_line, _cancel, older_dirs=places.older_dirs, reinstall=reinstall)
-    except Cancelled:
-        pass
-    except InfiniDepthError as error:
-        state.failure = error
-    except Exception as error:
-        state.failure = _unforeseen(error)
-    finally:
-        _end(places)
 
 
 def _remove(places: _Places) -> None:
+    with _told(places):
+        runtime.remove_runtime(places.user_dir, places.older_dirs, _on_line, _cancel)
+
+
+@contextlib.contextmanager
+def _told(places: _Places) -> Iterator[None]:
+    """Work on the engine, in a thread: what goes wrong is kept for the panels, and then it is looked at anew."""
     _let_tidier_end()
     try:
-        runtime.remove_runtime(places.user_dir, places.older_dirs, _on_line, _cancel)
+        yield
     except Cancelled:
         pass
     except InfiniDepthError as error:

@@ -14,7 +14,7 @@ from ..scene.imported import import_splats
 from ..scene.objects import SceneObjects
 from ..scene.photo_modes import PhotoMode, photo_materials, set_sky_mode, set_surface_mode
 from ..scene.visibility import show_only
-from ..splats.files import READ_SUFFIXES
+from ..splats import READ_SUFFIXES
 from .chosen_files import chosen_paths, refuse_each
 from .delivery import put_into_scene
 from .on_photo import OnPhoto

@@ -10,7 +10,7 @@ from bpy_extras.io_utils import ExportHelper
 
 from ..errors import InfiniDepthError
 from ..scene.exported import export_splats, holds_splats
-from ..splats.files import WRITTEN_SUFFIXES
+from ..splats import WRITTEN_SUFFIXES
 from .registering import add_classes, remove_classes
 from .reports import needs_object_mode, refuse
 from .session import forget_refusal

@@ -370,13 +370,6 @@ def test_some_images_get_points_on_lines_and_some_of_a_short_reach(monkeypatch):
     monkeypatch.setattr("train.measured.NOISY_SHARE", 0.0)
     monkeypatch.setattr("train.measured.LINES_SHARE", 1.0)
     monkeypatch.setattr("train.measured.SHORT_SHARE", 0.0)
-    for seed in range(5):
-        places, values = draw_points(depth, np.random.default_rng(seed), (300, 300))
-        # Of a line, all that one column has is one pixel.
-        columns, rows = places[:, 1], places[:, 0]
-        in_column = [len(np.unique(rows[columns == c])) for c in np.unique(columns)]
-        assert max(in_column) <= 66 and len(values) >= 1
-        assert np.isfinite(values).all()
     monkeypatch.setattr("train.measured.LINES", (8, 8.001))
     monkeypatch.setattr("train.measured.LINE_SLOPE", 0.0)
     places, _ = draw_points(depth, np.random.default_rng(0), (300, 300))
