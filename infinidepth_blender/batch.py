@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
+from .clip_files import clip_name, is_pattern, is_photo_name, natural, source_sha256
 from .errors import InfiniDepthError, PhotoError
 from .folder_names import folder_name, same_folder_key
-from .hashing import sha256_if_there
 from .staging import ARRAYS_DIR, JSON_NAME, STAGING_SUFFIX
-
-PHOTO_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dib", ".gif", ".tga"}
-    | {".exr", ".hdr", ".heic", ".heif", ".avif", ".jp2", ".ppm", ".pgm", ".pnm"}
-)
-"""What counts as a photo when a folder is walked; a file that is named itself may be called anything."""
 
 OWN_SUFFIX = "_infinidepth"
 """Ends the name of a bundle that lies beside its photo."""
@@ -27,10 +20,10 @@ OWN_SUFFIX = "_infinidepth"
 
 @dataclass(frozen=True)
 class BatchItem:
-    """One photo and the bundle that it becomes.
+    """One photo, or one clip, and the bundle that it becomes.
 
     Attributes:
-        photo: The file.
+        photo: The file, or the folder with a clip's frames.
         folder: The bundle.
         below: Where the photo lies in the folder that was named: its sub-folders.
     """
@@ -49,7 +42,7 @@ class Refused:
 
 
 def plan_batch(
-    named: Sequence[Path], output: Path | None, passed_over: Collection[Path] = ()
+    named: Sequence[Path], output: Path | None, passed_over: Collection[Path] = (), *, sequences: bool = False
 ) -> tuple[list[BatchItem], list[Refused]]:
     """Lists the photos in order, each once, with a folder of its own.
 
@@ -62,13 +55,14 @@ def plan_batch(
         named: Files and folders.
         output: Folder for the bundles.
         passed_over: Folders whose pictures are no photos, although they lie in one that was named.
+        sequences: A folder is one clip, its pictures are the frames.
     """
     found: list[tuple[Path, Path, PurePath]] = []  # the photo, where its bundle's folder lies, and its sub-folders
     refused: list[Refused] = []
     seen: set[str] = set()
     for path in named:
         # os.path and not Path: what may not be looked at counts as not there instead of raising.
-        if os.path.isdir(path):  # noqa: PTH112
+        if os.path.isdir(path) and not sequences:  # noqa: PTH112
             photos = photos_in(path, passed_over)
             if not photos:
                 refused.append(
@@ -78,11 +72,11 @@ def plan_batch(
                 )
             inside = [(photo, photo.parent.relative_to(path)) for photo in photos]
             targets = [(photo, output / below if output else photo.parent, below) for photo, below in inside]
-        elif not os.path.exists(path):  # noqa: PTH110
+        elif not os.path.exists(path) and not is_pattern(path):  # noqa: PTH110
             refused.append(Refused(path, PhotoError(f"{path} does not exist.", "Check the spelling.")))
             targets = []
         else:
-            targets = [(path, output or path.parent, PurePath())]
+            targets = [(path, output or _whole(path).parent, PurePath())]
         for photo, parent, below in targets:
             key = os.path.normcase(os.path.realpath(photo))
             if key not in seen:
@@ -104,8 +98,8 @@ def photos_in(folder: Path, passed_over: Collection[Path] = ()) -> list[Path]:
             and not is_own_output(here / name)
             and os.path.realpath(here / name) not in others
         ]
-        photos += [here / name for name in files if _is_photo_name(name)]
-    return sorted(photos, key=lambda photo: [_natural(part) for part in photo.relative_to(folder).parts])
+        photos += [here / name for name in files if is_photo_name(name)]
+    return sorted(photos, key=lambda photo: [natural(part) for part in photo.relative_to(folder).parts])
 
 
 def is_own_output(folder: Path) -> bool:
@@ -126,22 +120,11 @@ def _is_of_another(folder: Path, photo: Path) -> bool:
         return False
     if not source or not sha256 or os.path.realpath(source) == os.path.realpath(photo):
         return False
-    return sha256 != sha256_if_there(photo)
-
-
-def _is_photo_name(name: str) -> bool:
-    return not name.startswith(".") and PurePath(name).suffix.lower() in PHOTO_SUFFIXES
-
-
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    """Sort key with numbers as numbers: photo2 before photo10."""
-    return [
-        (0, int(part), "") if part.isdecimal() else (1, 0, part.lower()) for part in re.split(r"(\d+)", name) if part
-    ]
+    return sha256 != source_sha256(photo)
 
 
 def _with_own_folders(found: list[tuple[Path, Path, PurePath]], suffix: str) -> list[BatchItem]:
-    plain = [parent / (folder_name(photo.stem) + suffix) for photo, parent, _ in found]
+    plain = [parent / (folder_name(_stem(photo)) + suffix) for photo, parent, _ in found]
     meets = Counter(map(same_folder_key, plain))
     above = {same_folder_key(folder) for _, parent, _ in found for folder in (parent, *parent.parents)}
     items: list[BatchItem] = []
@@ -149,7 +132,7 @@ def _with_own_folders(found: list[tuple[Path, Path, PurePath]], suffix: str) -> 
     for (photo, parent, below), folder in zip(found, plain, strict=True):
         if meets[same_folder_key(folder)] > 1 or same_folder_key(folder) in above:
             kind = photo.suffix.lstrip(".") or "photo"
-            folder = parent / (folder_name(f"{folder_name(photo.stem)}_{kind}") + suffix)
+            folder = parent / (folder_name(f"{folder_name(_stem(photo))}_{kind}") + suffix)
         number = 2
         first = folder
         while same_folder_key(folder) in taken or _is_of_another(folder, photo):
@@ -158,3 +141,12 @@ def _with_own_folders(found: list[tuple[Path, Path, PurePath]], suffix: str) -> 
         taken.add(same_folder_key(folder))
         items.append(BatchItem(photo, folder, below))
     return items
+
+
+def _stem(photo: Path) -> str:
+    return clip_name(_whole(photo))
+
+
+def _whole(path: Path) -> Path:
+    """A folder under the name that it has where it lies, which `.` and `..` do not tell; files as they are named."""
+    return Path(os.path.abspath(path)) if path.is_dir() else path  # noqa: PTH100

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import BundleError
-from .staging import ARRAYS_DIR, JSON_NAME
+from .staging import ARRAYS_DIR, JSON_NAME, SEQUENCE_DIR
 
 FORMAT = "infinidepth-reconstruction"
 FORMAT_VERSION = 1
@@ -25,8 +25,17 @@ def is_complete(folder: Path) -> bool:
     return (folder / JSON_NAME).is_file()
 
 
+def clip_frame(folder: Path, number: int) -> tuple[Path, Path]:
+    """Where a bundle of a clip has the picture and the depth of a frame, counted from 1."""
+    sequence = folder / SEQUENCE_DIR
+    return sequence / "frames" / f"{number:04d}.jpg", sequence / "depth" / f"{number:04d}.exr"
+
+
 def is_whole(folder: Path, data: dict[str, Any]) -> bool:
     """Whether all files are there that the content of `reconstruction.json` names, and no array is cut short."""
+    frames = range(1, int(data.get("clip", {"frames": 0})["frames"]) + 1)
+    if not all(path.is_file() for number in frames for path in clip_frame(folder, number)):
+        return False
     return all(
         array_path(folder, stem).stat().st_size >= math.prod(told["shape"]) * _bytes_of(told["dtype"])
         for stem, told in data["arrays"].items()

@@ -6,6 +6,7 @@ import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
+from .clip_files import FrameRange
 from .errors import OptionsError
 from .known_distance import KnownDistance
 
@@ -72,6 +73,8 @@ class ReconstructOptions:
         precision: How exactly a large network computes: `exact` in float32, `fast` in 16 bits, `auto` fast
             where the hardware has units for it. The bundled model is always exact.
         seed: Seed of everything random.
+        frames: Which frames of a clip are taken, such as `1-100`, counted from 1; None: all.
+        every: Every so many of them.
     """
 
     make: tuple[Part, ...] = DEFAULT_PARTS
@@ -102,6 +105,8 @@ class ReconstructOptions:
     device: Device = "auto"
     precision: Precision = "auto"
     seed: int = 0
+    frames: str | None = None
+    every: int = 1
 
     def __post_init__(self) -> None:
         _check(bool(self.make), "Nothing to make.", f"Name some of {', '.join(get_args(Part))}.")
@@ -203,6 +208,7 @@ class ReconstructOptions:
         )
         for text in self.known_distance:
             KnownDistance.parse(text)
+        FrameRange.parse(self.frames, self.every)
         _check(self.seed >= 0, f"The seed {self.seed} is negative.", "Use 0 or more.")
         self.depth_size_px(1, 1)
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .bundle_record import FORMAT, FORMAT_VERSION, array_path, read_json
+from .bundle_record import FORMAT, FORMAT_VERSION, array_path, clip_frame, read_json
 from .camera import Camera
 from .errors import BundleError
 from .staging import ARRAYS_DIR, JSON_NAME, LOCK_NAME, staged_folder
@@ -116,6 +116,23 @@ class PhotoInfo:
     sha256: str = ""
 
 
+@dataclass(frozen=True)
+class ClipInfo:
+    """The frames of a clip whose first one the photo is; they lie in the bundle's folder `sequence`.
+
+    Attributes:
+        frames: Number of frames, `frames/0001.jpg` and `depth/0001.exr` and so on.
+        first_frame: What the clip calls the first one.
+        fps: Frames per second; None: unknown.
+        cuts: Frames, counted from 1, that begin another shot.
+    """
+
+    frames: int
+    first_frame: int = 1
+    fps: float | None = None
+    cuts: tuple[int, ...] = ()
+
+
 @dataclass
 class Reconstruction:
     """One photo's depth and the geometry made from it.
@@ -138,6 +155,7 @@ class Reconstruction:
         options: The settings of the run.
         timings_s: Seconds by stage.
         warnings: Sentences for the user.
+        clip: Of a clip: the frames, of which `photo` is the first one; what else is here is of that frame.
     """
 
     name: str
@@ -158,6 +176,7 @@ class Reconstruction:
     options: dict[str, Any] = field(default_factory=dict)
     timings_s: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    clip: ClipInfo | None = None
     folder: Path | None = None
     """The bundle that this was loaded from or written to."""
 
@@ -165,6 +184,10 @@ class Reconstruction:
     def photo_path(self) -> Path | None:
         """The texture inside the bundle, if this reconstruction has a folder."""
         return self.folder / self.photo.file if self.folder else None
+
+    def clip_frame(self, number: int) -> tuple[Path, Path] | None:
+        """Picture and depth of a frame, counted from 1, if this is a clip with a folder."""
+        return clip_frame(self.folder, number) if self.folder and self.clip else None
 
     @property
     def background_path(self) -> Path | None:
@@ -297,14 +320,23 @@ def load(folder: Path) -> Reconstruction:
             options=data["options"],
             timings_s=data["timings_s"],
             warnings=data["warnings"],
+            clip=_clip(data.get("clip")),
             folder=folder,
             **grids,
             **parts,
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BundleError(
             f"{folder / JSON_NAME} is damaged: {type(error).__name__} {error}.", "Reconstruct the photo again."
         ) from error
+
+
+def _clip(told: dict[str, Any] | None) -> ClipInfo | None:
+    if told is None:
+        return None
+    fps = told["fps"]
+    cuts = tuple(int(frame) for frame in told["cuts"])
+    return ClipInfo(int(told["frames"]), int(told["first_frame"]), None if fps is None else float(fps), cuts)
 
 
 def _map_array(folder: Path, stem: str, index: dict[str, Any]) -> NDArray[Any]:
@@ -347,4 +379,4 @@ def _to_json(reconstruction: Reconstruction, index: dict[str, Any]) -> dict[str,
         "timings_s": reconstruction.timings_s,
         "warnings": reconstruction.warnings,
         "arrays": index,
-    }
+    } | ({} if reconstruction.clip is None else {"clip": asdict(reconstruction.clip)})

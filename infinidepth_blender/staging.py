@@ -19,6 +19,8 @@ from .scene_file import SCENE_NAME, kept_note
 
 JSON_NAME = "reconstruction.json"
 ARRAYS_DIR = "arrays"
+SEQUENCE_DIR = "sequence"
+"""Frames of a clip, with their depth."""
 STAGING_SUFFIX = ".partial"
 
 
@@ -179,7 +181,7 @@ _BUNDLE_FILES = (
     "background.ply", "background.jpg", "background.exr",
 )  # fmt: skip
 
-_ORDER = (ARRAYS_DIR, *_BUNDLE_FILES, JSON_NAME)
+_ORDER = (ARRAYS_DIR, SEQUENCE_DIR, *_BUNDLE_FILES, JSON_NAME)
 """In which a result comes; an older one goes the other way."""
 
 
@@ -187,7 +189,7 @@ def _refuse_files_of_others(folder: Path) -> None:
     """Stops before a user's own photo or scene is taken for part of an older result and removed."""
     if (folder / JSON_NAME).is_file() or (folder / ARRAYS_DIR / "depth.npy").is_file():
         return
-    for name in (*_BUNDLE_FILES, ARRAYS_DIR):
+    for name in (*_BUNDLE_FILES, ARRAYS_DIR, SEQUENCE_DIR):
         if (folder / name).exists():
             raise OutputError(
                 f"{folder} holds '{name}', which is not from a reconstruction and would be replaced.",

@@ -75,6 +75,9 @@ def bundle_lines(summary: dict[str, Any]) -> list[str]:
         f"  scale    {summary['scale']['note']}",
         "  depth    {} x {}".format(*summary["depth_size_px"]),
     ]
+    if clip := summary.get("clip"):
+        fps = f" at {clip['fps']:.4g} a second" if clip["fps"] else ""
+        lines.append(f"  clip     {clip['frames']} frames{fps}; what follows is of the first one")
     for part, counts in summary["parts"].items():
         lines.append(f"  {part:<8} " + ", ".join(f"{count:,} {unit}" for unit, count in counts.items()))
     if summary["model"]:

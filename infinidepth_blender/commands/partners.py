@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..batch import PHOTO_SUFFIXES, BatchItem
+from ..batch import BatchItem
+from ..clip_files import PHOTO_SUFFIXES
 from ..engine.depth_names import DEPTH_SUFFIXES
 from ..errors import CameraFileError, DepthFileError, InfiniDepthError, OptionsError
 from ..options import ReconstructOptions

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..batch import BatchItem, plan_batch
+from ..clip_files import is_clip
 from ..engine.blend import blend_command, write_blend_file
 from ..engine.client import EngineClient, error_of
 from ..engine.protocol import Done, Failed, Progress, Stopped, Warned
@@ -42,7 +43,11 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     partners = Partners.of(options)
     common = partners.without(options)
     named = [expanded(path) for path in arguments.photos]
-    items, refused = plan_batch(named, output, partners.folders.values())
+    items, refused = plan_batch(named, output, partners.folders.values(), sequences=arguments.sequence)
+    if not any(is_clip(item.photo) for item in items) and items and (options.frames or options.every > 1):
+        raise OptionsError(
+            "--frames and --every have no effect on photos.", "Name a video, or add --sequence to a folder of frames."
+        )
     refuse_for_several(
         common, len(items), "Give --depth-prompt a folder in which each photo has a depth file of its own name."
     )
@@ -117,6 +122,8 @@ def options_of(arguments: argparse.Namespace) -> ReconstructOptions:
         device=arguments.device,
         precision=arguments.precision,
         seed=arguments.seed,
+        frames=arguments.frames,
+        every=arguments.every,
     )
 
 

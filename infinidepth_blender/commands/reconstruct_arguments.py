@@ -25,7 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describes them."""
     defaults = ReconstructOptions()
     parser.add_argument(
-        "photos", nargs="+", type=named_path, metavar="PHOTO", help="photos, or folders of photos with all sub-folders"
+        "photos",
+        nargs="+",
+        type=named_path,
+        metavar="PHOTO",
+        help="photos, or folders of photos with all sub-folders; clips: videos, frames as shot.####.png, and with --sequence "
+        "folders of frames",
     )
     parser.add_argument(
         "-o",
@@ -129,6 +134,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="auto|off|FILE|DIR",
         help="where the sky is: found, nowhere, or where a picture over the photo is white; default %(default)s. Of a "
         "folder the picture that has the photo's name; a photo without one has its sky found",
+    )
+    clip = parser.add_argument_group(
+        "clips (videos, shot.####.png, and folders with --sequence): one lens and one scale for all frames, depth that does "
+        "not flicker; picture and depth of each are in sequence/"
+    )
+    clip.add_argument(
+        "--sequence", action="store_true", help="the pictures in a folder are the frames of one shot, in natural order"
+    )
+    clip.add_argument(
+        "--frames", metavar="A-B", help="only these frames, counted from 1, such as 1-100, 50- or 7; default all"
+    )
+    clip.add_argument(
+        "--every", type=int, default=defaults.every, metavar="N", help="every so many of them, default %(default)s"
     )
     spread = parser.add_argument_group("where the points lie (default: evenly over all surfaces)")
     spread.add_argument(

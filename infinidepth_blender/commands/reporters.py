@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..batch import BatchItem
+from ..clip_files import is_clip
 from ..engine.protocol import Done
-from ..engine.stages import overall_fraction, stage_label
+from ..engine.stages import CLIP_STAGES, STAGES, overall_fraction, stage_label
 from ..errors import InfiniDepthError
 
 
@@ -130,6 +131,7 @@ class TextReporter:
         self._name = ""
         self._began_s = 0.0
         self._bar: Any = None
+        self._stages = STAGES
 
     def begin(self, total: int) -> None:
         """See `Reporter`."""
@@ -149,6 +151,7 @@ class TextReporter:
     def start(self, index: int, item: BatchItem) -> None:
         """See `Reporter`."""
         self._index, self._began_s = index, time.monotonic()
+        self._stages = CLIP_STAGES if is_clip(item.photo) else STAGES
         self._name = item.photo.name if self._total == 1 else f"[{index + 1}/{self._total}] {item.photo.name}"
         self.progress("start", 0.0, "")
 
@@ -157,7 +160,7 @@ class TextReporter:
         if self._bar is not None:
             label = "Starting the engine" if stage == "start" else message or stage_label(stage)
             self._bar.set_description_str(f"{self._name}: {label}", refresh=False)
-            self._bar.n = max(self._bar.n, self._index + overall_fraction(stage, fraction, self._make))
+            self._bar.n = max(self._bar.n, self._index + overall_fraction(stage, fraction, self._make, self._stages))
             self._bar.refresh()
 
     def warning(self, message: str) -> None:

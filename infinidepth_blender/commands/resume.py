@@ -8,6 +8,7 @@ from typing import Any
 
 from ..batch import BatchItem
 from ..bundle_record import is_whole, read_json
+from ..clip_files import source_sha256
 from ..engine.model_store import held_sha256
 from ..engine.registry import BUNDLED, SKY_MODEL
 from ..errors import InfiniDepthError
@@ -59,7 +60,7 @@ def is_up_to_date(item: BatchItem, options: ReconstructOptions, networks: Networ
         data = read_json(item.folder)
         recorded = ReconstructOptions.from_json(data["options"])
         made_of = {
-            (data["photo"]["sha256"], sha256_if_there(item.photo)),
+            (data["photo"]["sha256"], source_sha256(item.photo)),
             (data["model"]["sha256"], networks.model),
         }
         if "companion_sha256" in data["model"]:

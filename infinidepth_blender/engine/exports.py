@@ -63,8 +63,16 @@ def write_depth_png(path: Path, depth_m: NDArray[Any], flags: NDArray[np.uint8])
     Image.fromarray(color_depth(depth_m, flags)).save(path, compress_level=4)
 
 
-def color_depth(depth_m: NDArray[Any], flags: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(h, w, 3) uint8 sRGB picture of a depth map; see `write_depth_png`."""
+def color_depth(
+    depth_m: NDArray[Any], flags: NDArray[np.uint8], log_range: tuple[float, float] | None = None
+) -> NDArray[np.uint8]:
+    """(h, w, 3) uint8 sRGB picture of a depth map; see `write_depth_png`.
+
+    Args:
+        depth_m: (h, w) metres.
+        flags: (h, w) bits `FLAG_VALID`, `FLAG_SKY`.
+        log_range: Logarithms of the nearest and the farthest depth; None: those of this map.
+    """
     step = -(-max(depth_m.shape) // _PREVIEW_SIDE_PX)
     depth_m, flags = depth_m[::step, ::step], flags[::step, ::step]
     valid = ((flags & FLAG_VALID) != 0) & (depth_m > 0)
@@ -72,7 +80,8 @@ def color_depth(depth_m: NDArray[Any], flags: NDArray[np.uint8]) -> NDArray[np.u
     picture[:] = NO_DATA_COLOR_SRGB
     picture[(flags & FLAG_SKY) != 0] = SKY_COLOR_SRGB
     if valid.any():
-        near, far = np.percentile(np.log(depth_m[valid][:: max(1, int(valid.sum()) // 1_000_000)]), [0.5, 99.5])
+        seen = depth_m[valid][:: max(1, int(valid.sum()) // 1_000_000)]
+        near, far = log_range or np.percentile(np.log(seen), [0.5, 99.5])
         nearness = (far - np.log(depth_m, where=valid, out=np.full(depth_m.shape, far, np.float32))) / max(
             far - near, 1e-3
         )

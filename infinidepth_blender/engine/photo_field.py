@@ -22,7 +22,7 @@ from .masked_field import MaskedField
 from .model_store import held_sha256
 from .models import ModelCache
 from .photo import Photo
-from .photo_camera import CameraEstimate, find_camera
+from .photo_camera import CameraEstimate, PhotoCamera, find_camera
 from .progress import Progress
 from .registry import SKY_MODEL
 from .scale import PromptUse, scale_to_metres
@@ -80,6 +80,7 @@ def find_photo_field(
     given: DepthField | None,
     progress: Progress,
     on_step: Step,
+    camera: PhotoCamera | None = None,
 ) -> PhotoField:
     """Asks the models, and brings their answer to metres.
 
@@ -91,6 +92,7 @@ def find_photo_field(
         given: Depth that is known already; None: the model's.
         progress: Hears what is being done.
         on_step: Called during all long answers of the field with the fraction done.
+        camera: The photo's camera, if it is known already; None: it is found.
 
     Raises:
         PhotoError, DepthFileError, CameraFileError, ModelError, OptionsError.
@@ -100,10 +102,11 @@ def find_photo_field(
     else:
         answer = _Answer(given, {"name": "given depth", "sha256": ""})
     raw = answer.field
-    progress("encode", _ENCODED, "Looking for straight lines")
-    tilt = getattr(raw, "pitch_rad", None), getattr(raw, "roll_rad", None)
-    found = find_camera(photo, options, CameraEstimate(raw.fov_x_rad, *tilt))
-    camera = found.camera
+    found = camera
+    if found is None:
+        progress("encode", _ENCODED, "Looking for straight lines")
+        tilt = getattr(raw, "pitch_rad", None), getattr(raw, "roll_rad", None)
+        found = find_camera(photo, options, CameraEstimate(raw.fov_x_rad, *tilt))
     # Depth that was given knows its own sky.
     own_sky = given is not None and options.sky == "auto"
     sky = SkyChoice(raw, "given") if own_sky else choose_sky(raw, options.sky, photo.pixels_srgb)
@@ -119,13 +122,15 @@ def find_photo_field(
         _prompt_use(answer.official),
         answer.ask_again,
     )
-    scaled = scale_by_known_distances(scaled, [KnownDistance.parse(text) for text in options.known_distance], camera)
+    scaled = scale_by_known_distances(
+        scaled, [KnownDistance.parse(text) for text in options.known_distance], found.camera
+    )
     # Measured depth may lie on transparent pixels, too.
     metric = scaled.field if photo.opaque is None else MaskedField(scaled.field, photo.opaque)
     record = answer.record | found.record | scaled.details | _sky_record(sky, options)
     record |= _prompt_record(prompt) | _files_record(options)
     warnings = (*found.warnings, *sky.warnings, *(prompt.warnings if prompt else ()), *scaled.warnings)
-    return PhotoField(metric, camera, scaled.scale_known, record, warnings, answer.official)
+    return PhotoField(metric, found.camera, scaled.scale_known, record, warnings, answer.official)
 
 
 def _ask(

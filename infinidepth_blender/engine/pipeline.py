@@ -36,8 +36,13 @@ SKY_SPLATS_DEPTH = 0.99
 
 
 @dataclass
-class _Stages:
-    """Reports progress stage by stage and keeps the time of each."""
+class Stages:
+    """Reports progress stage by stage and keeps the time of each.
+
+    Attributes:
+        progress: Hears of it.
+        timings_s: Seconds by stage.
+    """
 
     progress: Progress
     timings_s: dict[str, float] = field(default_factory=dict)
@@ -109,7 +114,7 @@ def reconstruct_photo(
         PhotoError, DepthFileError, CameraFileError, ModelError, OptionsError, OutputError, Cancelled:
             nothing is left behind then.
     """
-    stages = _Stages(progress or _silent)
+    stages = Stages(progress or silent)
     models = models or ModelCache()
     with stages.stage("load", "Opening the photo"):
         opened = open_photo(photo)
@@ -141,19 +146,43 @@ def _reconstruct_into(
     options: ReconstructOptions,
     models: ModelCache,
     field: DepthField | None,
-    stages: _Stages,
+    stages: Stages,
 ) -> Reconstruction:
-    """Makes all parts and writes them into the bundle."""
-    size = options.depth_size_px(opened.width_px, opened.height_px)
+    """Asks the models, makes all parts and writes them into the bundle."""
     with stages.stage("encode", "Looking at the photo"):
         load_splats_model(options, models)
-        surface = _Surface(
-            opened,
-            find_photo_field(opened, prompt, options, models, field, stages.report, stages.step),
-            options,
-        )
-        splats_model = find_splats_model(options, surface.found, models)
-        camera = surface.camera
+        found = find_photo_field(opened, prompt, options, models, field, stages.report, stages.step)
+        splats_model = find_splats_model(options, found, models)
+    result = make_parts(staging, opened, found, splats_model, selection, options, models, stages)
+    bundle.write_arrays(result, staging)
+    return result
+
+
+def make_parts(
+    staging: Path,
+    opened: Photo,
+    found: PhotoField,
+    splats_model: SplatsModel | None,
+    selection: NDArray[np.uint8] | None,
+    options: ReconstructOptions,
+    models: ModelCache,
+    stages: Stages,
+) -> Reconstruction:
+    """Makes all parts of a photo and writes the files for other programs; the arrays are left to be written.
+
+    Args:
+        staging: The bundle being written.
+        opened: The photo.
+        found: Its depth and camera.
+        splats_model: Gaussian predictor; None: splats lie on the surface.
+        selection: Where points may lie, as `read_selection` gives it.
+        options: What to make.
+        models: Loaded models.
+        stages: Hears of the progress.
+    """
+    size = options.depth_size_px(opened.width_px, opened.height_px)
+    surface = _Surface(opened, found, options)
+    camera = surface.camera
     with stages.stage("depth", "Depth map") as report:
         depth = make_depth(surface.found, size, options, staging, report)
     meshes = _meshes(surface, depth.working, stages)
@@ -187,15 +216,14 @@ def _reconstruct_into(
         )
         _write_exports(result, opened, staging, options, report)
         report(0.95)
-    bundle.write_arrays(result, staging)
     return result
 
 
-def _silent(stage: str, fraction: float, message: str = "") -> None:
+def silent(stage: str, fraction: float, message: str = "") -> None:
     """Progress that nobody listens to."""
 
 
-def _meshes(surface: _Surface, depth: DepthSamples, stages: _Stages) -> PhotoMeshes:
+def _meshes(surface: _Surface, depth: DepthSamples, stages: Stages) -> PhotoMeshes:
     """The mesh, the sky behind everything that is made, and what the foreground hides."""
     if not {"mesh", "glb", "points", "splats"} & set(surface.options.make):
         return PhotoMeshes()
@@ -206,7 +234,7 @@ def _meshes(surface: _Surface, depth: DepthSamples, stages: _Stages) -> PhotoMes
 
 
 def _points(
-    surface: _Surface, depth: DepthSamples, selection: NDArray[np.uint8] | None, stages: _Stages
+    surface: _Surface, depth: DepthSamples, selection: NDArray[np.uint8] | None, stages: Stages
 ) -> PointArrays | None:
     """Points spread evenly over the surface."""
     if "points" not in surface.options.make:
@@ -226,7 +254,7 @@ def _points(
 
 
 def _splats(
-    surface: _Surface, depth: DepthSamples, model: SplatsModel | None, backdrop: MeshArrays | None, stages: _Stages
+    surface: _Surface, depth: DepthSamples, model: SplatsModel | None, backdrop: MeshArrays | None, stages: Stages
 ) -> Gaussians | None:
     """Gaussians, the sky's just in front of the backdrop."""
     if "splats" not in surface.options.make:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 STAGES: dict[str, tuple[str, float]] = {
     "load": ("Reading the photo", 0.03),
@@ -13,6 +13,16 @@ STAGES: dict[str, tuple[str, float]] = {
     "splats": ("Placing splats", 0.07),
     "write": ("Writing files", 0.15),
 }
+CLIP_STAGES: dict[str, tuple[str, float]] = {
+    "frames": ("Looking at the frames", 0.7),
+    "steady": ("Comparing the frames", 0.05),
+    "depth": ("Writing depth maps", 0.12),
+    "mesh": ("Building the mesh", 0.03),
+    "points": ("Spreading points", 0.03),
+    "splats": ("Placing splats", 0.02),
+    "write": ("Writing files", 0.05),
+}
+"""Those of a clip, whose first frame has the parts of a photo."""
 _SERVES: dict[str, set[str]] = {
     "mesh": {"mesh", "glb", "points", "splats"},  # with the sky that stands behind them all
     "points": {"points"},
@@ -23,19 +33,23 @@ _SERVES: dict[str, set[str]] = {
 
 def stage_label(stage: str) -> str:
     """A stage in words; an unknown one by its own name."""
-    return STAGES[stage][0] if stage in STAGES else stage.capitalize()
+    known = STAGES.get(stage) or CLIP_STAGES.get(stage)
+    return known[0] if known else stage.capitalize()
 
 
-def overall_fraction(stage: str, fraction: float, make: Iterable[str]) -> float:
-    """Progress of one photo in [0, 1].
+def overall_fraction(
+    stage: str, fraction: float, make: Iterable[str], stages: Mapping[str, tuple[str, float]] = STAGES
+) -> float:
+    """Progress of one photo or clip in [0, 1].
 
     Args:
         stage: The current stage.
         fraction: How far that stage is, in [0, 1].
         make: The parts that are made; stages of others do not count.
+        stages: Those of a photo or of a clip.
     """
     parts = set(make)
-    shares = {name: share for name, (_, share) in STAGES.items() if _SERVES.get(name, parts) & parts}
+    shares = {name: share for name, (_, share) in stages.items() if _SERVES.get(name, parts) & parts}
     if stage not in shares:
         return 0.0
     names = list(shares)

@@ -20,7 +20,7 @@ def summary_of_bundle(folder: Path) -> dict[str, Any]:
 
     Returns:
         `name`, `photo`, `camera`, `scale`, `depth_size_px`, `parts` (counts by part),
-        `model`, `timings_s`, `warnings`.
+        `model`, `timings_s`, `warnings`; of a clip also `clip`.
 
     Raises:
         BundleError: there is no finished bundle, or it is damaged.
@@ -57,7 +57,7 @@ def summary_of_json(data: dict[str, Any]) -> dict[str, Any]:
         "model": {key: data["model"][key] for key in ("name", "sha256") if key in data["model"]},
         "timings_s": data["timings_s"],
         "warnings": data["warnings"],
-    }
+    } | ({"clip": data["clip"]} if "clip" in data else {})
 
 
 _COUNTED = {

@@ -201,16 +201,20 @@ class Worker:
             self._staging = None
 
     def _reconstruct(self, request: Reconstruct) -> Done:
+        from ..clip_files import is_clip
         from ..options import ReconstructOptions
         from ..staging import staging_of
+        from .clip_pipeline import reconstruct_clip
         from .pipeline import reconstruct_photo
         from .summary import summary_of_bundle
 
         folder = Path(request.folder)
         self._staging = staging_of(folder)
         self._channel.send(Started(request.job, str(self._staging)))
-        result = reconstruct_photo(
-            Path(request.photo),
+        photo = Path(request.photo)
+        reconstruct = reconstruct_clip if is_clip(photo) else reconstruct_photo
+        result = reconstruct(
+            photo,
             folder,
             ReconstructOptions.from_json(request.options),
             models=self._models,

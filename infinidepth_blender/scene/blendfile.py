@@ -50,6 +50,7 @@ def write_blend(bundle: Path, path: Path) -> None:
     objects = build_scene(rec, SceneOptions(pack_photo=True))
     match_scene_to_photo(objects)
     _look_through_photo(photo_camera(objects), scene)
+    _find_beside(path.resolve().parent)
     _save_atomically(path.resolve())
 
 
@@ -60,6 +61,13 @@ def _look_through_photo(camera: bpy.types.Object, scene: bpy.types.Scene) -> Non
             look_through(view, camera, scene)
             # For when the view is turned away from the camera: the sky stands far off.
             view.space.clip_end = max(view.space.clip_end, 2 * camera.data.clip_end)
+
+
+def _find_beside(folder: Path) -> None:
+    """Frames of a clip cannot be packed: they are found beside the file, wherever its folder is moved."""
+    for image in bpy.data.images:
+        if image.source == "SEQUENCE" and Path(image.filepath).is_relative_to(folder):
+            image.filepath = f"//{Path(image.filepath).relative_to(folder).as_posix()}"
 
 
 def _world() -> bpy.types.World:

@@ -11,6 +11,7 @@ import bpy
 from .. import reconstruction as bundles
 from ..reconstruction import Reconstruction
 from .camera import depth_range, make_camera, rig_rotation
+from .clip import FPS_KEY, FRAMES_KEY, load_clip, make_clip_mesh, play
 from .earlier import replace_earlier
 from .materials import photo_material
 from .mesh import mesh_from_arrays
@@ -85,7 +86,8 @@ def short_name(name: str) -> str:
 
 def _build(rec: Reconstruction, options: SceneOptions, scene: bpy.types.Scene) -> SceneObjects:
     name = short_name(rec.name)
-    photo = load_photo(rec, name, options.pack_photo)
+    moves = rec.clip is not None and rec.mesh is not None
+    photo = load_clip(rec, name) if moves else load_photo(rec, name, options.pack_photo)
     collection = bpy.data.collections.new(name)
     collection[PHOTO_KEY] = rec.photo.source or rec.name
     collection[BUNDLE_KEY] = str(rec.folder or "")
@@ -99,14 +101,18 @@ def _build(rec: Reconstruction, options: SceneOptions, scene: bpy.types.Scene) -
     root.scale = (1.0 / scene.unit_settings.scale_length,) * 3
 
     mesh = backdrop = background = points = splats = None
-    if rec.mesh is not None and "MESH" in options.parts:
+    if moves and "MESH" in options.parts:
+        mesh = make_clip_mesh(rec, f"{name} Mesh", photo)
+        set_surface_mode(mesh, options.photo_mode)
+    elif rec.mesh is not None and "MESH" in options.parts:
         mesh = _mesh_object(rec.mesh, f"{name} Mesh", photo)
         set_surface_mode(mesh, options.photo_mode)
         if rec.background is not None:
             picture = load_picture(rec.background_path, rec.name, f"{name} Background", options.pack_photo)
             background = _mesh_object(rec.background, f"{name} Background", picture)
             set_surface_mode(background, options.photo_mode)
-    if rec.backdrop is not None:
+    # The surface of a clip has its sky in it.
+    if rec.backdrop is not None and not moves:
         backdrop = _mesh_object(rec.backdrop, f"{name} Sky", photo)
         _make_backdrop(backdrop, options.photo_mode)
     if rec.points is not None and "POINTS" in options.parts:
@@ -114,6 +120,10 @@ def _build(rec: Reconstruction, options: SceneOptions, scene: bpy.types.Scene) -
     if rec.splats is not None and "SPLATS" in options.parts:
         splats = make_splats(rec.splats, f"{name} Splats")
     camera = make_camera(rec.camera, f"{name} Camera", photo.image, _depth_range(rec), root)
+    if rec.clip is not None and moves:
+        play(camera.data.background_images[0].image_user, rec.clip.frames)
+        collection[FRAMES_KEY] = rec.clip.frames
+        collection[FPS_KEY] = rec.clip.fps or 0.0
 
     lens = rec.camera.blender_lens()
     objects = SceneObjects(

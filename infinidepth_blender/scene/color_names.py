@@ -9,6 +9,7 @@ LINEAR_TEXTURES = (
     "Linear Rec.709", "Linear Rec.709 (sRGB)", "lin_rec709", "Utility - Linear - Rec.709", "Utility - Linear - sRGB",
     "lin_srgb", "Linear",
 )  # fmt: skip
+NON_COLOR = ("Non-Color", "Raw", "raw", "Utility - Raw", "Generic Data", "Data")
 SRGB_DISPLAYS = ("sRGB", "sRGB - Display", "sRGB Display", "srgb_display")
 PLAIN_VIEWS = ("Standard", "Un-tone-mapped", "Untone-mapped", "Un-tone-mapped (sRGB)", "sRGB")
 """Views that show a colour as it is, without a tone curve."""

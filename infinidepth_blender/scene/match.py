@@ -6,6 +6,7 @@ import bpy
 
 from ..errors import SceneError
 from .animated import animated_paths
+from .clip import FPS_KEY, FRAMES_KEY
 from .color_names import PLAIN_VIEWS, SRGB_DISPLAYS, set_first
 from .objects import SceneObjects
 from .obstacles import obstacles_to_photo
@@ -23,8 +24,8 @@ def match_scene_to_photo(objects: SceneObjects, scene: bpy.types.Scene | None = 
 
     Sets the render size, pixel aspect, active camera, a view transform that leaves photo
     colours alone (Standard, no look, exposure or gamma), also for the files that are written, Cycles'
-    film exposure and enough transparent bounces for splats. The photo's camera gets its lens and place
-    back, sharp throughout. Nothing else of the scene changes.
+    film exposure and enough transparent bounces for splats; of a clip also first and last frame and frames per
+    second. The photo's camera gets its lens and place back, sharp throughout. Nothing else of the scene changes.
 
     Args:
         objects: What `build_scene` made.
@@ -47,6 +48,7 @@ def match_scene_to_photo(objects: SceneObjects, scene: bpy.types.Scene | None = 
     render.resolution_percentage = 100
     render.pixel_aspect_x, render.pixel_aspect_y = objects.pixel_aspect
     render.use_border = False
+    match_time_to_clip(target, objects)
     target.camera = camera
     if hasattr(target, "cycles"):
         cycles = target.cycles
@@ -57,6 +59,17 @@ def match_scene_to_photo(objects: SceneObjects, scene: bpy.types.Scene | None = 
     changes += _without_blur(camera.data)
     notes = [f"The photo's camera was put back: {', '.join(changes)}"] if changes else []
     return notes + left + obstacles_to_photo(target, objects)
+
+
+def match_time_to_clip(scene: bpy.types.Scene, objects: SceneObjects) -> None:
+    """Gives the scene the frames and the speed of a clip; of a photo nothing changes."""
+    frames, fps = int(objects.collection.get(FRAMES_KEY, 0)), float(objects.collection.get(FPS_KEY, 0.0))
+    if frames < 1:
+        return
+    scene.frame_start, scene.frame_end = 1, frames
+    if fps > 0:
+        scene.render.fps = max(1, round(fps))
+        scene.render.fps_base = scene.render.fps / fps
 
 
 def photo_camera(objects: SceneObjects) -> bpy.types.Object:

@@ -17,6 +17,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from ..clip_files import clip_name, frame_files
 from ..errors import PhotoError
 
 _FILE_SUFFIXES = {
@@ -105,6 +106,33 @@ def photo_file(active: ActiveImage, scene: bpy.types.Scene) -> PhotoFile:
     if not image.filepath or not path.is_file():
         raise PhotoError(f"The file of '{image.name}' is missing: {path}.", "Find the file again, or reload the image.")
     return PhotoFile(path, path.stem)
+
+
+def clip_length(image: bpy.types.Image) -> int:
+    """Frames of a movie or an image sequence; 0 of an image that is neither."""
+    return image.frame_duration if image.source in {"MOVIE", "SEQUENCE"} else 0
+
+
+def clip_file(image: bpy.types.Image) -> PhotoFile:
+    """A movie's file, or the pattern `shot.####.png` of a sequence's frames.
+
+    Raises:
+        PhotoError: it is no clip, or its file is missing.
+    """
+    first = Path(bpy.path.abspath(image.filepath, library=image.library))
+    if image.source not in {"MOVIE", "SEQUENCE"}:
+        raise PhotoError(f"'{image.name}' is a single image.", "Open a movie or an image sequence.")
+    digits = re.search(r"\d+(?=\D*$)", first.name) if image.source == "SEQUENCE" else None
+    if digits is not None:
+        first = first.with_name(f"{first.name[: digits.start()]}{'#' * len(digits[0])}{first.name[digits.end() :]}")
+        there = any(frame_files(first)) if first.parent.is_dir() else False
+    else:
+        there = first.is_file()
+    if not there:
+        raise PhotoError(
+            f"The file of '{image.name}' is missing: {first}.", "Find the file again, or reload the image."
+        )
+    return PhotoFile(first, clip_name(first))
 
 
 def _sequence_frame(active: ActiveImage, scene: bpy.types.Scene) -> Path:

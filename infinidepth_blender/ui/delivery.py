@@ -108,7 +108,9 @@ def _notes(earlier: Earlier) -> list[str]:
 def _summary(rec: Reconstruction, seconds: float) -> str:
     """Sizes of what was made, in one sentence."""
     parts = []
-    if rec.mesh is not None:
+    if rec.clip is not None:
+        parts.append(f"{rec.clip.frames} frames")
+    elif rec.mesh is not None:
         parts.append(f"{len(rec.mesh.quads) + len(rec.mesh.triangles):,} faces")
     if rec.points is not None:
         parts.append(f"{len(rec.points.positions_cam):,} points")

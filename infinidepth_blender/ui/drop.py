@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Drag and drop: photos onto the sidebar, splat files into the 3D view.
+"""Drag and drop: photos and videos onto the sidebar, splat files into the 3D view.
 
 A photo dropped into the view itself stays what it is in Blender, a reference image (which
 the panel then offers to reconstruct).
@@ -8,17 +8,17 @@ the panel then offers to reconstruct).
 import bpy
 
 from ..splats import READ_SUFFIXES
-from .operators import PHOTO_SUFFIXES
+from .operators import FILE_SUFFIXES
 from .registering import add_classes, remove_classes
 
 
 class INFINIDEPTH_FH_photos(bpy.types.FileHandler):
-    """Photos dropped onto a sidebar."""
+    """Photos and videos dropped onto a sidebar."""
 
     bl_idname = "INFINIDEPTH_FH_photos"
     bl_label = "Reconstruct Photos"
     bl_import_operator = "infinidepth.reconstruct_file"
-    bl_file_extensions = ";".join(PHOTO_SUFFIXES)
+    bl_file_extensions = ";".join(FILE_SUFFIXES)
 
     @classmethod
     def poll_drop(cls, context: bpy.types.Context) -> bool:

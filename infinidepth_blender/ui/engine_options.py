@@ -114,7 +114,15 @@ def options_of(
         device=preferences.device if preferences else "auto",
         precision=preferences.precision if preferences else "auto",
         seed=settings.seed,
+        frames=_frames(settings),
+        every=settings.clip_every,
     )
+
+
+def _frames(settings: InfiniDepthSettings) -> str | None:
+    if settings.clip_first == 1 and settings.clip_last == 0:
+        return None
+    return f"{settings.clip_first}-{settings.clip_last or ''}"
 
 
 def _sky(settings: InfiniDepthSettings, counts: set[str]) -> str:

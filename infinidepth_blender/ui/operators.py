@@ -8,9 +8,10 @@ import bpy
 from bpy.props import BoolProperty, CollectionProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
+from ..clip_files import VIDEO_SUFFIXES
 from ..errors import InfiniDepthError, SceneError
 from . import addon, output, photo_settings, session
-from .active_image import PhotoFile, find_active_image, photo_file
+from .active_image import PhotoFile, clip_file, clip_length, find_active_image, photo_file
 from .chosen_files import chosen_paths
 from .delivery import put_into_scene
 from .engine_options import options_of_each
@@ -23,6 +24,7 @@ PHOTO_SUFFIXES = (
     ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".exr", ".hdr", ".jp2", ".heic", ".heif", ".avif",
     ".tga", ".gif", ".ppm", ".pgm",
 )  # fmt: skip
+FILE_SUFFIXES = (*PHOTO_SUFFIXES, *sorted(VIDEO_SUFFIXES))
 
 
 class _Reconstruct:
@@ -94,15 +96,47 @@ class INFINIDEPTH_OT_reconstruct_image(_Reconstruct, bpy.types.Operator):
         return self._run(context, {photo_settings.photo_key(active): photo})
 
 
+class INFINIDEPTH_OT_reconstruct_clip(_Reconstruct, bpy.types.Operator):
+    """Turn the frames of the active movie or image sequence into a surface that moves"""
+
+    bl_idname = "infinidepth.reconstruct_clip"
+    bl_label = "Reconstruct Clip"
+    bl_description = "Turn the frames of the active movie or image sequence into a surface that moves"
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """A movie or a sequence must be at hand and the engine free."""
+        if not _engine_is_free(cls):
+            return False
+        active = find_active_image(context)
+        if active is None or clip_length(active.image) == 0:
+            cls.poll_message_set("Open a movie or an image sequence in an Image Editor")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Sends the clip to the engine."""
+        active = find_active_image(context)
+        if active is None:
+            self.report({"ERROR"}, "There is no active image")
+            return {"CANCELLED"}
+        try:
+            clip = clip_file(active.image)
+        except InfiniDepthError as error:
+            return refuse(self, error)
+        return self._run(context, {photo_settings.file_key(clip.path): clip})
+
+
 class INFINIDEPTH_OT_reconstruct_file(_Reconstruct, bpy.types.Operator, ImportHelper):
-    """Turn photo files into scenes, one after the other"""
+    """Turn photo and video files into scenes, one after the other"""
 
     bl_idname = "infinidepth.reconstruct_file"
     bl_label = "Reconstruct Files"
-    bl_description = "Choose one or more photos on disk and reconstruct them one after the other"
+    bl_description = "Choose one or more photos or videos on disk and reconstruct them one after the other"
     bl_options = {"REGISTER"}
 
-    filter_glob: StringProperty(default=";".join(f"*{suffix}" for suffix in PHOTO_SUFFIXES), options={"HIDDEN"})
+    filter_glob: StringProperty(default=";".join(f"*{suffix}" for suffix in FILE_SUFFIXES), options={"HIDDEN"})
     directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
     files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
 
@@ -203,6 +237,7 @@ def _engine_is_free(cls: type[bpy.types.Operator]) -> bool:
 
 CLASSES = (
     INFINIDEPTH_OT_reconstruct_image,
+    INFINIDEPTH_OT_reconstruct_clip,
     INFINIDEPTH_OT_reconstruct_file,
     INFINIDEPTH_OT_deliver,
     INFINIDEPTH_OT_cancel,

@@ -9,7 +9,7 @@ from ..errors import InfiniDepthError
 from ..scene.photo_camera import camera_changes
 from ..scene.photo_modes import catches_shadows, surface_mode
 from . import runtime_link
-from .active_image import find_active_image
+from .active_image import clip_length, find_active_image
 from .engine_drawing import draw_install_failure, draw_installing, draw_remedy, draw_update, draw_welcome
 from .model_drawing import draw_chosen_model
 from .on_photo import photo_at_hand
@@ -211,12 +211,30 @@ def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         draw_photo_settings(layout, context)
         row = layout.row(align=True)
         row.scale_y = 1.5
-        row.operator("infinidepth.reconstruct_image", text="Reconstruct", icon="OUTLINER_OB_CAMERA")
+        if active is not None and clip_length(active.image):
+            _draw_clip(layout, row, settings, active.image)
+        else:
+            row.operator("infinidepth.reconstruct_image", text="Reconstruct", icon="OUTLINER_OB_CAMERA")
         row = layout.row(align=True)
         row.operator("infinidepth.reconstruct_file", text="Files...", icon="FILE_IMAGE")
         row.operator("infinidepth.open_bundle", text="Open Result...", icon="FILE_FOLDER")
     else:
         _draw_progress(layout, context)
+
+
+def _draw_clip(layout: bpy.types.UILayout, row: bpy.types.UILayout, settings: Any, image: bpy.types.Image) -> None:
+    """Of a movie or a sequence: the clip or its present frame, and which frames."""
+    row.operator("infinidepth.reconstruct_clip", text="Reconstruct Clip", icon="FILE_MOVIE")
+    row.operator("infinidepth.reconstruct_image", text="This Frame", icon="OUTLINER_OB_CAMERA")
+    frames = layout.row(align=True)
+    frames.prop(settings, "clip_first", text="From")
+    frames.prop(settings, "clip_last", text="To")
+    frames.prop(settings, "clip_every", text="Step")
+    last = min(settings.clip_last or image.frame_duration, image.frame_duration)
+    count = max(0, (last - settings.clip_first) // settings.clip_every + 1)
+    text = layout.row()
+    text.active = False
+    text.label(text=f"{count} of {image.frame_duration} frames")
 
 
 def _draw_progress(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

@@ -12,9 +12,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..clip_files import is_clip
 from ..engine.client import EngineClient, error_of
 from ..engine.protocol import Done, Event, Failed, Progress, Ready, Stopped, Warned
-from ..engine.stages import overall_fraction, stage_label
+from ..engine.stages import CLIP_STAGES, STAGES, overall_fraction, stage_label
 from ..errors import InfiniDepthError
 from ..options import ReconstructOptions
 
@@ -176,6 +177,8 @@ class PhotoJob:
 
     def _show(self, progress: Progress) -> None:
         if not self.cancelled:
-            self.stage_text = stage_label(progress.stage)
-        fraction = overall_fraction(progress.stage, progress.fraction, self.options.make)
+            # A clip takes minutes: which frame it is says more than the name of the stage.
+            self.stage_text = progress.message if progress.stage == "frames" else stage_label(progress.stage)
+        stages = CLIP_STAGES if is_clip(self._request.photo) else STAGES
+        fraction = overall_fraction(progress.stage, progress.fraction, self.options.make, stages)
         self._photo_fraction = max(self._photo_fraction, fraction)

@@ -338,6 +338,19 @@ class InfiniDepthSettings(bpy.types.PropertyGroup):
         options=PATH_OPTIONS,
     )
     seed: IntProperty(name="Seed", description="Seed of the random choice of points", default=_DEFAULTS.seed, min=0)
+    clip_first: IntProperty(
+        name="First Frame",
+        description="First frame of a clip that is reconstructed, counted from the clip's beginning",
+        default=1,
+        min=1,
+    )
+    clip_last: IntProperty(
+        name="Last",
+        description="Last frame of a clip that is reconstructed; 0: its end",
+        default=0,
+        min=0,
+    )
+    clip_every: IntProperty(name="Step", description="Take every so many frames of a clip", default=1, min=1)
     photo_settings_of: StringProperty(
         name="Photos of Settings",
         description="Which photos the depth hint, the known distance, the crop and the masks were set for",

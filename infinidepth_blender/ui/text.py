@@ -18,6 +18,8 @@ _PANEL_WORDS = {
     "--focal-px": "the focal length under Camera",
     "--depth-prompt": "a depth hint under Advanced",
     "--known-distance": "a known distance under Advanced",
+    "(--frames, --every)": "(From, To and Step)",
+    "--frames": "From and To",
     "--depth-size": "the size of the depth map under Quality",
     "--edge-step": "the edge step under Advanced",
     "--mesh-size": "the mesh size under Quality",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -365,3 +367,65 @@ def test_a_dropped_splat_file_is_opened(engine: bpy.types.AddonPreferences, phot
     path = tmp_path / "results" / "street" / "splats.ply"
     assert bpy.ops.infinidepth.import_splats("INVOKE_DEFAULT", filepath=str(path)) == {"FINISHED"}
     assert bpy.context.active_object.name == "splats"
+
+
+def write_frames(folder: Path, count: int = 3) -> Path:
+    folder.mkdir(parents=True)
+    for number in range(count):
+        y, x = np.mgrid[0:64, 0:96]
+        pixels = np.stack([x * 2 + 9 * number, y * 3, (x + y + 7 * number) % 256], axis=-1).astype(np.uint8)
+        PillowImage.fromarray(pixels).save(folder / f"take_{number + 5:03d}.png")
+    return folder / "take_005.png"
+
+
+def test_a_sequence_becomes_a_surface_that_moves(engine: bpy.types.AddonPreferences, tmp_path: Path) -> None:
+    image = bpy.data.images.load(str(write_frames(tmp_path / "in")))
+    choose(image)
+    with pytest.raises(RuntimeError, match="Open a movie or an image sequence"):
+        bpy.ops.infinidepth.reconstruct_clip()
+    image.source = "SEQUENCE"
+    # Another sequence in the same folder is none of this one's.
+    write_photo(tmp_path / "in" / "other_005.png", 32, 32)
+    bpy.context.scene.infinidepth.clip_last = 2
+
+    assert bpy.ops.infinidepth.reconstruct_clip() == {"FINISHED"}
+
+    bundle = tmp_path / "results" / "take"
+    assert sorted(path.name for path in (bundle / "sequence" / "depth").iterdir()) == ["0001.exr", "0002.exr"]
+    assert session.delivered is not None and session.delivered.summary.startswith("2 frames")
+    surface = bpy.data.objects["take Mesh"]
+    assert bpy.context.active_object == surface
+    middles = []
+    for frame in (1, 2):
+        bpy.context.scene.frame_set(frame)
+        mesh = surface.evaluated_get(bpy.context.evaluated_depsgraph_get()).to_mesh()
+        middles.append(float(np.median([vertex.co[1] for vertex in mesh.vertices])))
+        # What this Blender reads from the engine's EXR file is its depth.
+        assert middles[-1] == pytest.approx(5, rel=0.5)
+    assert middles[0] != middles[1]
+    assert bpy.ops.infinidepth.photo_mode(mode="LIT") == {"FINISHED"}
+    # Again: the earlier result is replaced, and hidden in the scene.
+    assert bpy.ops.infinidepth.reconstruct_clip() == {"FINISHED"}
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["take"]
+
+
+def test_a_movie_is_a_clip(engine: bpy.types.AddonPreferences, tmp_path: Path) -> None:
+    movie = write_movie(tmp_path / "film.avi", engine.engine_python or sys.executable)
+    image = bpy.data.images.load(str(movie))
+    assert image.source == "MOVIE"
+    choose(image)
+    assert bpy.ops.infinidepth.reconstruct_clip() == {"FINISHED"}
+    assert is_complete(tmp_path / "results" / "film")
+    assert bpy.ops.infinidepth.reconstruct_file(
+        directory=str(tmp_path), files=[{"name": "film.avi"}]
+    ) == {"FINISHED"}  # fmt: skip
+
+
+def write_movie(path: Path, python: str) -> Path:
+    """A movie of three frames, written by the engine's OpenCV."""
+    code = (
+        "import cv2, numpy as np, sys; w = cv2.VideoWriter(sys.argv[1], cv2.VideoWriter.fourcc(*'MJPG'), 5, (96, 64)); "
+        "[w.write(np.full((64, 96, 3), 60 + 40 * k, np.uint8)) for k in range(3)]; w.release()"
+    )
+    subprocess.run([python, "-c", code, str(path)], check=True)
+    return path

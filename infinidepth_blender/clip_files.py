@@ -1,0 +1,131 @@
+"""Files of clips: a video, a folder with the frames of one shot, or numbered frames as `shot.####.png`; standard library only."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from .errors import OptionsError
+from .hashing import sha256_if_there, sha256_of
+
+PHOTO_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dib", ".gif", ".tga"}
+    | {".exr", ".hdr", ".heic", ".heif", ".avif", ".jp2", ".ppm", ".pgm", ".pnm"}
+)
+"""What counts as a photo when a folder is walked; a file that is named itself may be called anything."""
+
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv", ".ogv"}
+)
+
+
+@dataclass(frozen=True)
+class FrameRange:
+    """Which frames of a clip count, by their place in it, from 1.
+
+    Attributes:
+        first: The first one.
+        last: The last one; None: that of the clip.
+        step: Every so many.
+    """
+
+    first: int = 1
+    last: int | None = None
+    step: int = 1
+
+    @classmethod
+    def parse(cls, text: str | None, step: int = 1) -> FrameRange:
+        """Reads `12-90`, `12-`, `-90` or a single number; None means all.
+
+        Raises:
+            OptionsError: it is none of these, or holds no frame.
+        """
+        if step < 1:
+            raise OptionsError(f"Every {step} frames is not possible.", "Use 1 for all, 2 for every second one.")
+        if text is None:
+            return cls(step=step)
+        match = re.fullmatch(r"(\d{1,9})?(-)?(\d{1,9})?", text.strip())
+        if match is None or (match[1] is None and match[3] is None):
+            raise OptionsError(f"The frames '{text}' are not understood.", "Use the first and the last, such as 1-100.")
+        first = int(match[1]) if match[1] else 1
+        last = int(match[3]) if match[3] else (None if match[2] else first)
+        if first < 1 or (last is not None and last < first):
+            raise OptionsError(f"The frames '{text}' are none.", "Count from 1, the smaller number first.")
+        return cls(first, last, step)
+
+    def __contains__(self, number: int) -> bool:
+        return (
+            number >= self.first
+            and (self.last is None or number <= self.last)
+            and (number - self.first) % self.step == 0
+        )
+
+    def count(self, total: int) -> int:
+        """How many of `total` frames count."""
+        last = total if self.last is None else min(self.last, total)
+        return max(0, (last - self.first) // self.step + 1)
+
+
+def is_clip(path: Path) -> bool:
+    """Whether a path is a video, going by its name, a folder, or the pattern of numbered frames."""
+    is_folder = os.path.isdir(path)  # noqa: PTH112 - what may not be looked at is none
+    return is_folder or path.suffix.lower() in VIDEO_SUFFIXES or is_pattern(path)
+
+
+def is_pattern(path: Path) -> bool:
+    """Whether a path names numbered frames, `#` for every digit (a single one for any number of them)."""
+    return len(re.findall("#+", path.name)) == 1 and not os.path.lexists(path)
+
+
+def clip_name(path: Path) -> str:
+    """What a clip is called: a full stop in the name of a folder begins no extension, and a number is none of it."""
+    if is_pattern(path):
+        return re.sub("[-_. ]*#+", "", path.stem) or path.parent.name
+    return path.name if path.is_dir() else path.stem
+
+
+def frame_files(path: Path) -> list[Path]:
+    """The pictures that lie in a folder, or those of a pattern, in natural order.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    folder, wanted = path, None
+    if is_pattern(path):
+        before, number, after = re.split("(#+)", path.name)
+        digits = r"\d+" if len(number) == 1 else rf"\d{{{len(number)},}}"
+        folder, wanted = path.parent, re.compile(re.escape(before) + digits + re.escape(after))
+    files = [
+        file
+        for file in folder.iterdir()
+        if (wanted.fullmatch(file.name) and file.is_file() if wanted else is_photo_name(file.name))
+    ]
+    return sorted(files, key=lambda file: natural(file.name))
+
+
+def source_sha256(path: Path) -> str:
+    """Hash of a photo, of a video, or of all frames of a clip with their names; empty if one cannot be read."""
+    if not (path.is_dir() or is_pattern(path)):
+        return sha256_if_there(path)
+    digest = hashlib.sha256()
+    try:
+        for file in frame_files(path):
+            digest.update(f"{file.name}\0{sha256_of(file)}\0".encode(errors="surrogateescape"))
+    except OSError:
+        return ""
+    return digest.hexdigest()
+
+
+def is_photo_name(name: str) -> bool:
+    """Whether a file in a folder counts as a photo."""
+    return not name.startswith(".") and PurePath(name).suffix.lower() in PHOTO_SUFFIXES
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """Sort key with numbers as numbers: photo2 before photo10."""
+    return [
+        (0, int(part), "") if part.isdecimal() else (1, 0, part.lower()) for part in re.split(r"(\d+)", name) if part
+    ]

@@ -1,0 +1,329 @@
+"""A clip becomes a bundle: depth of every frame, steady over the shot, and the scene of the first frame."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .. import reconstruction as bundle
+from ..bundle_record import clip_frame
+from ..camera import Camera
+from ..clip_files import FrameRange, clip_name
+from ..errors import OptionsError, OutputError
+from ..field.grid import GridField
+from ..options import ReconstructOptions
+from ..query.grids import flags_and_depth
+from ..reconstruction import FLAG_SKY, FLAG_VALID, NO_DEPTH_M, ClipInfo, Reconstruction
+from ..splats.video import frame_writer
+from ..staging import SEQUENCE_DIR, staged_folder
+from . import exports
+from .clip import Clip, open_clip
+from .models import ModelCache
+from .photo import Photo
+from .photo_camera import PhotoCamera
+from .photo_field import PhotoField, find_photo_field
+from .pipeline import Stages, make_parts, silent
+from .points_stage import read_selection
+from .progress import Progress
+from .scale import MEDIAN_DEPTH_M
+from .steady import SmallFrame, Steadied, small_size, steady
+
+CAMERA_FRAMES = 9
+"""Frames whose cameras are looked for; the shot has their median."""
+PREVIEW_SIDE_PX = 1280
+_USUAL_FPS = 24.0
+_BYTES_PER_PIXEL = 9
+"""Of a frame on disk while the clip is made: raw depth, EXR and picture."""
+_DIGITS = 4
+
+
+@dataclass
+class _Shot:
+    """What was seen of a clip.
+
+    Attributes:
+        first: Its first frame.
+        small: Every frame, small.
+        cameras: Cameras of some frames.
+        found: What is known of the first frame's depth besides the depth itself.
+    """
+
+    first: Photo
+    small: list[SmallFrame]
+    cameras: list[PhotoCamera]
+    found: PhotoField
+
+
+def reconstruct_clip(
+    source: Path,
+    folder: Path,
+    options: ReconstructOptions,
+    *,
+    models: ModelCache | None = None,
+    progress: Progress | None = None,
+) -> Reconstruction:
+    """Reconstructs a video, or the frames of one shot, and writes its bundle, all or nothing.
+
+    The bundle is that of the first frame, and its folder `sequence` holds picture and depth of every
+    frame, of one lens and one scale.
+
+    Args:
+        source: The video, the folder, or the pattern of the frames.
+        folder: The bundle to write; an older one there stays until the new one is complete.
+        options: What to make.
+        models: Loaded models to share; None: none yet.
+        progress: As for a photo, with the stages `frames` and `steady` beside.
+
+    Returns:
+        The reconstruction; its `folder` is set.
+
+    Raises:
+        PhotoError, CameraFileError, ModelError, OptionsError, OutputError, Cancelled: nothing is left behind then.
+    """
+    _refuse_measurements(options)
+    stages = Stages(progress or silent)
+    models = models or ModelCache()
+    with stages.stage("load", "Opening the clip"):
+        clip = open_clip(source, FrameRange.parse(options.frames, options.every))
+    notes: list[str] = []
+    with staged_folder(folder, notes.append) as staging:
+        result = _reconstruct_into(staging, clip, options, models, stages)
+    result.folder = folder
+    result.warnings = [*result.warnings, *notes]
+    return result
+
+
+def _refuse_measurements(options: ReconstructOptions) -> None:
+    """Stops at what belongs to a single photo.
+
+    Raises:
+        OptionsError: there is something of the kind.
+    """
+    for given, what in (
+        (options.depth_prompt, "A depth file"),
+        (options.known_distance, "A known distance"),
+        (options.predicts_splats, "A Gaussian predictor"),
+    ):
+        if given:
+            raise OptionsError(
+                f"{what} is for a single photo, not for a clip.", "Leave it out, or reconstruct one frame."
+            )
+
+
+def _reconstruct_into(
+    staging: Path, clip: Clip, options: ReconstructOptions, models: ModelCache, stages: Stages
+) -> Reconstruction:
+    sequence = staging / SEQUENCE_DIR
+    for name in ("frames", "depth"):
+        (sequence / name).mkdir(parents=True)
+    with stages.stage("frames", "Looking at the frames"):
+        shot = _look(staging, clip, options, models, stages)
+        selection = read_selection(options, shot.first.width_px, shot.first.height_px)
+    with stages.stage("steady", "Comparing the frames") as report:
+        camera = _median_camera(shot.cameras)
+        keep_scale = shot.found.scale_known
+        steadied = steady(shot.small, camera.camera, keep_scale=keep_scale, report=report)
+        if not keep_scale:
+            steadied = _with_median(steadied, shot.small)
+    size = options.depth_size_px(shot.first.width_px, shot.first.height_px)
+    with stages.stage("depth", "Depth maps") as report:
+        depth_m, sky = _write_depth(staging, clip, shot, steadied, size, report)
+    found = replace(
+        shot.found,
+        field=GridField(depth_m, sky, fov_x_rad=camera.camera.fov_x_rad),
+        camera=camera.camera,
+        model=_record(shot.found.model, steadied) | camera.record,
+        warnings=_warnings(shot, camera, steadied, clip),
+        official=None,
+    )
+    result = make_parts(staging, shot.first, found, None, selection, options, models, stages)
+    result.name = clip_name(clip.source)
+    result.photo = replace(result.photo, source=str(clip.source.absolute()), sha256=clip.sha256)
+    cuts = tuple(frame + 1 for frame in steadied.cuts)
+    result.clip = ClipInfo(len(shot.small), clip.first_frame, clip.fps, cuts)
+    bundle.write_arrays(result, staging)
+    return result
+
+
+# -- first pass: every frame alone ------------------------------------------------------
+
+
+def _look(staging: Path, clip: Clip, options: ReconstructOptions, models: ModelCache, stages: Stages) -> _Shot:
+    """Asks the model for each frame; pictures and raw depth go to the disk, small copies are kept."""
+    small: list[SmallFrame] = []
+    cameras: list[PhotoCamera] = []
+    first: Photo | None = None
+    found: PhotoField | None = None
+    apart = max(1, -(-clip.count // CAMERA_FRAMES))
+    for index, photo in enumerate(clip.photos()):
+        done, total = index, max(clip.count, index + 1)
+        message = f"Frame {index + 1} of {total}"
+        stages.report("frames", done / total, message)
+        size = options.depth_size_px(photo.width_px, photo.height_px)
+        if first is None:
+            _check_space(staging, clip, size)
+        # Of the others the lens is not looked for: it takes as long as the depth.
+        camera = None if index % apart == 0 else cameras[-1]
+        of_frame = find_photo_field(photo, None, options, models, None, _quiet(stages), stages.step, camera)
+        if camera is None:
+            cameras.append(PhotoCamera(of_frame.camera, of_frame.warnings, of_frame.model))
+        small.append(_store(staging, index + 1, photo, of_frame, size))
+        if first is None or found is None:
+            first, found = photo, of_frame
+    assert first is not None and found is not None  # `photos` gives one or raises
+    return _Shot(first, small, cameras, found)
+
+
+def _quiet(stages: Stages) -> Progress:
+    """Stages of a single frame are none of the clip's; they only let a cancel through."""
+
+    def pass_on(stage: str, fraction: float, message: str = "") -> None:
+        stages.step(fraction)
+
+    return pass_on
+
+
+def _store(staging: Path, number: int, photo: Photo, found: PhotoField, size: tuple[int, int]) -> SmallFrame:
+    width, height = size
+    disparity = found.field.disparity_grid(height, width).detach().float().cpu().numpy()
+    sky = found.field.sky_grid(height, width).detach().float().cpu().numpy()
+    flags, depth_m = flags_and_depth(disparity, sky)
+    picture, _ = clip_frame(staging, number)
+    Image.fromarray(photo.pixels_srgb).save(picture, quality=95, subsampling=0)
+    # Sky and no data are told apart by sign until the frame is written.
+    np.save(_raw(staging, number), np.where(flags & FLAG_SKY, -NO_DEPTH_M, depth_m), allow_pickle=False)
+    small = small_size(photo.width_px, photo.height_px)
+    valid = (flags & FLAG_VALID) > 0
+    near = cv2.resize(np.where(valid, depth_m, np.nan).astype(np.float32), small, interpolation=cv2.INTER_NEAREST)
+    grey = cv2.cvtColor(photo.pixels_srgb, cv2.COLOR_RGB2GRAY)
+    grey = np.asarray(cv2.resize(grey, small, interpolation=cv2.INTER_AREA), np.uint8)
+    return SmallFrame(np.log(near), grey)
+
+
+def _raw(staging: Path, number: int) -> Path:
+    return staging / SEQUENCE_DIR / "depth" / f"{number:04d}.npy"
+
+
+def _check_space(staging: Path, clip: Clip, size: tuple[int, int]) -> None:
+    """Refuses a clip for which the disk has no room, before it is computed.
+
+    Raises:
+        OutputError: with what is needed and what is free.
+    """
+    needed = size[0] * size[1] * _BYTES_PER_PIXEL * clip.count
+    free = shutil.disk_usage(staging).free
+    if needed > free:
+        raise OutputError(
+            f"{clip.count} depth maps of {size[0]} x {size[1]} pixels need {needed / 1e9:.1f} GB; {staging.parent} has "
+            f"{free / 1e9:.1f} GB free.",
+            "Take fewer frames (--frames, --every), a smaller --depth-size or another output folder.",
+        )
+
+
+# -- second pass: the frames together ---------------------------------------------------
+
+
+def _median_camera(cameras: list[PhotoCamera]) -> PhotoCamera:
+    """The camera of the shot: the middle of what its frames say."""
+    middle = sorted(cameras, key=lambda each: each.camera.fx_px)[len(cameras) // 2]
+    tilts = [each.camera for each in cameras if each.camera.pitch_rad is not None and each.camera.roll_rad is not None]
+    camera: Camera = middle.camera
+    if tilts:
+        camera = replace(
+            camera,
+            pitch_rad=float(np.median([each.pitch_rad for each in tilts if each.pitch_rad is not None])),
+            roll_rad=float(np.median([each.roll_rad for each in tilts if each.roll_rad is not None])),
+        )
+    return PhotoCamera(camera, middle.warnings, {"camera_frames": len(cameras)})
+
+
+def _with_median(steadied: Steadied, small: list[SmallFrame]) -> Steadied:
+    """The median depth of the whole shot where convention wants that of a photo."""
+    medians = [
+        gain * (float(np.nanmedian(frame.log_depth)) - pivot) + level
+        for frame, gain, pivot, level in zip(small, steadied.gain, steadied.pivot, steadied.level, strict=True)
+        if np.isfinite(frame.log_depth).any()
+    ]
+    shift = math.log(MEDIAN_DEPTH_M) - float(np.median(medians)) if medians else 0.0
+    return replace(steadied, level=steadied.level + shift)
+
+
+def _write_depth(
+    staging: Path, clip: Clip, shot: _Shot, steadied: Steadied, size: tuple[int, int], report: Any
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Writes the steady depth of all frames and a video of them.
+
+    Returns:
+        Depth and sky of the first frame, (h, w).
+    """
+    count = len(shot.small)
+    near, far = _log_range(shot.small, steadied)
+    shrink = min(1.0, PREVIEW_SIDE_PX / max(size))
+    width, height = (max(2, 2 * round(side * shrink / 2)) for side in size)
+    first: tuple[NDArray[np.float32], NDArray[np.bool_]] | None = None
+    video = staging / SEQUENCE_DIR / "depth.mp4"
+    with frame_writer(video, width, height, clip.fps or _USUAL_FPS) as write:
+        for index in range(count):
+            raw = _raw(staging, index + 1)
+            told = np.load(raw, allow_pickle=False)
+            sky = told < 0
+            depth_m = steadied.apply(index, np.where(sky, NO_DEPTH_M, told))
+            exports.write_depth_exr(clip_frame(staging, index + 1)[1], depth_m)
+            raw.unlink()
+            flags = (np.where(depth_m < NO_DEPTH_M, FLAG_VALID, 0) + np.where(sky, FLAG_SKY, 0)).astype(np.uint8)
+            picture = exports.color_depth(depth_m, flags, (near, far))
+            write(np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8))
+            first = first or (depth_m, sky)
+            report((index + 1) / count)
+    assert first is not None  # there is a frame
+    return first
+
+
+def _log_range(small: list[SmallFrame], steadied: Steadied) -> tuple[float, float]:
+    """Logarithms of the nearest and the farthest depth of the shot."""
+    values = [
+        (gain * (frame.log_depth[::4, ::4] - pivot) + level).ravel()
+        for frame, gain, pivot, level in zip(small, steadied.gain, steadied.pivot, steadied.level, strict=True)
+    ]
+    all_of_them = np.concatenate(values)
+    all_of_them = all_of_them[np.isfinite(all_of_them)]
+    if not len(all_of_them):
+        return 0.0, 1.0
+    near, far = np.percentile(all_of_them, [0.5, 99.5])
+    return float(near), float(far)
+
+
+def _record(of_first: dict[str, Any], steadied: Steadied) -> dict[str, Any]:
+    """What made the depth; what is true of the first frame alone is left out."""
+    record = {key: value for key, value in of_first.items() if not key.startswith(("disparity_", "camera_line"))}
+    record["gain_range"] = [round(float(side(steadied.gain)), _DIGITS) for side in (np.min, np.max)]
+    for name in ("flicker_before", "flicker_after"):
+        value = getattr(steadied, name)
+        if math.isfinite(value):
+            record[name] = round(value, _DIGITS)
+    return record
+
+
+def _warnings(shot: _Shot, camera: PhotoCamera, steadied: Steadied, clip: Clip) -> tuple[str, ...]:
+    said = list(dict.fromkeys([*camera.warnings, *shot.found.warnings]))
+    # Of several frames' lenses only the shot's own is true.
+    said = [
+        text
+        for text in said
+        if not text.startswith("The photo does not tell its focal length") or text in camera.warnings
+    ]
+    if steadied.cuts:
+        frames = ", ".join(str(frame + 1) for frame in steadied.cuts[:8])
+        said.append(
+            f"The picture changes wholly at frame {frames}{' and others' if len(steadied.cuts) > 8 else ''}: depth keeps its "
+            "scale within each part alone. Give --frames for a single shot."
+        )
+    return tuple(said)

@@ -1,0 +1,239 @@
+"""The moving surface of a clip: a grid in front of the camera that the depth of the frame bends.
+
+Every vertex lies on the ray of its pixel at depth 1, and a geometry-nodes group moves it along that ray to the
+depth that the sequence of EXR files has for the scene's frame. Where a cell of the grid lies across a depth step, it
+is cut loose and put at its farthest corner: what is behind goes on to the outline of what is before it, and nothing is
+stretched between them.
+"""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from ..camera import Camera
+from ..errors import BundleError
+from ..reconstruction import MeshArrays, Reconstruction
+from .attributes import set_attribute
+from .color_names import NON_COLOR, SRGB_TEXTURES, set_first
+from .materials import photo_material
+from .mesh import PROJECTION_ATTRIBUTE, mesh_from_arrays
+from .modifiers import add_nodes_modifier
+from .nodes import NodeTree, kept_group, new_group
+from .pictures import Picture
+
+CLIP_GROUP = "InfiniDepth Clip"
+FRAMES_KEY = "infinidepth_frames"
+FPS_KEY = "infinidepth_fps"
+"""Custom properties of a clip's collection: its number of frames, and frames per second or 0."""
+DEPTH_INPUT, START_INPUT, COUNT_INPUT = "Depth", "Start Frame", "Frames"
+STEP_INPUT, SKY_INPUT = "Depth Step", "Sky Depth"
+DEFAULT_STEP = 0.15
+"""Larger than that of a photo's mesh: cells of the grid are larger than pixels, and floors seen from low must hold."""
+GRID_SIDE = 640
+"""Vertices along the longer side."""
+_COORDINATE = "clip_coordinate"
+"""Per vertex (s, t, 0): the photo's coordinates."""
+_DEPTH, _FARTHEST = "clip_depth", "clip_farthest"
+_SKY_FACTOR = 1.5
+
+
+def load_clip(rec: Reconstruction, name: str) -> Picture:
+    """The pictures of a clip as one image sequence, which stays in its files.
+
+    Raises:
+        BundleError: they are missing.
+    """
+    image = _sequence(rec, 0, f"{name} Frames", SRGB_TEXTURES)
+    return Picture(image, image)
+
+
+def make_clip_mesh(rec: Reconstruction, name: str, picture: Picture) -> bpy.types.Object:
+    """The moving surface of a clip, with its frames as texture.
+
+    Args:
+        rec: The reconstruction of a clip, with a folder.
+        name: Name of the object.
+        picture: From `load_clip`.
+
+    Raises:
+        BundleError: the depth maps are missing.
+    """
+    assert rec.clip is not None  # asked by the caller
+    mesh = mesh_from_arrays(_grid(rec.camera), name)
+    uv = np.empty(2 * len(mesh.loops), np.float32)
+    mesh.uv_layers[0].uv.foreach_get("vector", uv)
+    coordinates = np.zeros((len(mesh.vertices), 3), np.float32)
+    corners = np.empty(len(mesh.loops), np.int32)
+    mesh.attributes[".corner_vert"].data.foreach_get("value", corners)
+    coordinates[corners, :2] = uv.reshape(-1, 2)
+    set_attribute(mesh, _COORDINATE, "FLOAT_VECTOR", coordinates)
+    mesh.materials.append(photo_material(name, picture))
+    material = mesh.materials[0]
+    for node in material.node_tree.nodes:
+        if node.type == "TEX_IMAGE":
+            play(node.image_user, rec.clip.frames)
+    obj = bpy.data.objects.new(name, mesh)
+    depth = _sequence(rec, 1, f"{name} Depth", NON_COLOR)
+    inputs = {
+        DEPTH_INPUT: depth,
+        START_INPUT: 1,
+        COUNT_INPUT: rec.clip.frames,
+        STEP_INPUT: DEFAULT_STEP,
+        SKY_INPUT: _sky_depth(rec),
+    }
+    add_nodes_modifier(obj, "Clip", _clip_group(), inputs)
+    return obj
+
+
+def play(user: bpy.types.ImageUser, frames: int) -> None:
+    """Shows the frames of a clip from the scene's frame 1 on; before and after it the first and the last one."""
+    user.frame_start, user.frame_offset, user.frame_duration = 1, 0, frames
+    user.use_auto_refresh = True
+    user.use_cyclic = False
+
+
+def _sequence(rec: Reconstruction, which: int, name: str, spaces: tuple[str, ...]) -> bpy.types.Image:
+    found = rec.clip_frame(1)
+    path = found[which] if found else None
+    if path is None or not path.is_file():
+        raise BundleError(
+            f"The frames of '{rec.name}' are missing from its bundle ({path}).", "Reconstruct the clip again."
+        )
+    try:
+        image = bpy.data.images.load(str(path.resolve()), check_existing=False)
+    except RuntimeError as error:
+        raise BundleError(f"{path} cannot be read: {error}.", "Reconstruct the clip again.") from error
+    image.name = name
+    image.source = "SEQUENCE"
+    set_first(image.colorspace_settings, "name", spaces)
+    image.alpha_mode = "CHANNEL_PACKED"
+    return image
+
+
+def _grid(camera: Camera) -> MeshArrays:
+    """The rays of a grid over the whole picture, as a mesh at depth 1."""
+    longer = max(camera.width_px, camera.height_px)
+    side = min(GRID_SIDE, longer + 1)
+    columns, rows = (max(2, round((side - 1) * length / longer) + 1) for length in (camera.width_px, camera.height_px))
+    s, t = np.linspace(0, 1, columns), np.linspace(1, 0, rows)
+    uv = np.stack(np.meshgrid(s, t), axis=-1).reshape(-1, 2)
+    x = (uv[:, 0] * camera.width_px - camera.cx_px) / camera.fx_px
+    y = ((1 - uv[:, 1]) * camera.height_px - camera.cy_px) / camera.fy_px
+    index = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns)
+    quads = np.stack([index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]], axis=-1).reshape(-1, 4)
+    vertices: NDArray[np.float32] = np.stack([x, y, np.ones_like(x)], axis=1).astype(np.float32)
+    normals = np.tile(np.array([0, 0, -1], np.float32), (len(vertices), 1))
+    return MeshArrays(vertices, uv.astype(np.float32), normals, quads, np.empty((0, 3), np.int32))
+
+
+def _sky_depth(rec: Reconstruction) -> float:
+    """Where the sky is put: behind everything that the first frame shows."""
+    if rec.backdrop is not None and len(rec.backdrop.vertices_cam):
+        return float(rec.backdrop.vertices_cam[:, 2].max())
+    depth_m = np.asarray(rec.depth_m[::4, ::4])
+    seen = depth_m[depth_m < 1e9]
+    return _SKY_FACTOR * float(seen.max()) if len(seen) else 50.0
+
+
+def _clip_group() -> bpy.types.NodeTree:
+    inputs = (DEPTH_INPUT, START_INPUT, COUNT_INPUT, STEP_INPUT, SKY_INPUT)
+    group = kept_group(CLIP_GROUP, ("Geometry", *inputs), ("Geometry",))
+    if group is not None:
+        return group
+    group = new_group(CLIP_GROUP, "GeometryNodeTree")
+    group.is_modifier = True
+    _describe(group)
+    nodes = NodeTree(group)
+    given = nodes.add("NodeGroupInput")
+    coordinate = _named(nodes, _COORDINATE, "FLOAT_VECTOR")
+    frame = nodes.add("GeometryNodeInputSceneTime").outputs["Frame"]
+    number = nodes.math("ADD", nodes.math("SUBTRACT", frame, given.outputs[START_INPUT]), 1.0)
+    number = nodes.math("MAXIMUM", nodes.math("MINIMUM", number, given.outputs[COUNT_INPUT]), 1.0)
+    # Closest: between two surfaces there is nothing.
+    picture = nodes.add(
+        "GeometryNodeImageTexture",
+        {"Image": given.outputs[DEPTH_INPUT], "Vector": coordinate, "Frame": number},
+        interpolation="Closest",
+        extension="EXTEND",
+    )
+    seen = nodes.add("FunctionNodeSeparateColor", {0: picture.outputs["Color"]}).outputs[0]
+    depth = nodes.math("MINIMUM", seen, given.outputs[SKY_INPUT])
+    bent = _stored(nodes, given.outputs["Geometry"], _DEPTH, "POINT", depth)
+    nearest, farthest = _corner_range(nodes, _named(nodes, _DEPTH, "FLOAT"))
+    bent = _stored(nodes, bent, _FARTHEST, "FACE", farthest)
+    limit = nodes.math("MULTIPLY", nearest, nodes.math("ADD", given.outputs[STEP_INPUT], 1.0))
+    across = nodes.math("GREATER_THAN", farthest, limit)
+    parts = nodes.add("GeometryNodeSeparateGeometry", {"Geometry": bent, "Selection": across}, domain="FACE")
+    loose = nodes.add("GeometryNodeSplitEdges", {0: parts.outputs[0]}).outputs[0]
+    loose = _stored(nodes, loose, _DEPTH, "POINT", _named(nodes, _FARTHEST, "FLOAT"))
+    join = nodes.add("GeometryNodeJoinGeometry")
+    nodes.tree.links.new(loose, join.inputs[0])
+    nodes.tree.links.new(parts.outputs[1], join.inputs[0])
+    at = _named(nodes, _DEPTH, "FLOAT")
+    position = nodes.vector_math("SCALE", nodes.add("GeometryNodeInputPosition").outputs[0], at)
+    placed = nodes.add("GeometryNodeSetPosition", {"Geometry": join.outputs[0], "Position": position}).outputs[0]
+    # (s d, t d, d), from which the material finds the picture's coordinates.
+    whole = nodes.vector_math("ADD", coordinate, (0.0, 0.0, 1.0))
+    projection = nodes.vector_math("SCALE", whole, at)
+    shown = _stored(nodes, placed, PROJECTION_ATTRIBUTE, "POINT", projection, "FLOAT_VECTOR")
+    nodes.add("NodeGroupOutput", {0: shown})
+    nodes.arrange()
+    return group
+
+
+def _describe(group: bpy.types.NodeTree) -> None:
+    """The group's sockets, as the modifier shows them."""
+    interface = group.interface
+    interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
+    depth = interface.new_socket(DEPTH_INPUT, in_out="INPUT", socket_type="NodeSocketImage")
+    depth.description = "Sequence of depth maps in metres"
+    for name, value, text in (
+        (START_INPUT, 1, "Frame of the scene at which the clip begins"),
+        (COUNT_INPUT, 1, "Number of frames of the clip"),
+    ):
+        socket = interface.new_socket(name, in_out="INPUT", socket_type="NodeSocketInt")
+        socket.default_value, socket.description = value, text
+    for name, value, text in (
+        (STEP_INPUT, DEFAULT_STEP, "Relative step of depth at which the surface is cut"),
+        (SKY_INPUT, 50.0, "Distance at which the sky and what has no depth is put"),
+    ):
+        socket = interface.new_socket(name, in_out="INPUT", socket_type="NodeSocketFloat")
+        socket.default_value, socket.description, socket.min_value = value, text, 0.0
+    interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
+
+
+def _named(nodes: NodeTree, name: str, kind: str) -> bpy.types.NodeSocket:
+    node = nodes.add("GeometryNodeInputNamedAttribute", {"Name": name}, data_type=kind)
+    return next(socket for socket in node.outputs if socket.enabled and socket.name == "Attribute")
+
+
+def _stored(
+    nodes: NodeTree,
+    geometry: bpy.types.NodeSocket,
+    name: str,
+    domain: str,
+    value: bpy.types.NodeSocket,
+    kind: str = "FLOAT",
+) -> bpy.types.NodeSocket:
+    node = nodes.add(
+        "GeometryNodeStoreNamedAttribute", {"Geometry": geometry, "Name": name}, data_type=kind, domain=domain
+    )
+    nodes.feed(next(socket for socket in node.inputs if socket.enabled and socket.name == "Value"), value)
+    return node.outputs[0]
+
+
+def _corner_range(nodes: NodeTree, values: bpy.types.NodeSocket) -> tuple[bpy.types.NodeSocket, bpy.types.NodeSocket]:
+    """Smallest and largest of a vertex's values over the corners of each face."""
+    smallest = largest = None
+    for corner in range(4):
+        of_face = nodes.add("GeometryNodeCornersOfFace", {"Sort Index": corner}).outputs["Corner Index"]
+        vertex = nodes.add("GeometryNodeVertexOfCorner", {0: of_face}).outputs[0]
+        node = nodes.add("GeometryNodeFieldAtIndex", {"Index": vertex}, data_type="FLOAT", domain="POINT")
+        nodes.feed(next(socket for socket in node.inputs if socket.enabled and socket.name == "Value"), values)
+        value = next(socket for socket in node.outputs if socket.enabled)
+        smallest = value if smallest is None else nodes.math("MINIMUM", smallest, value)
+        largest = value if largest is None else nodes.math("MAXIMUM", largest, value)
+    assert smallest is not None and largest is not None  # four corners
+    return smallest, largest

@@ -1,0 +1,199 @@
+"""Clips through the whole engine: real video files and real frames, with the bundled model."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from moving_scene import SIZE_PX, frame
+from PIL import Image
+
+from infinidepth_blender import reconstruction as bundle
+from infinidepth_blender.clip_files import FrameRange
+from infinidepth_blender.engine.clip import open_clip
+from infinidepth_blender.engine.clip_pipeline import reconstruct_clip
+from infinidepth_blender.engine.depth_files import read_prompt
+from infinidepth_blender.engine.models import ModelCache
+from infinidepth_blender.errors import Cancelled, OptionsError, PhotoError
+from infinidepth_blender.options import ReconstructOptions
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = {"make": ("depth", "mesh", "camera"), "mesh_size": 33}
+
+
+@pytest.fixture(scope="module")
+def models() -> ModelCache:
+    return ModelCache()
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[np.ndarray]:
+    return [frame((0.05 * k, 0.0, 0.0))[0] for k in range(5)]
+
+
+@pytest.fixture
+def frames(tmp_path: Path, pictures: list[np.ndarray]) -> Path:
+    folder = tmp_path / "shot"
+    folder.mkdir()
+    for k, picture in enumerate(pictures):
+        Image.fromarray(picture).save(folder / f"take_{k + 8}.png")
+    return folder
+
+
+@pytest.fixture
+def video(tmp_path: Path, pictures: list[np.ndarray]) -> Path:
+    path = tmp_path / "film.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 12.5, SIZE_PX)
+    for picture in pictures:
+        writer.write(picture[..., ::-1].copy())
+    writer.release()
+    return path
+
+
+def options(**more: object) -> ReconstructOptions:
+    return ReconstructOptions(**{**QUICK, **more})  # type: ignore[arg-type]
+
+
+def test_a_video_is_read_frame_by_frame(video: Path, pictures: list[np.ndarray]) -> None:
+    clip = open_clip(video, FrameRange(2, None, 2))
+    read = list(clip.photos())
+    assert clip.count == len(read) == 2
+    assert clip.fps == pytest.approx(6.25) and clip.first_frame == 2
+    for photo, index in zip(read, (1, 3), strict=True):
+        assert np.abs(photo.pixels_srgb.astype(int) - pictures[index]).mean() < 8
+
+
+def test_frames_keep_the_numbers_of_their_files(frames: Path) -> None:
+    clip = open_clip(frames, FrameRange(3))
+    assert (clip.count, clip.first_frame, clip.fps) == (3, 10, None)
+    assert [photo.path.name for photo in clip.photos()] == ["take_10.png", "take_11.png", "take_12.png"]
+
+
+def test_frames_of_two_sizes_are_no_shot(frames: Path) -> None:
+    Image.new("RGB", (50, 40)).save(frames / "take_9.png")
+    with pytest.raises(PhotoError, match=r"Frame 2 of shot \(take_9.png\) has 50 x 40 pixels"):
+        list(open_clip(frames, FrameRange()).photos())
+
+
+def test_bad_clips_get_one_sentence(tmp_path: Path, video: Path) -> None:
+    empty = tmp_path / "empty.mp4"
+    empty.touch()
+    damaged = tmp_path / "damaged.mov"
+    damaged.write_bytes(b"no video" * 100)
+    (tmp_path / "nothing").mkdir()
+    for path, words in (
+        (empty, "is empty"),
+        (damaged, "cannot be decoded as a video"),
+        (tmp_path / "gone.mp4", "does not exist"),
+        (tmp_path / "nothing", "a folder without images"),
+        (tmp_path / "a.###.png", "the pattern of no file"),
+    ):
+        with pytest.raises(PhotoError, match=words):
+            open_clip(path, FrameRange())
+    with pytest.raises(PhotoError, match="has 5 frames, and none from 9 on"):
+        open_clip(video, FrameRange(9))
+
+
+def test_a_clip_becomes_a_bundle(frames: Path, tmp_path: Path, models: ModelCache, pictures: list[np.ndarray]) -> None:
+    out = tmp_path / "out" / "shot"
+    stages: list[str] = []
+    made = reconstruct_clip(
+        frames,
+        out,
+        options(fov_deg=58.0),
+        models=models,
+        progress=lambda stage, fraction, message="": stages.append(stage),
+    )
+    assert [path.name for path in out.parent.iterdir()] == ["shot"]
+    loaded = bundle.load(out)
+    assert loaded.clip == made.clip == bundle.ClipInfo(5, 8)
+    assert loaded.name == "shot" and loaded.photo.source == str(frames)
+    assert not list((out / "sequence").rglob("*.npy"))
+    assert (out / "sequence" / "depth.mp4").stat().st_size > 0
+    for number in range(1, 6):
+        found = loaded.clip_frame(number)
+        assert found is not None
+        picture = np.asarray(Image.open(found[0]))
+        assert np.abs(picture.astype(int) - pictures[number - 1]).mean() < 2
+        depth = read_prompt(found[1], *SIZE_PX).depth_m
+        assert depth.shape == (SIZE_PX[1], SIZE_PX[0]) and np.isfinite(depth).all()
+    # What the bundle says of its photo is the first frame of the shot.
+    first = loaded.clip_frame(1)
+    assert first is not None
+    assert np.allclose(read_prompt(first[1], *SIZE_PX).depth_m, loaded.depth_m, rtol=1e-5)
+    assert loaded.model["flicker_after"] < loaded.model["flicker_before"]
+    assert dict.fromkeys(stages).keys() == {"load", "frames", "steady", "depth", "mesh", "write"}
+    assert not loaded.scale_known and any("scale of the scene is unknown" in text for text in loaded.warnings)
+
+
+def test_points_and_splats_are_of_the_first_frame(frames: Path, tmp_path: Path, models: ModelCache) -> None:
+    chosen = options(make=("depth", "points", "splats"), points=500, frames="1-2")
+    made = reconstruct_clip(frames, tmp_path / "out", chosen, models=models)
+    assert made.points is not None and made.splats is not None and made.clip is not None
+    near, far = np.percentile(made.depth_m[made.depth_m < 1e9], [0, 100])
+    depths = made.points.positions_cam[:, 2]
+    assert near * 0.97 < depths.min() and depths.max() < far * 1.03
+
+
+def test_a_cancel_leaves_nothing(frames: Path, tmp_path: Path, models: ModelCache) -> None:
+    def stop(stage: str, fraction: float, message: str = "") -> None:
+        if stage == "frames" and fraction > 0.3:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        reconstruct_clip(frames, tmp_path / "out" / "shot", options(), models=models, progress=stop)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_bad_frame_in_the_middle_leaves_nothing(frames: Path, tmp_path: Path, models: ModelCache) -> None:
+    (frames / "take_10.png").write_bytes(b"\x89PNG damaged")
+    with pytest.raises(PhotoError, match=r"take_10.png"):
+        reconstruct_clip(frames, tmp_path / "out" / "shot", options(), models=models)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_what_is_measured_in_one_photo_is_refused(frames: Path, tmp_path: Path) -> None:
+    for more, words in (
+        ({"known_distance": ("3,4=2",)}, "A known distance"),
+        ({"depth_prompt": "x.npy"}, "A depth file"),
+    ):
+        with pytest.raises(OptionsError, match=words):
+            reconstruct_clip(frames, tmp_path / "out", options(**more))
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "INFINIDEPTH_PYTHON": sys.executable}
+    command = [sys.executable, "-m", "infinidepth_blender", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+def test_the_command_line_takes_videos_and_goes_on(video: Path, frames: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    same = ("-o", out, "--make", "depth,camera", "--frames", "1-3", "--resume", "--json")
+    first = run("reconstruct", video, frames, "--sequence", *same)
+    assert first.returncode == 0, first.stderr
+    events = [json.loads(line) for line in first.stdout.splitlines()]
+    done = [event for event in events if event["event"] == "done"]
+    assert [event["summary"]["clip"]["frames"] for event in done] == [3, 3]
+    assert done[0]["summary"]["clip"]["fps"] == pytest.approx(12.5)
+    assert {path.name for path in out.iterdir()} == {"film", "shot"}
+    again = run("reconstruct", video, frames, "--sequence", *same)
+    assert [json.loads(line)["event"] for line in again.stdout.splitlines()].count("skipped") == 2
+    (out / "shot" / "sequence" / "depth" / "0002.exr").unlink()
+    shutil.copy(frames / "take_8.png", frames / "take_9.png")
+    third = run("reconstruct", video, frames, "--sequence", *same)
+    assert [json.loads(line)["event"] for line in third.stdout.splitlines()].count("skipped") == 1
+    told = run("info", out / "film")
+    assert "3 frames at 12.5 a second" in told.stdout
+
+
+def test_frames_of_photos_are_wrong_usage(frames: Path, tmp_path: Path) -> None:
+    wrong = run("reconstruct", frames, "-o", tmp_path / "out", "--frames", "1-2")
+    assert wrong.returncode == 2 and "no effect on photos" in wrong.stderr

@@ -1,0 +1,98 @@
+"""Which files make a clip, and which of its frames count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from infinidepth_blender.batch import plan_batch
+from infinidepth_blender.clip_files import FrameRange, clip_name, frame_files, is_clip, source_sha256
+from infinidepth_blender.errors import OptionsError
+
+
+@pytest.mark.parametrize(
+    ("text", "step", "numbers"),
+    [
+        (None, 1, [1, 2, 3, 4, 5, 6, 7]),
+        ("3-5", 1, [3, 4, 5]),
+        ("5-", 1, [5, 6, 7]),
+        ("-2", 1, [1, 2]),
+        ("4", 1, [4]),
+        ("2-7", 3, [2, 5]),
+        (None, 4, [1, 5]),
+        ("3-99", 2, [3, 5, 7]),
+    ],
+)
+def test_frames_are_counted_from_one(text: str | None, step: int, numbers: list[int]) -> None:
+    frames = FrameRange.parse(text, step)
+    assert [n for n in range(1, 8) if n in frames] == numbers
+    assert frames.count(7) == len(numbers)
+
+
+@pytest.mark.parametrize("text", ["", "-", "a-b", "5-2", "0-3", "1,5", "1-2-3"])
+def test_what_names_no_frames_is_refused(text: str) -> None:
+    with pytest.raises(OptionsError, match="frames"):
+        FrameRange.parse(text)
+
+
+def test_every_zero_frames_is_refused() -> None:
+    with pytest.raises(OptionsError, match="Every 0"):
+        FrameRange.parse(None, 0)
+
+
+def make(folder: Path, *names: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).write_bytes(name.encode())
+
+
+def test_frames_come_in_natural_order(tmp_path: Path) -> None:
+    make(tmp_path, "f10.png", "f9.png", "notes.txt", ".f1.png", "f100.jpg")
+    assert [file.name for file in frame_files(tmp_path)] == ["f9.png", "f10.png", "f100.jpg"]
+
+
+def test_a_pattern_names_one_sequence_of_several(tmp_path: Path) -> None:
+    make(tmp_path, "a.0001.png", "a.0002.png", "b.0001.png", "a.01.png", "a.10000.png", "a.0001.jpg", "xa.0001.png")
+    names = [file.name for file in frame_files(tmp_path / "a.####.png")]
+    assert names == ["a.0001.png", "a.0002.png", "a.10000.png"]
+    assert len(frame_files(tmp_path / "a.#.png")) == 4
+    assert is_clip(tmp_path / "a.####.png") and clip_name(tmp_path / "a.####.png") == "a"
+    assert clip_name(tmp_path / "####.png") == tmp_path.name
+
+
+def test_a_photo_whose_name_has_the_mark_is_a_photo(tmp_path: Path) -> None:
+    make(tmp_path, "take #1.png")
+    assert not is_clip(tmp_path / "take #1.png")
+    assert clip_name(tmp_path / "take #1.png") == "take #1"
+
+
+def test_a_clip_is_known_by_all_its_frames(tmp_path: Path) -> None:
+    make(tmp_path / "a", "1.png", "2.png")
+    before = source_sha256(tmp_path / "a")
+    assert before == source_sha256(tmp_path / "a") and len(before) == 64
+    (tmp_path / "a" / "2.png").write_bytes(b"other")
+    assert source_sha256(tmp_path / "a") != before
+    assert source_sha256(tmp_path / "missing.mp4") == ""
+
+
+def test_clips_get_folders_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path / "shot.v01", "1.png", "2.png")
+    make(tmp_path / "p", "s.01.png")
+    make(tmp_path, "film.mp4")
+    named = [tmp_path / "shot.v01", tmp_path / "film.mp4", tmp_path / "p" / "s.##.png"]
+    items, refused = plan_batch(named, tmp_path / "out", sequences=True)
+    assert not refused
+    assert [item.folder.name for item in items] == ["shot.v01", "film", "s"]
+    assert [item.photo for item in items] == named
+    items, _ = plan_batch([tmp_path / "shot.v01"], None, sequences=True)
+    assert items[0].folder == tmp_path / "shot.v01_infinidepth"
+    monkeypatch.chdir(tmp_path / "shot.v01")
+    items, _ = plan_batch([Path()], None, sequences=True)
+    assert items[0].folder == tmp_path / "shot.v01_infinidepth"
+
+
+def test_without_sequences_a_folder_holds_photos(tmp_path: Path) -> None:
+    make(tmp_path / "holiday", "1.png", "2.png", "film.mp4")
+    items, _ = plan_batch([tmp_path / "holiday"], tmp_path / "out")
+    assert [item.photo.name for item in items] == ["1.png", "2.png"]
