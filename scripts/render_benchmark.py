@@ -5,8 +5,11 @@
     python3 scripts/render_benchmark.py OUT --photo-size 1920x1080   the same depth, smaller pictures in a quarter of the time
     python3 scripts/evaluate.py OUT --dataset benchmark        any model on them
 
+    python3 scripts/render_benchmark.py OUT --clip 32 --size 480x270 --samples 8      32 frames of a moving camera each
+    python scripts/evaluate_clips.py OUT                       how steady the depth of these clips is
+
 OUT/<scene>.png is the picture, OUT/<scene>.exr the distance along the optical axis in metres, OUT/benchmark.json
-what made them. Scenes that are there already are not rendered again.
+what made them; of a clip OUT/<scene>/0001.png and so on. What is there already is not rendered again.
 """
 
 from __future__ import annotations
@@ -34,7 +37,10 @@ def main() -> int:
     parser.add_argument("--photo-size", type=_size, metavar="WxH", help="of the pictures, default the same")
     parser.add_argument("--samples", type=int, default=32, help="of each pixel's colour, default %(default)s")
     parser.add_argument("--scenes", metavar="LIST", help="some of the scenes, separated by commas; default all")
+    parser.add_argument("--clip", type=int, metavar="N", help="N frames of a camera that walks on and sways")
     options = parser.parse_args()
+    if options.clip is not None and options.clip < 2:
+        parser.error("a clip needs at least two frames")
     if options.samples < 1:
         parser.error("a picture needs at least one sample")
     photo_size = options.photo_size or options.size
@@ -43,7 +49,7 @@ def main() -> int:
     _environment.enter()
 
     from benchmark_scenes.parts import empty_scene
-    from benchmark_scenes.rendering import prepare, render_colour, render_depth
+    from benchmark_scenes.rendering import prepare, render_colour, render_depth, walk
     from benchmark_scenes.scenes import SCENES
 
     names = options.scenes.split(",") if options.scenes else list(SCENES)
@@ -55,28 +61,41 @@ def main() -> int:
         "photo_size": list(photo_size),
         "samples": options.samples,
         "blender": _blender_version(),
-    }
+    } | ({"clip": options.clip} if options.clip else {})
     record = options.output / "benchmark.json"
     before = json.loads(record.read_text()) if record.is_file() else made_with
     before = {"photo_size": before["size"], **before}
-    if {key: before.get(key) for key in made_with} != made_with:
+    if {key: before.get(key) for key in {*made_with, "clip"}} != {"clip": None} | made_with:
         parser.error(f"{options.output} holds pictures made with {before}; choose another folder")
     options.output.mkdir(parents=True, exist_ok=True)
     record.write_text(json.dumps(made_with, indent=1) + "\n")
     for name in names:
-        photo, depth = (options.output / f"{name}{suffix}" for suffix in (".png", ".exr"))
-        if photo.is_file() and depth.is_file():
+        shots = _shots(options.output, name, options.clip)
+        if all(file.is_file() for shot in shots for file in shot):
             print(f"{name}: is there", flush=True)
             continue
         start = time.monotonic()
         scene = empty_scene()
         SCENES[name](scene)
-        prepare(scene, *options.size)
-        render_depth(scene, depth)
-        prepare(scene, *photo_size)
-        render_colour(scene, photo, options.samples)
+        step = walk(scene, len(shots)) if options.clip else None
+        for number, (photo, depth) in enumerate(shots):
+            photo.parent.mkdir(parents=True, exist_ok=True)
+            if step:
+                step(number)
+            prepare(scene, *options.size)
+            render_depth(scene, depth)
+            prepare(scene, *photo_size)
+            render_colour(scene, photo, options.samples)
         print(f"{name}: {time.monotonic() - start:.0f} s", flush=True)
     return 0
+
+
+def _shots(output: Path, name: str, clip: int | None) -> list[tuple[Path, Path]]:
+    """Picture and depth of a scene, or of each frame of its clip."""
+    if clip is None:
+        return [(output / f"{name}.png", output / f"{name}.exr")]
+    folder = output / name
+    return [(folder / f"{number:04d}.png", folder / f"{number:04d}.exr") for number in range(1, clip + 1)]
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import bpy
+from mathutils import Vector
 
 NARROWEST_FILTER_PX = 0.01
 USUAL_FILTER_PX = 1.5
+_FARTHEST_M = 12.0
 
 
 def prepare(scene: Any, width_px: int, height_px: int) -> None:
@@ -23,6 +26,27 @@ def prepare(scene: Any, width_px: int, height_px: int) -> None:
     scene.render.resolution_x, scene.render.resolution_y = width_px, height_px
     scene.render.resolution_percentage = 100
     scene.view_settings.view_transform = "Standard"
+
+
+def walk(scene: Any, frames: int) -> Callable[[int], None]:
+    """Moves the scene's camera over a clip: on by a twelfth of the distance to what it looks at, swaying to the sides.
+
+    Returns:
+        What takes the number of a frame, from 0.
+    """
+    camera = scene.camera
+    bpy.context.view_layer.update()
+    begin = camera.matrix_world.copy()
+    forward, right = begin.to_3x3() @ Vector((0, 0, -1)), begin.to_3x3() @ Vector((1, 0, 0))
+    hit, place, *_ = scene.ray_cast(bpy.context.evaluated_depsgraph_get(), begin.translation, forward)
+    distance = min((place - begin.translation).length, _FARTHEST_M) if hit else _FARTHEST_M
+
+    def step(number: int) -> None:
+        done = number / (frames - 1)
+        sway = 0.03 * distance * math.sin(2 * math.pi * done)
+        camera.location = begin.translation + forward * (distance * done / 12) + right * sway
+
+    return step
 
 
 def render_colour(scene: Any, path: Path, samples: int) -> None:
