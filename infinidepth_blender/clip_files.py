@@ -76,15 +76,22 @@ def is_clip(path: Path) -> bool:
 
 
 def is_pattern(path: Path) -> bool:
-    """Whether a path names numbered frames, `#` for every digit (a single one for any number of them)."""
-    return len(re.findall("#+", path.name)) == 1 and not os.path.lexists(path)
+    """Whether a path names numbered frames: its last `#` stand for their digits, a single one for any number of them."""
+    return "#" in path.stem and not os.path.lexists(path)
 
 
 def clip_name(path: Path) -> str:
     """What a clip is called: a full stop in the name of a folder begins no extension, and a number is none of it."""
     if is_pattern(path):
-        return re.sub("[-_. ]*#+", "", path.stem) or path.parent.name
+        before, _, after = _parted(path.stem)
+        return (before.rstrip("-_. ") + after) or path.parent.name
     return path.name if path.is_dir() else path.stem
+
+
+def _parted(stem: str) -> tuple[str, str, str]:
+    """What stands before the last `#`, these, and what stands after them."""
+    *before, number, after = re.split("(#+)", stem)
+    return "".join(before), number, after
 
 
 def frame_files(path: Path) -> list[Path]:
@@ -95,7 +102,8 @@ def frame_files(path: Path) -> list[Path]:
     """
     folder, wanted = path, None
     if is_pattern(path):
-        before, number, after = re.split("(#+)", path.name)
+        before, number, after = _parted(path.stem)
+        after += path.suffix
         digits = r"\d+" if len(number) == 1 else rf"\d{{{len(number)},}}"
         folder, wanted = path.parent, re.compile(re.escape(before) + digits + re.escape(after))
     files = [

@@ -125,12 +125,14 @@ class ClipInfo:
         first_frame: What the clip calls the first one.
         fps: Frames per second; None: unknown.
         cuts: Frames, counted from 1, that begin another shot.
+        range_m: Nearest and farthest depth of all frames, metres.
     """
 
     frames: int
     first_frame: int = 1
     fps: float | None = None
     cuts: tuple[int, ...] = ()
+    range_m: tuple[float, float] = (5.0, 5.0)
 
 
 @dataclass
@@ -336,7 +338,9 @@ def _clip(told: dict[str, Any] | None) -> ClipInfo | None:
         return None
     fps = told["fps"]
     cuts = tuple(int(frame) for frame in told["cuts"])
-    return ClipInfo(int(told["frames"]), int(told["first_frame"]), None if fps is None else float(fps), cuts)
+    near_m, far_m = (float(end) for end in told["range_m"])
+    frames, first = int(told["frames"]), int(told["first_frame"])
+    return ClipInfo(frames, first, None if fps is None else float(fps), cuts, (near_m, far_m))
 
 
 def _map_array(folder: Path, stem: str, index: dict[str, Any]) -> NDArray[Any]:

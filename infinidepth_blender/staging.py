@@ -189,12 +189,33 @@ def _refuse_files_of_others(folder: Path) -> None:
     """Stops before a user's own photo or scene is taken for part of an older result and removed."""
     if (folder / JSON_NAME).is_file() or (folder / ARRAYS_DIR / "depth.npy").is_file():
         return
-    for name in (*_BUNDLE_FILES, ARRAYS_DIR, SEQUENCE_DIR):
+    for name in (*_BUNDLE_FILES, ARRAYS_DIR):
         if (folder / name).exists():
             raise OutputError(
                 f"{folder} holds '{name}', which is not from a reconstruction and would be replaced.",
                 "Choose another output folder, or move that file away.",
             )
+
+
+def refuse_foreign_sequence(folder: Path) -> None:
+    """Stops a clip before a folder that a user calls like ours is in the way.
+
+    Raises:
+        OutputError: there is one.
+    """
+    if (folder / SEQUENCE_DIR).exists() and not _is_own_sequence(folder / SEQUENCE_DIR):
+        raise OutputError(
+            f"{folder} holds '{SEQUENCE_DIR}', which is not from a reconstruction and would be replaced.",
+            "Choose another output folder, or move it away.",
+        )
+
+
+def _is_own_sequence(sequence: Path) -> bool:
+    """Whether a folder holds the frames of a clip and nothing else: it may as well be where somebody renders to."""
+    try:
+        return {item.name for item in sequence.iterdir()} <= {"frames", "depth", "depth.mp4"}
+    except OSError:
+        return False
 
 
 def _commit(staging: Path, folder: Path) -> Path | None:
@@ -208,4 +229,5 @@ def _commit(staging: Path, folder: Path) -> Path | None:
     staged = {item.name for item in staging.iterdir()} - {LOCK_NAME, *OWN_NAMES}
     others = sorted(staged.difference(_ORDER))
     order = [*_ORDER[:-1], *others, JSON_NAME]
-    return replace_result(staging, folder, [name for name in order if name in staged], order[::-1])
+    old = [name for name in order[::-1] if name != SEQUENCE_DIR or _is_own_sequence(folder / name)]
+    return replace_result(staging, folder, [name for name in order if name in staged], old)

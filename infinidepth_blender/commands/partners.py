@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..batch import BatchItem
-from ..clip_files import PHOTO_SUFFIXES
+from ..clip_files import PHOTO_SUFFIXES, clip_name
 from ..engine.depth_names import DEPTH_SUFFIXES
 from ..errors import CameraFileError, DepthFileError, InfiniDepthError, OptionsError
 from ..options import ReconstructOptions
@@ -112,16 +112,19 @@ class Partners:
     def _missing(self, name: str, item: BatchItem) -> tuple[str, str]:
         kind, folder = _KINDS[name], self._folder(name, item)
         wanted = _example(item, kind)
-        stem = _composed(item.photo.stem).lower()
+        stem = _composed(clip_name(item.photo)).lower()
         like = [path for other, paths in self._files(folder).items() if other.lower() == stem for path in paths]
         near = next((path for path in like if path.suffix.lower() in kind.suffixes), None)
         remedy = f"Add one, such as {wanted}, or leave the photo out."
         if near is not None:
-            remedy = f"Rename {near.name} to {item.photo.stem}{near.suffix}."
-        return f"{item.photo.name} has no {kind.what}: {folder} holds none that is called {item.photo.stem}.", remedy
+            remedy = f"Rename {near.name} to {clip_name(item.photo)}{near.suffix}."
+        return (
+            f"{item.photo.name} has no {kind.what}: {folder} holds none that is called {clip_name(item.photo)}.",
+            remedy,
+        )
 
     def _found(self, name: str, item: BatchItem) -> list[Path]:
-        files = self._files(self._folder(name, item)).get(_composed(item.photo.stem), [])
+        files = self._files(self._folder(name, item)).get(_composed(clip_name(item.photo)), [])
         suffixes = _KINDS[name].suffixes
         return [path for path in files if path.suffix.lower() in suffixes and not _is_same(path, item.photo)]
 
@@ -153,7 +156,7 @@ def shared_by_all(options: ReconstructOptions, photos: int) -> list[str]:
 
 
 def _example(item: BatchItem, kind: _Kind) -> str:
-    return item.photo.stem + kind.suffixes[0]
+    return clip_name(item.photo) + kind.suffixes[0]
 
 
 def _composed(stem: str) -> str:

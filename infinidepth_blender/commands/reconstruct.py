@@ -44,6 +44,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     common = partners.without(options)
     named = [expanded(path) for path in arguments.photos]
     items, refused = plan_batch(named, output, partners.folders.values(), sequences=arguments.sequence)
+    if arguments.sequence and items and not any(path.is_dir() for path in named):
+        raise OptionsError("--sequence has no effect without a folder.", "Name the folder with the frames.")
     if not any(is_clip(item.photo) for item in items) and items and (options.frames or options.every > 1):
         raise OptionsError(
             "--frames and --every have no effect on photos.", "Name a video, or add --sequence to a folder of frames."
@@ -232,6 +234,8 @@ class _Batch:
                 if no_engine:
                     raise no_engine
                 options, notes = self._partners.options_for(item, self._engine_options)
+                if not is_clip(item.photo):
+                    options = replace(options, frames=None, every=1)
                 if networks and is_up_to_date(item, options, networks):
                     self._resume(item)
                 else:

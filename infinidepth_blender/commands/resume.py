@@ -15,6 +15,7 @@ from ..errors import InfiniDepthError
 from ..hashing import sha256_if_there
 from ..options import ReconstructOptions
 from ..scene_file import SCENE_NAME, is_as_written
+from ..staging import SEQUENCE_DIR
 from .models import model_file
 
 
@@ -98,7 +99,9 @@ def files_of(folder: Path) -> list[str]:
     A scene in which somebody has worked is not among them: it stays, whatever becomes of the bundle.
     """
     try:
-        names = [str(name) for name in read_json(folder).get("files", ()) if (folder / name).is_file()]
+        data = read_json(folder)
+        names = [str(name) for name in data.get("files", ()) if (folder / name).is_file()]
+        names += [SEQUENCE_DIR] * ("clip" in data and (folder / SEQUENCE_DIR).is_dir())
     except (InfiniDepthError, OSError, TypeError, ValueError):
         return []
     return names + [SCENE_NAME] * is_as_written(folder, folder / SCENE_NAME)

@@ -1,21 +1,34 @@
-"""The frames of a clip, one after the other, each as an upright photo."""
+"""The frames of a clip, one after the other, each as an upright photo.
+
+Videos are decoded by PyAV (FFmpeg): colours by the matrix that the file names (BT.709 for HD that names none), turned as
+the file says, pixels made square.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import importlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from ..clip_files import FrameRange, frame_files, is_pattern, source_sha256
+from ..clip_files import VIDEO_SUFFIXES, FrameRange, clip_name, frame_files, is_pattern, source_sha256
 from ..errors import PhotoError
 from .exif_camera import PhotoExif
 from .photo import Photo, open_photo
 
 _USABLE = "Convert it to an MP4 file (H.264), or to a folder of PNG or JPEG files."
+_FORMATS = "mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo,asf,ogg"
+"""What a video may be: lists of other files and streams are none."""
+_UNSPECIFIED_COLOURS, _HD_ROWS = 2, 720
+_COUNT_TOLERANCE = 2
+"""Frames by which the header of a sound video may be wrong."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +38,7 @@ class Clip:
     Attributes:
         source: The video, or the folder or the pattern of the frames.
         frames: Which of them count.
-        count: How many these are; of a video what its header says.
+        count: How many these are; of a video what its header says, 1 where it does not say.
         fps: Frames per second of those that count; None: unknown.
         sha256: Of the source, hexadecimal.
         files: The frames' files; empty of a video.
@@ -39,6 +52,11 @@ class Clip:
     files: tuple[Path, ...] = ()
 
     @property
+    def name(self) -> str:
+        """What the clip is called."""
+        return clip_name(self.source)
+
+    @property
     def first_frame(self) -> int:
         """Number of the first frame: what its file is called by, or its place in a video."""
         if not self.files:
@@ -46,44 +64,59 @@ class Clip:
         digits = "".join(c if c.isdecimal() else " " for c in self.files[0].stem).split()
         return int(digits[-1]) if digits else self.frames.first
 
-    def photos(self) -> Iterator[Photo]:
+    def photos(self, note: Callable[[str], object] = lambda text: None) -> Iterator[Photo]:
         """Reads the frames.
+
+        Args:
+            note: Called with what the user should know, when the last frame was read.
 
         Raises:
             PhotoError: one of them cannot be read, or has another size than the first.
         """
         size: tuple[int, int] | None = None
-        for number, photo in enumerate(self._pictures() if self.files else self._decoded(), 1):
-            if size not in (None, (photo.width_px, photo.height_px)):
+        pictures = map(open_photo, self.files) if self.files else self._decoded(note)
+        for number, photo in enumerate(pictures, 1):
+            if size is not None and size != (photo.width_px, photo.height_px):
                 raise PhotoError(
                     f"Frame {number} of {self.source.name} ({photo.path.name}) has {photo.width_px} x {photo.height_px} "
-                    f"pixels, and the frames before it {size[0]} x {size[1]}.",  # pyright: ignore[reportOptionalSubscript]
+                    f"pixels, and the frames before it {size[0]} x {size[1]}.",
                     "Put the frames of one shot into a folder of their own, or leave --sequence out.",
                 )
             size = photo.width_px, photo.height_px
             yield photo
 
-    def _pictures(self) -> Iterator[Photo]:
-        yield from map(open_photo, self.files)
-
-    def _decoded(self) -> Iterator[Photo]:
-        reader = _open_video(self.source)
-        made = 0
-        try:
-            number = 1
-            while (self.frames.last is None or number <= self.frames.last) and reader.grab():
-                if number in self.frames:
-                    there, pixels_bgr = reader.retrieve()
-                    if not there or pixels_bgr is None:
-                        break
-                    made += 1
-                    pixels = np.ascontiguousarray(pixels_bgr[..., ::-1])
-                    yield Photo(self.source.absolute(), pixels, None, PhotoExif(), False, self.sha256)
-                number += 1
-        finally:
-            reader.release()
+    def _decoded(self, note: Callable[[str], object]) -> Iterator[Photo]:
+        number = made = broken = 0
+        with _opened(self.source) as (container, stream):
+            expected = _length(container, stream)
+            for packet in container.demux(stream):
+                try:
+                    decoded = packet.decode()
+                except _errors():
+                    broken += 1
+                    continue
+                for frame in decoded:
+                    number += 1
+                    if number in self.frames:
+                        made += 1
+                        yield Photo(
+                            self.source.absolute(),
+                            _upright(frame, stream.sample_aspect_ratio),
+                            None,
+                            PhotoExif(),
+                            False,
+                            self.sha256,
+                        )
+                if self.frames.last is not None and number >= self.frames.last:
+                    break
         if made == 0:
             raise _no_frames(self.source, self.frames)
+        wanted = self.frames.count(expected) if expected else made
+        if broken or made < wanted - _COUNT_TOLERANCE:
+            note(
+                f"{self.source.name} is damaged or cut short: {made} of {max(wanted, made)} frames could be decoded, and "
+                "what follows a gap comes too early."
+            )
 
 
 def open_clip(source: Path, frames: FrameRange) -> Clip:
@@ -93,39 +126,98 @@ def open_clip(source: Path, frames: FrameRange) -> Clip:
         PhotoError: it is missing, no clip, damaged, or has none of the frames.
     """
     if source.is_dir() or is_pattern(source):
-        try:
-            files = tuple(frame_files(source))
-        except OSError as error:
-            raise PhotoError(f"{source} cannot be read: {error.strerror}.", "Choose another folder.") from error
-        if not files:
-            what = "a folder without images" if source.is_dir() else "the pattern of no file"
-            raise PhotoError(f"{source} is {what}.", "Name a folder with the frames of one shot, or shot.####.png.")
-        chosen = tuple(file for number, file in enumerate(files, 1) if number in frames)
-        if not chosen:
-            raise _no_frames(source, frames, len(files))
-        return Clip(source, frames, len(chosen), None, source_sha256(source), chosen)
-    reader = _open_video(source)
-    try:
-        total, fps = int(reader.get(cv2.CAP_PROP_FRAME_COUNT)), float(reader.get(cv2.CAP_PROP_FPS))
-    finally:
-        reader.release()
+        return _open_frames(source, frames)
+    with _opened(source) as (container, stream):
+        total, rate = _length(container, stream), stream.average_rate
     # Some containers do not count their frames.
-    count = frames.count(total) if total > 0 else 1
+    count = frames.count(total) if total else 1
     if count < 1:
         raise _no_frames(source, frames, total)
-    return Clip(source, frames, count, fps / frames.step if 0 < fps < 1000 else None, source_sha256(source))
+    fps = float(rate) / frames.step if rate and 0 < rate < 1000 else None
+    return Clip(source, frames, count, fps, source_sha256(source))
 
 
-def _open_video(source: Path) -> Any:
-    if not source.is_file():
-        raise PhotoError(f"{source} does not exist.", "Check the name and the folder.")
-    if source.stat().st_size == 0:
-        raise PhotoError(f"{source.name} is empty (0 bytes).", "Copy or download the file again.")
-    reader: Any = cv2.VideoCapture(str(source))
-    if not reader.isOpened():
-        reader.release()
-        raise PhotoError(f"{source.name} cannot be decoded as a video: it is damaged, or of an unknown kind.", _USABLE)
-    return reader
+def _open_frames(source: Path, frames: FrameRange) -> Clip:
+    try:
+        files = tuple(frame_files(source))
+        videos = (
+            [] if files or not source.is_dir() else [f for f in source.iterdir() if f.suffix.lower() in VIDEO_SUFFIXES]
+        )
+    except FileNotFoundError:
+        raise PhotoError(f"{source.parent} does not exist.", "Check the name of the folder.") from None
+    except OSError as error:
+        raise PhotoError(f"{source} cannot be read: {error.strerror}.", "Choose another folder.") from error
+    if videos:
+        raise PhotoError(f"{source} holds videos and no images.", f"Name the video itself: {videos[0]}.")
+    if not files:
+        what = "a folder without images" if source.is_dir() else "the pattern of no file"
+        raise PhotoError(f"{source} is {what}.", "Name a folder with the frames of one shot, or shot.####.png.")
+    chosen = tuple(file for number, file in enumerate(files, 1) if number in frames)
+    if not chosen:
+        raise _no_frames(source, frames, len(files))
+    return Clip(source, frames, len(chosen), None, source_sha256(source), chosen)
+
+
+@contextlib.contextmanager
+def _opened(source: Path) -> Iterator[tuple[Any, Any]]:
+    """A video's container and its first video stream."""
+    av = _library(source)
+    try:
+        # As a file object: the library takes no path that is not UTF-8.
+        with source.open("rb") as file:
+            if not file.read(1):
+                raise PhotoError(f"{source.name} is empty (0 bytes).", "Copy or download the file again.")
+            file.seek(0)
+            with av.open(file, options={"format_whitelist": _FORMATS}) as container:
+                if not container.streams.video:
+                    raise PhotoError(f"{source.name} holds no pictures, only sound or text.", _USABLE)
+                stream = container.streams.video[0]
+                stream.thread_type = "AUTO"
+                yield container, stream
+    except FileNotFoundError:
+        raise PhotoError(f"{source} does not exist.", "Check the name and the folder.") from None
+    except _errors() as error:
+        raise PhotoError(
+            f"{source.name} cannot be decoded as a video: it is damaged, or of an unknown kind.", _USABLE
+        ) from error
+    except OSError as error:
+        raise PhotoError(f"{source} cannot be read: {error.strerror}.", "Copy it to a local drive.") from error
+
+
+def _library(source: Path) -> Any:
+    try:
+        return importlib.import_module("av")
+    except ImportError as error:
+        raise PhotoError(
+            f"{source.name} is a video, and the engine's Python environment has no package av.",
+            "Install av there, or convert the video to a folder of PNG files.",
+        ) from error
+
+
+def _errors() -> type[Exception]:
+    return importlib.import_module("av").error.FFmpegError
+
+
+def _length(container: Any, stream: Any) -> int:
+    """Frames by the header, or by the duration where that does not count them; 0: neither tells."""
+    if stream.frames > 0:
+        return int(stream.frames)
+    rate: Fraction | None = stream.average_rate
+    if not (rate and container.duration):
+        return 0
+    return max(0, round(float(rate) * container.duration / 1e6))
+
+
+def _upright(frame: Any, aspect: Fraction | None) -> NDArray[np.uint8]:
+    """(H, W, 3) sRGB pixels of a decoded frame, square and turned as it is to be seen; `aspect` is a pixel's width over its height."""
+    matrix = None
+    if int(frame.colorspace) == _UNSPECIFIED_COLOURS and frame.height >= _HD_ROWS:
+        matrix = "itu709"
+    pixels: NDArray[np.uint8] = frame.reformat(format="rgb24", src_colorspace=matrix).to_ndarray()
+    if aspect is not None and aspect > 0 and aspect != 1:
+        width = max(1, round(pixels.shape[1] * float(aspect)))
+        pixels = np.asarray(cv2.resize(pixels, (width, pixels.shape[0]), interpolation=cv2.INTER_LANCZOS4), np.uint8)
+    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
 
 
 def _no_frames(source: Path, frames: FrameRange, total: int = 0) -> PhotoError:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import shutil
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,19 @@ from PIL import Image
 from .. import reconstruction as bundle
 from ..bundle_record import clip_frame
 from ..camera import Camera
-from ..clip_files import FrameRange, clip_name
+from ..clip_files import FrameRange
 from ..errors import OptionsError, OutputError
 from ..field.grid import GridField
+from ..known_distance import KnownDistance
 from ..options import ReconstructOptions
 from ..query.grids import flags_and_depth
 from ..reconstruction import FLAG_SKY, FLAG_VALID, NO_DEPTH_M, ClipInfo, Reconstruction
 from ..splats.video import frame_writer
-from ..staging import SEQUENCE_DIR, staged_folder
+from ..staging import SEQUENCE_DIR, refuse_foreign_sequence, staged_folder
 from . import exports
 from .clip import Clip, open_clip
+from .depth_stage import is_streamed
+from .known_scale import scale_by_known_distances
 from .models import ModelCache
 from .photo import Photo
 from .photo_camera import PhotoCamera
@@ -33,16 +37,22 @@ from .photo_field import PhotoField, find_photo_field
 from .pipeline import Stages, make_parts, silent
 from .points_stage import read_selection
 from .progress import Progress
-from .scale import MEDIAN_DEPTH_M
+from .scale import MEDIAN_DEPTH_M, UNKNOWN_SCALE, ScaledField
 from .steady import SmallFrame, Steadied, small_size, steady
 
 CAMERA_FRAMES = 9
 """Frames whose cameras are looked for; the shot has their median."""
 PREVIEW_SIDE_PX = 1280
 _USUAL_FPS = 24.0
-_BYTES_PER_PIXEL = 9
-"""Of a frame on disk while the clip is made: raw depth, EXR and picture."""
+_BYTES_PER_DEPTH, _BYTES_PER_PIXEL = 8, 2
+"""Of a frame on disk while the clip is made: raw depth and EXR, and the picture."""
+_SLOWEST_FPS, _FASTEST_FPS = 1.0, 120.0
+"""Of the video of the depth: its kind knows no others."""
 _DIGITS = 4
+_UNKNOWN_SCALE = (
+    "The scale of the shot is unknown: its median depth was set to 5 m. Give --known-distance, in its first frame, to "
+    "measure it."
+)
 
 
 @dataclass
@@ -95,6 +105,7 @@ def reconstruct_clip(
         clip = open_clip(source, FrameRange.parse(options.frames, options.every))
     notes: list[str] = []
     with staged_folder(folder, notes.append) as staging:
+        refuse_foreign_sequence(folder)
         result = _reconstruct_into(staging, clip, options, models, stages)
     result.folder = folder
     result.warnings = [*result.warnings, *notes]
@@ -109,7 +120,6 @@ def _refuse_measurements(options: ReconstructOptions) -> None:
     """
     for given, what in (
         (options.depth_prompt, "A depth file"),
-        (options.known_distance, "A known distance"),
         (options.predicts_splats, "A Gaussian predictor"),
     ):
         if given:
@@ -124,8 +134,9 @@ def _reconstruct_into(
     sequence = staging / SEQUENCE_DIR
     for name in ("frames", "depth"):
         (sequence / name).mkdir(parents=True)
+    said: list[str] = []
     with stages.stage("frames", "Looking at the frames"):
-        shot = _look(staging, clip, options, models, stages)
+        shot = _look(staging, clip, replace(options, known_distance=()), models, stages, said.append)
         selection = read_selection(options, shot.first.width_px, shot.first.height_px)
     with stages.stage("steady", "Comparing the frames") as report:
         camera = _median_camera(shot.cameras)
@@ -133,22 +144,25 @@ def _reconstruct_into(
         steadied = steady(shot.small, camera.camera, keep_scale=keep_scale, report=report)
         if not keep_scale:
             steadied = _with_median(steadied, shot.small)
+        scale = _scale_of(staging, steadied, keep_scale, options, camera.camera)
+        steadied = replace(steadied, level=steadied.level + scale.shift)
     size = options.depth_size_px(shot.first.width_px, shot.first.height_px)
     with stages.stage("depth", "Depth maps") as report:
-        depth_m, sky = _write_depth(staging, clip, shot, steadied, size, report)
+        written = _write_depth(staging, clip, shot, steadied, size, report)
     found = replace(
         shot.found,
-        field=GridField(depth_m, sky, fov_x_rad=camera.camera.fov_x_rad),
+        field=GridField(written.first_m, written.first_sky, fov_x_rad=camera.camera.fov_x_rad),
         camera=camera.camera,
-        model=_record(shot.found.model, steadied) | camera.record,
-        warnings=_warnings(shot, camera, steadied, clip),
+        scale_known=scale.known,
+        model=_record(shot.found.model, steadied) | camera.record | scale.record,
+        warnings=_warnings(shot, camera, steadied, (*said, *scale.warnings)),
         official=None,
     )
     result = make_parts(staging, shot.first, found, None, selection, options, models, stages)
-    result.name = clip_name(clip.source)
+    result.name = clip.name
     result.photo = replace(result.photo, source=str(clip.source.absolute()), sha256=clip.sha256)
     cuts = tuple(frame + 1 for frame in steadied.cuts)
-    result.clip = ClipInfo(len(shot.small), clip.first_frame, clip.fps, cuts)
+    result.clip = ClipInfo(len(shot.small), clip.first_frame, clip.fps, cuts, written.range_m)
     bundle.write_arrays(result, staging)
     return result
 
@@ -156,30 +170,41 @@ def _reconstruct_into(
 # -- first pass: every frame alone ------------------------------------------------------
 
 
-def _look(staging: Path, clip: Clip, options: ReconstructOptions, models: ModelCache, stages: Stages) -> _Shot:
+def _look(
+    staging: Path,
+    clip: Clip,
+    options: ReconstructOptions,
+    models: ModelCache,
+    stages: Stages,
+    note: Callable[[str], object],
+) -> _Shot:
     """Asks the model for each frame; pictures and raw depth go to the disk, small copies are kept."""
     small: list[SmallFrame] = []
     cameras: list[PhotoCamera] = []
     first: Photo | None = None
     found: PhotoField | None = None
     apart = max(1, -(-clip.count // CAMERA_FRAMES))
-    for index, photo in enumerate(clip.photos()):
+    for index, photo in enumerate(clip.photos(note)):
         done, total = index, max(clip.count, index + 1)
         message = f"Frame {index + 1} of {total}"
         stages.report("frames", done / total, message)
         size = options.depth_size_px(photo.width_px, photo.height_px)
         if first is None:
-            _check_space(staging, clip, size)
+            _check_size(staging, clip, photo, size)
         # Of the others the lens is not looked for: it takes as long as the depth.
         camera = None if index % apart == 0 else cameras[-1]
         of_frame = find_photo_field(photo, None, options, models, None, _quiet(stages), stages.step, camera)
         if camera is None:
-            cameras.append(PhotoCamera(of_frame.camera, of_frame.warnings, of_frame.model))
+            cameras.append(PhotoCamera(of_frame.camera, _of_lens(of_frame.warnings)))
         small.append(_store(staging, index + 1, photo, of_frame, size))
         if first is None or found is None:
             first, found = photo, of_frame
     assert first is not None and found is not None  # `photos` gives one or raises
     return _Shot(first, small, cameras, found)
+
+
+def _of_lens(warnings: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(text for text in warnings if "focal length" in text)
 
 
 def _quiet(stages: Stages) -> Progress:
@@ -212,13 +237,18 @@ def _raw(staging: Path, number: int) -> Path:
     return staging / SEQUENCE_DIR / "depth" / f"{number:04d}.npy"
 
 
-def _check_space(staging: Path, clip: Clip, size: tuple[int, int]) -> None:
-    """Refuses a clip for which the disk has no room, before it is computed.
+def _check_size(staging: Path, clip: Clip, photo: Photo, size: tuple[int, int]) -> None:
+    """Refuses a clip for which the disk has no room, or whose depth maps are too large, before it is computed.
 
     Raises:
-        OutputError: with what is needed and what is free.
+        OptionsError, OutputError: with what is needed, and what there is.
     """
-    needed = size[0] * size[1] * _BYTES_PER_PIXEL * clip.count
+    if is_streamed(size):
+        raise OptionsError(
+            f"Depth maps of {size[0]} x {size[1]} pixels are too large for a clip.", "Use a smaller --depth-size."
+        )
+    pixels = photo.width_px * photo.height_px
+    needed = (size[0] * size[1] * _BYTES_PER_DEPTH + pixels * _BYTES_PER_PIXEL) * clip.count
     free = shutil.disk_usage(staging).free
     if needed > free:
         raise OutputError(
@@ -256,35 +286,87 @@ def _with_median(steadied: Steadied, small: list[SmallFrame]) -> Steadied:
     return replace(steadied, level=steadied.level + shift)
 
 
-def _write_depth(
-    staging: Path, clip: Clip, shot: _Shot, steadied: Steadied, size: tuple[int, int], report: Any
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Writes the steady depth of all frames and a video of them.
+@dataclass(frozen=True)
+class _Scale:
+    """What brings a shot to metres.
 
-    Returns:
-        Depth and sky of the first frame, (h, w).
+    Attributes:
+        known: Whether they are metres.
+        shift: What is added to log depth for it.
+        record: For the record of the result.
+        warnings: Sentences for the user.
     """
+
+    known: bool
+    shift: float = 0.0
+    record: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def _scale_of(staging: Path, steadied: Steadied, known: bool, options: ReconstructOptions, camera: Camera) -> _Scale:
+    """The scale that distances in the first frame give the whole shot.
+
+    Raises:
+        OptionsError: a pixel lies outside of the picture, or on the sky.
+    """
+    if not options.known_distance:
+        return _Scale(known, warnings=() if known else (_UNKNOWN_SCALE,))
+    told = np.load(_raw(staging, 1), allow_pickle=False)
+    first = GridField(steadied.apply(0, np.abs(told)), told < 0, scale="relative")
+    distances = [KnownDistance.parse(text) for text in options.known_distance]
+    scaled = scale_by_known_distances(ScaledField(first, known, {}), distances, camera)
+    shift = math.log(scaled.details["known_distance_factor"])
+    return _Scale(True, shift, scaled.details, scaled.warnings)
+
+
+@dataclass(frozen=True)
+class _Written:
+    """What was written of the depth.
+
+    Attributes:
+        first_m, first_sky: (h, w) depth and sky of the first frame.
+        range_m: Nearest and farthest depth of all frames.
+    """
+
+    first_m: NDArray[np.float32]
+    first_sky: NDArray[np.bool_]
+    range_m: tuple[float, float]
+
+
+def _write_depth(
+    staging: Path,
+    clip: Clip,
+    shot: _Shot,
+    steadied: Steadied,
+    size: tuple[int, int],
+    report: Callable[[float], None],
+) -> _Written:
+    """Writes the steady depth of all frames and a video of them."""
     count = len(shot.small)
-    near, far = _log_range(shot.small, steadied)
+    log_range = _log_range(shot.small, steadied)
     shrink = min(1.0, PREVIEW_SIDE_PX / max(size))
     width, height = (max(2, 2 * round(side * shrink / 2)) for side in size)
+    fps = round(min(max(clip.fps or _USUAL_FPS, _SLOWEST_FPS), _FASTEST_FPS), 2)
+    near_m, far_m = math.inf, 0.0
     first: tuple[NDArray[np.float32], NDArray[np.bool_]] | None = None
-    video = staging / SEQUENCE_DIR / "depth.mp4"
-    with frame_writer(video, width, height, clip.fps or _USUAL_FPS) as write:
+    with frame_writer(staging / SEQUENCE_DIR / "depth.mp4", width, height, fps) as write:
         for index in range(count):
             raw = _raw(staging, index + 1)
             told = np.load(raw, allow_pickle=False)
             sky = told < 0
-            depth_m = steadied.apply(index, np.where(sky, NO_DEPTH_M, told))
+            depth_m = steadied.apply(index, np.abs(told))
             exports.write_depth_exr(clip_frame(staging, index + 1)[1], depth_m)
             raw.unlink()
-            flags = (np.where(depth_m < NO_DEPTH_M, FLAG_VALID, 0) + np.where(sky, FLAG_SKY, 0)).astype(np.uint8)
-            picture = exports.color_depth(depth_m, flags, (near, far))
+            valid = depth_m < NO_DEPTH_M
+            if valid.any():
+                near_m, far_m = min(near_m, float(depth_m[valid].min())), max(far_m, float(depth_m[valid].max()))
+            flags = (np.where(valid, FLAG_VALID, 0) + np.where(sky, FLAG_SKY, 0)).astype(np.uint8)
+            picture = exports.color_depth(depth_m, flags, log_range)
             write(np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8))
             first = first or (depth_m, sky)
             report((index + 1) / count)
     assert first is not None  # there is a frame
-    return first
+    return _Written(*first, (near_m, far_m) if far_m else (MEDIAN_DEPTH_M, MEDIAN_DEPTH_M))
 
 
 def _log_range(small: list[SmallFrame], steadied: Steadied) -> tuple[float, float]:
@@ -312,18 +394,15 @@ def _record(of_first: dict[str, Any], steadied: Steadied) -> dict[str, Any]:
     return record
 
 
-def _warnings(shot: _Shot, camera: PhotoCamera, steadied: Steadied, clip: Clip) -> tuple[str, ...]:
-    said = list(dict.fromkeys([*camera.warnings, *shot.found.warnings]))
-    # Of several frames' lenses only the shot's own is true.
-    said = [
-        text
-        for text in said
-        if not text.startswith("The photo does not tell its focal length") or text in camera.warnings
-    ]
+def _warnings(shot: _Shot, camera: PhotoCamera, steadied: Steadied, more: tuple[str, ...]) -> tuple[str, ...]:
+    """What the user should know of the shot; of several frames' lenses only the shot's own is true."""
+    of_lenses = {text for each in shot.cameras for text in each.warnings}
+    of_frames = [text for text in shot.found.warnings if text not in of_lenses and text != UNKNOWN_SCALE]
+    said = [*more, *camera.warnings, *of_frames]
     if steadied.cuts:
         frames = ", ".join(str(frame + 1) for frame in steadied.cuts[:8])
         said.append(
             f"The picture changes wholly at frame {frames}{' and others' if len(steadied.cuts) > 8 else ''}: depth keeps its "
             "scale within each part alone. Give --frames for a single shot."
         )
-    return tuple(said)
+    return tuple(dict.fromkeys(said))

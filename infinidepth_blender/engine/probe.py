@@ -24,7 +24,7 @@ REQUIRED = {
 }
 """Modules that the engine imports, and the packages that may bring them."""
 
-OPTIONAL = {"pillow_heif": ["pillow-heif"], "zstandard": ["zstandard"]}
+OPTIONAL = {"av": ["av"], "pillow_heif": ["pillow-heif"], "zstandard": ["zstandard"]}
 """Modules that the engine can do without."""
 
 

@@ -30,7 +30,9 @@ SMALL_SIDE_PX = 256
 _LEAST_SHARED = 0.15
 """Share of a frame that must be found again in the next one; else it is a cut."""
 _MAX_ROUND_TRIP_PX = 1.0
-_SAMPLES = 1500
+_SAMPLES, _LEAST_PAIRS = 1500, 50
+_KEPT = 3
+"""Links to either side of the one that was asked for last."""
 _GAIN_ERROR, _SHIFT_ERROR = 0.03, 0.02
 """How well two neighbouring frames tell the ratio of their gains, and their shift."""
 _GAIN_PRIOR, _SHIFT_PRIOR = 0.2, 0.6
@@ -131,31 +133,55 @@ def steady(
     """
     count = len(frames)
     height, width = frames[0].log_depth.shape
-    view = camera.resized(width, height)
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    links: list[_Link] = []
+    links = _Links(frames, camera.resized(width, height))
+    pairs: list[_Pair | None] = []
     for k in range(count - 1):
-        links.append(_link(frames[k], frames[k + 1], view, flow))
-        report(0.6 * (k + 1) / count)
+        pairs.append(_pair(frames[k], frames[k + 1], links[k]))
+        report(0.5 * (k + 1) / count)
     pivot = np.array([_median(frame.log_depth) for frame in frames])
     gain, level = np.ones(count), pivot.copy()
     if not keep_scale:
-        gain, level = _balanced(frames, links, pivot)
-    aligned = [
-        (g * (frame.log_depth - p) + v).astype(np.float32)
-        for frame, g, p, v in zip(frames, gain, pivot, level, strict=True)
-    ]
+        gain, level = _balanced(pairs, pivot)
+
+    def aligned(k: int) -> NDArray[np.float32]:
+        return (gain[k] * (frames[k].log_depth - pivot[k]) + level[k]).astype(np.float32)
+
     residuals = np.zeros((count, height, width), np.float16)
+    before: list[float] = []
+    after: list[float] = []
     for k in range(count):
-        residuals[k] = _residual(k, aligned, links)
-        report(0.6 + 0.4 * (k + 1) / count)
-    before = [frame.log_depth for frame in frames]
-    after = [a + r.astype(np.float32) for a, r in zip(aligned, residuals, strict=True)]
-    cuts = tuple(k + 1 for k, link in enumerate(links) if link.is_cut)
-    return Steadied(gain, pivot, level, residuals, cuts, _flicker(before, links), _flicker(after, links))
+        residuals[k] = _residual(k, count, aligned, links)
+        if k and not links[k - 1].is_cut:
+            before.append(_difference(frames[k - 1].log_depth, frames[k].log_depth, links[k - 1]))
+            then, now = (aligned(i) + residuals[i].astype(np.float32) for i in (k - 1, k))
+            after.append(_difference(then, now, links[k - 1]))
+        report(0.5 + 0.5 * (k + 1) / count)
+    cuts = tuple(k + 1 for k, pair in enumerate(pairs) if pair is not None and pair.is_cut)
+    return Steadied(gain, pivot, level, residuals, cuts, _typical(before), _typical(after))
 
 
 # -- what two neighbouring frames share ------------------------------------------------
+
+
+class _Links:
+    """What neighbouring frames share, `links[k]` of the frames k and k + 1.
+
+    A link is many times as large as a frame: only the last few are kept, and one that is asked for again is found again.
+    """
+
+    def __init__(self, frames: list[SmallFrame], view: Camera) -> None:
+        self._frames, self._view = frames, view
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        self._known: dict[int, _Link] = {}
+
+    def __len__(self) -> int:
+        return len(self._frames) - 1
+
+    def __getitem__(self, k: int) -> _Link:
+        if k not in self._known:
+            self._known = {near: link for near, link in self._known.items() if abs(near - k) <= _KEPT}
+            self._known[k] = _link(self._frames[k], self._frames[k + 1], self._view, self._flow)
+        return self._known[k]
 
 
 def _link(first: SmallFrame, second: SmallFrame, view: Camera, flow: cv2.DISOpticalFlow) -> _Link:
@@ -211,7 +237,7 @@ def _approach(
     height, width = frame.grey.shape
     unmoved = np.zeros((height, width), np.float32)
     usable = np.flatnonzero(seen & np.isfinite(frame.log_depth))
-    if len(usable) < 50:
+    if len(usable) < _LEAST_PAIRS:
         return unmoved
     chosen = usable[:: max(1, len(usable) // _SAMPLES)]
     y, x = np.mgrid[:height, :width]
@@ -245,53 +271,64 @@ def _approach(
 # -- one scale for the shot ------------------------------------------------------------
 
 
-def _balanced(
-    frames: list[SmallFrame], links: list[_Link], pivot: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+@dataclass(frozen=True)
+class _Pair:
+    """Log depths of the same places in two neighbouring frames.
+
+    Attributes:
+        here: (n,) float32 in the first one, as the camera's motion changes them.
+        there: (n,) float32 in the second one.
+        is_cut: The frames show different scenes; the arrays are empty then.
+    """
+
+    here: NDArray[np.float32]
+    there: NDArray[np.float32]
+    is_cut: bool = False
+
+
+def _balanced(pairs: list[_Pair | None], pivot: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Gain and level of every frame, by least squares over the whole shot.
 
     A pair tells the ratio of its gains by the spread of the depths that it shares, which favours neither frame (a
     regression would shrink all depth towards one distance), and then the difference of its levels.
     """
-    shared = [_shared(frames[k], frames[k + 1], link) for k, link in enumerate(links)]
-    ratios = np.array([0.0 if pair is None else _log_ratio(*pair) for pair in shared])
-    told = np.array([pair is not None for pair in shared], bool)
-    zeros = np.zeros(len(frames))
+    told = np.array([pair is not None and not pair.is_cut for pair in pairs], bool)
+    ratios = np.array([_log_ratio(pair) if pair is not None and not pair.is_cut else 0.0 for pair in pairs])
     limit = math.log(_MAX_GAIN)
-    log_gain = _chain(ratios, told, zeros, _GAIN_ERROR, _GAIN_PRIOR)
+    log_gain = _chain(ratios, told, np.zeros(len(pivot)), _GAIN_ERROR, _GAIN_PRIOR)
     # The shot as a whole is as deep as the network says of its frames.
-    for part in _parts(len(frames), told):
+    for part in _parts(len(pivot), told):
         log_gain[part] -= log_gain[part].mean()
     gain = np.exp(np.clip(log_gain, -limit, limit))
-    steps = np.zeros(len(links))
-    for k, pair in enumerate(shared):
-        if pair is not None:
-            here, there = pair
-            steps[k] = np.median(gain[k] * (here - pivot[k]) - gain[k + 1] * (there - pivot[k + 1]))
+    steps = np.zeros(len(pairs))
+    for k, pair in enumerate(pairs):
+        if pair is not None and not pair.is_cut:
+            steps[k] = np.median(gain[k] * (pair.here - pivot[k]) - gain[k + 1] * (pair.there - pivot[k + 1]))
     return gain, _chain(steps, told, pivot, _SHIFT_ERROR, _SHIFT_PRIOR)
 
 
-def _shared(
-    first: SmallFrame, second: SmallFrame, link: _Link
-) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Log depths of the same places in two frames, the first one's as the camera's motion changes them."""
+def _pair(first: SmallFrame, second: SmallFrame, link: _Link) -> _Pair | None:
+    """What the frames tell of one another's depth; None: they share a view, but too few depths."""
+    nothing = np.empty(0, np.float32)
     if link.is_cut:
-        return None
+        return _Pair(nothing, nothing, is_cut=True)
     there = _moved(second.log_depth, link.forward)
     here = first.log_depth + link.approach.astype(np.float32)
-    usable = link.seen_next & np.isfinite(there) & np.isfinite(here)
-    if usable.sum() < 50:
+    usable = np.flatnonzero(link.seen_next & np.isfinite(there) & np.isfinite(here))
+    if len(usable) < _LEAST_PAIRS:
         return None
-    here, there = here[usable].astype(np.float64), there[usable].astype(np.float64)
+    usable = usable[:: max(1, len(usable) // _SAMPLES)]
+    here, there = here.ravel()[usable], there.ravel()[usable]
     # What moves by itself, and outlines that the flow missed.
-    error = (here - np.median(here)) - (there - np.median(there))
-    kept = np.abs(error - np.median(error)) <= 3 * max(0.02, float(np.median(np.abs(error - np.median(error)))))
-    return here[kept], there[kept]
+    error = here - there
+    error -= np.median(error)
+    kept = np.abs(error) <= 3 * max(0.02, float(np.median(np.abs(error))))
+    return _Pair(here[kept], there[kept])
 
 
-def _log_ratio(here: NDArray[np.float64], there: NDArray[np.float64]) -> float:
+def _log_ratio(pair: _Pair) -> float:
     """Logarithm of the second frame's gain over the first one's."""
-    spread = np.std(here), np.std(there)
+    spread = float(np.std(pair.here)), float(np.std(pair.there))
     # A flat view tells nothing.
     return math.log(spread[0] / spread[1]) if min(spread) > 0.05 else 0.0
 
@@ -324,19 +361,19 @@ def _parts(count: int, told: NDArray[np.bool_]) -> list[slice]:
 # -- what flickers still ---------------------------------------------------------------
 
 
-def _residual(k: int, aligned: list[NDArray[np.float32]], links: list[_Link]) -> NDArray[np.float32]:
+def _residual(k: int, count: int, aligned: Callable[[int], NDArray[np.float32]], links: _Links) -> NDArray[np.float32]:
     """(h, w) correction of a frame towards the mean of itself and the frames around it."""
-    own = aligned[k]
+    own = aligned(k)
     total, weights = np.zeros_like(own), np.ones_like(own)
     for direction in (1, -1):
         flow = np.zeros((*own.shape, 2), np.float32)
         seen, approach = np.ones(own.shape, bool), np.zeros_like(own)
         for distance, weight in _WEIGHTS.items():
             step = k + distance - 1 if direction > 0 else k - distance
-            if not 0 <= step < len(links) or links[step].is_cut:
+            if not 0 <= step < count - 1 or links[step].is_cut:
                 break
             flow, seen, approach = _followed(links[step], direction, flow, seen, approach)
-            difference = _moved(aligned[k + direction * distance], flow) - approach - own
+            difference = _moved(aligned(k + direction * distance), flow) - approach - own
             same = seen & (np.abs(difference) < _SAME_SURFACE)
             total += np.where(same, weight * difference, 0)
             weights += weight * same
@@ -360,17 +397,16 @@ def _followed(
     return flow, seen & still, approach + (change if ahead else -change)
 
 
-def _flicker(log_depths: list[NDArray[np.float32]], links: list[_Link]) -> float:
-    """Median over pairs of the mean difference of log depth of what both frames show."""
-    means = []
-    for k, link in enumerate(links):
-        if link.is_cut:
-            continue
-        difference = _moved(log_depths[k + 1], link.forward) - link.approach - log_depths[k]
-        usable = link.seen_next & np.isfinite(difference)
-        if usable.any():
-            means.append(float(np.minimum(np.abs(difference[usable]), 0.5).mean()))
-    return float(np.median(means)) if means else math.nan
+def _difference(first: NDArray[np.float32], second: NDArray[np.float32], link: _Link) -> float:
+    """Mean difference of log depth of what two neighbouring frames both show, less the camera's motion."""
+    difference = _moved(second, link.forward) - link.approach - first
+    usable = link.seen_next & np.isfinite(difference)
+    return float(np.minimum(np.abs(difference[usable]), 0.5).mean()) if usable.any() else math.nan
+
+
+def _typical(values: list[float]) -> float:
+    known = [value for value in values if math.isfinite(value)]
+    return float(np.median(known)) if known else math.nan
 
 
 def _median(values: NDArray[np.floating]) -> float:

@@ -11,7 +11,7 @@ import bpy
 from .. import reconstruction as bundles
 from ..reconstruction import Reconstruction
 from .camera import depth_range, make_camera, rig_rotation
-from .clip import FPS_KEY, FRAMES_KEY, load_clip, make_clip_mesh, play
+from .clip import describe, load_clip, make_clip_mesh, play, sky_depth_m
 from .earlier import replace_earlier
 from .materials import photo_material
 from .mesh import mesh_from_arrays
@@ -122,8 +122,7 @@ def _build(rec: Reconstruction, options: SceneOptions, scene: bpy.types.Scene) -
     camera = make_camera(rec.camera, f"{name} Camera", photo.image, _depth_range(rec), root)
     if rec.clip is not None and moves:
         play(camera.data.background_images[0].image_user, rec.clip.frames)
-        collection[FRAMES_KEY] = rec.clip.frames
-        collection[FPS_KEY] = rec.clip.fps or 0.0
+        describe(collection, rec)
 
     lens = rec.camera.blender_lens()
     objects = SceneObjects(
@@ -160,6 +159,8 @@ def _make_backdrop(obj: bpy.types.Object, mode: PhotoMode) -> None:
 
 def _depth_range(rec: Reconstruction) -> tuple[float, float]:
     extra: list[float] = []
+    if rec.clip is not None:
+        extra += [rec.clip.range_m[0], sky_depth_m(rec.clip)]
     for vertices in (
         rec.mesh.vertices_cam if rec.mesh else None,
         rec.backdrop.vertices_cam if rec.backdrop else None,

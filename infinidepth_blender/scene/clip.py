@@ -8,26 +8,29 @@ stretched between them.
 
 from __future__ import annotations
 
+import contextlib
+
 import bpy
 import numpy as np
 from numpy.typing import NDArray
 
 from ..camera import Camera
 from ..errors import BundleError
-from ..reconstruction import MeshArrays, Reconstruction
+from ..reconstruction import ClipInfo, MeshArrays, Reconstruction
 from .attributes import set_attribute
 from .color_names import NON_COLOR, SRGB_TEXTURES, set_first
 from .materials import photo_material
 from .mesh import PROJECTION_ATTRIBUTE, mesh_from_arrays
-from .modifiers import add_nodes_modifier
+from .modifiers import add_nodes_modifier, modifier_input
 from .nodes import NodeTree, kept_group, new_group
 from .pictures import Picture
 
 CLIP_GROUP = "InfiniDepth Clip"
 FRAMES_KEY = "infinidepth_frames"
 FPS_KEY = "infinidepth_fps"
-"""Custom properties of a clip's collection: its number of frames, and frames per second or 0."""
-DEPTH_INPUT, START_INPUT, COUNT_INPUT = "Depth", "Start Frame", "Frames"
+DISTANCE_KEY = "infinidepth_distance"
+"""Custom properties of a clip's collection: number of frames, frames per second or 0, median depth of the first frame."""
+DEPTH_INPUT, COUNT_INPUT = "Depth", "Frames"
 STEP_INPUT, SKY_INPUT = "Depth Step", "Sky Depth"
 DEFAULT_STEP = 0.15
 """Larger than that of a photo's mesh: cells of the grid are larger than pixels, and floors seen from low must hold."""
@@ -37,6 +40,8 @@ _COORDINATE = "clip_coordinate"
 """Per vertex (s, t, 0): the photo's coordinates."""
 _DEPTH, _FARTHEST = "clip_depth", "clip_farthest"
 _SKY_FACTOR = 1.5
+_NEAREST, _BEYOND = 1e-6, 1e9
+"""Depths that are any; sky and no data are 1e10, what is missing 0."""
 
 
 def load_clip(rec: Reconstruction, name: str) -> Picture:
@@ -78,10 +83,9 @@ def make_clip_mesh(rec: Reconstruction, name: str, picture: Picture) -> bpy.type
     depth = _sequence(rec, 1, f"{name} Depth", NON_COLOR)
     inputs = {
         DEPTH_INPUT: depth,
-        START_INPUT: 1,
         COUNT_INPUT: rec.clip.frames,
         STEP_INPUT: DEFAULT_STEP,
-        SKY_INPUT: _sky_depth(rec),
+        SKY_INPUT: sky_depth_m(rec.clip),
     }
     add_nodes_modifier(obj, "Clip", _clip_group(), inputs)
     return obj
@@ -92,6 +96,31 @@ def play(user: bpy.types.ImageUser, frames: int) -> None:
     user.frame_start, user.frame_offset, user.frame_duration = 1, 0, frames
     user.use_auto_refresh = True
     user.use_cyclic = False
+
+
+def sky_depth_m(clip: ClipInfo) -> float:
+    """Where the sky is put: behind everything that any frame shows."""
+    return _SKY_FACTOR * clip.range_m[1]
+
+
+def describe(collection: bpy.types.Collection, rec: Reconstruction) -> None:
+    """Writes on a clip's collection what other parts of the scene ask of it."""
+    assert rec.clip is not None  # asked by the caller
+    depth_m = np.asarray(rec.depth_m[::4, ::4])
+    seen = depth_m[depth_m < _BEYOND]
+    collection[FRAMES_KEY] = rec.clip.frames
+    collection[FPS_KEY] = rec.clip.fps or 0.0
+    collection[DISTANCE_KEY] = float(np.median(seen)) if len(seen) else rec.clip.range_m[1]
+
+
+def depth_images(obj: bpy.types.Object) -> list[bpy.types.Image]:
+    """The depth sequences of an object that is the moving surface of a clip; none of any other."""
+    return [
+        image
+        for modifier in obj.modifiers
+        if modifier.type == "NODES" and modifier.node_group and modifier.node_group.name.startswith(CLIP_GROUP)
+        if (image := modifier_input(modifier, DEPTH_INPUT)) is not None
+    ]
 
 
 def _sequence(rec: Reconstruction, which: int, name: str, spaces: tuple[str, ...]) -> bpy.types.Image:
@@ -107,6 +136,10 @@ def _sequence(rec: Reconstruction, which: int, name: str, spaces: tuple[str, ...
         raise BundleError(f"{path} cannot be read: {error}.", "Reconstruct the clip again.") from error
     image.name = name
     image.source = "SEQUENCE"
+    if bpy.data.filepath:
+        # It cannot be packed: so it is found again when the file is moved with what lies beside it.
+        with contextlib.suppress(ValueError):  # on another drive
+            image.filepath = bpy.path.relpath(str(path.resolve()))
     set_first(image.colorspace_settings, "name", spaces)
     image.alpha_mode = "CHANNEL_PACKED"
     return image
@@ -128,17 +161,8 @@ def _grid(camera: Camera) -> MeshArrays:
     return MeshArrays(vertices, uv.astype(np.float32), normals, quads, np.empty((0, 3), np.int32))
 
 
-def _sky_depth(rec: Reconstruction) -> float:
-    """Where the sky is put: behind everything that the first frame shows."""
-    if rec.backdrop is not None and len(rec.backdrop.vertices_cam):
-        return float(rec.backdrop.vertices_cam[:, 2].max())
-    depth_m = np.asarray(rec.depth_m[::4, ::4])
-    seen = depth_m[depth_m < 1e9]
-    return _SKY_FACTOR * float(seen.max()) if len(seen) else 50.0
-
-
 def _clip_group() -> bpy.types.NodeTree:
-    inputs = (DEPTH_INPUT, START_INPUT, COUNT_INPUT, STEP_INPUT, SKY_INPUT)
+    inputs = (DEPTH_INPUT, COUNT_INPUT, STEP_INPUT, SKY_INPUT)
     group = kept_group(CLIP_GROUP, ("Geometry", *inputs), ("Geometry",))
     if group is not None:
         return group
@@ -149,8 +173,7 @@ def _clip_group() -> bpy.types.NodeTree:
     given = nodes.add("NodeGroupInput")
     coordinate = _named(nodes, _COORDINATE, "FLOAT_VECTOR")
     frame = nodes.add("GeometryNodeInputSceneTime").outputs["Frame"]
-    number = nodes.math("ADD", nodes.math("SUBTRACT", frame, given.outputs[START_INPUT]), 1.0)
-    number = nodes.math("MAXIMUM", nodes.math("MINIMUM", number, given.outputs[COUNT_INPUT]), 1.0)
+    number = nodes.math("MAXIMUM", nodes.math("MINIMUM", frame, given.outputs[COUNT_INPUT]), 1.0)
     # Closest: between two surfaces there is nothing.
     picture = nodes.add(
         "GeometryNodeImageTexture",
@@ -159,7 +182,13 @@ def _clip_group() -> bpy.types.NodeTree:
         extension="EXTEND",
     )
     seen = nodes.add("FunctionNodeSeparateColor", {0: picture.outputs["Color"]}).outputs[0]
-    depth = nodes.math("MINIMUM", seen, given.outputs[SKY_INPUT])
+    # A frame that is missing is black: better a flat picture than one that has shrunk to the camera.
+    nothing = nodes.math("ADD", nodes.math("GREATER_THAN", seen, _BEYOND), nodes.math("LESS_THAN", seen, _NEAREST))
+    depth = nodes.math(
+        "ADD",
+        nodes.math("MULTIPLY", nothing, given.outputs[SKY_INPUT]),
+        nodes.math("MULTIPLY", nodes.math("SUBTRACT", 1.0, nothing), seen),
+    )
     bent = _stored(nodes, given.outputs["Geometry"], _DEPTH, "POINT", depth)
     nearest, farthest = _corner_range(nodes, _named(nodes, _DEPTH, "FLOAT"))
     bent = _stored(nodes, bent, _FARTHEST, "FACE", farthest)
@@ -189,12 +218,8 @@ def _describe(group: bpy.types.NodeTree) -> None:
     interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
     depth = interface.new_socket(DEPTH_INPUT, in_out="INPUT", socket_type="NodeSocketImage")
     depth.description = "Sequence of depth maps in metres"
-    for name, value, text in (
-        (START_INPUT, 1, "Frame of the scene at which the clip begins"),
-        (COUNT_INPUT, 1, "Number of frames of the clip"),
-    ):
-        socket = interface.new_socket(name, in_out="INPUT", socket_type="NodeSocketInt")
-        socket.default_value, socket.description = value, text
+    count = interface.new_socket(COUNT_INPUT, in_out="INPUT", socket_type="NodeSocketInt")
+    count.default_value, count.description = 1, "Number of frames of the clip"
     for name, value, text in (
         (STEP_INPUT, DEFAULT_STEP, "Relative step of depth at which the surface is cut"),
         (SKY_INPUT, 50.0, "Distance at which the sky and what has no depth is put"),

@@ -8,6 +8,7 @@ from typing import Literal
 
 import bpy
 
+from .clip import depth_images
 from .objects import SceneObjects
 from .saved import JOB_KEY, PART_KEY, PHOTO_KEY, is_photo, parts_of
 from .visibility import hide_parts
@@ -165,7 +166,7 @@ def remove_collection(collection: bpy.types.Collection, scene: bpy.types.Scene) 
         if material.node_tree
         for node in material.node_tree.nodes
         if node.type == "TEX_IMAGE" and node.image is not None
-    }
+    } | {image for obj in objects for image in depth_images(obj)}
     children = list(collection.children)
     freed = [obj for obj in bpy.data.objects if obj.parent in objects and obj not in objects]
     if freed:

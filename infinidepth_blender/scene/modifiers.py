@@ -31,6 +31,18 @@ def set_modifier_input(modifier: bpy.types.NodesModifier, name: str, value: Any)
         modifier[identifier] = value
 
 
+def modifier_input(modifier: bpy.types.NodesModifier, name: str) -> Any:
+    """The value of an input of a geometry-nodes modifier, by its visible name.
+
+    Raises:
+        KeyError: the modifier has no input of that name.
+    """
+    identifier = input_identifier(modifier.node_group, name)
+    if hasattr(modifier, "properties"):  # from Blender 5.2
+        return getattr(modifier.properties.inputs, identifier).value
+    return modifier[identifier]
+
+
 def input_identifier(group: bpy.types.NodeTree, name: str) -> str:
     """Identifier of a group's input such as `Socket_2`.
 

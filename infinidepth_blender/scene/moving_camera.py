@@ -11,6 +11,7 @@ from ..errors import SceneError
 from ..options import PathKind
 from ..splats.paths import camera_path
 from .attributes import get_attribute
+from .clip import DISTANCE_KEY
 from .objects import SceneObjects
 
 
@@ -68,6 +69,8 @@ def _lens_like(camera: bpy.types.Object) -> bpy.types.Camera:
 
 def _median_distance(objects: SceneObjects) -> float:
     """Of what the photo shows from where it was taken, along its axis, in units of the rig."""
+    if objects.mesh is not None and DISTANCE_KEY in objects.collection:
+        return float(objects.collection[DISTANCE_KEY])  # the mesh of a clip alone lies at depth 1
     for obj in (objects.mesh, objects.points, objects.splats):
         if obj is not None and obj.data is not None:
             ahead = get_attribute(obj.data, "position")[:, 1]

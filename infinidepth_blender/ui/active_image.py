@@ -17,7 +17,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from ..clip_files import clip_name, frame_files
+from ..clip_files import clip_name, frame_files, is_pattern
 from ..errors import PhotoError
 
 _FILE_SUFFIXES = {
@@ -109,8 +109,24 @@ def photo_file(active: ActiveImage, scene: bpy.types.Scene) -> PhotoFile:
 
 
 def clip_length(image: bpy.types.Image) -> int:
-    """Frames of a movie or an image sequence; 0 of an image that is neither."""
-    return image.frame_duration if image.source in {"MOVIE", "SEQUENCE"} else 0
+    """Frames of a movie or an image sequence; 0 of an image that is neither, or whose files are missing."""
+    if image.source == "MOVIE":
+        return image.frame_duration
+    if image.source != "SEQUENCE":
+        return 0
+    # Blender counts one frame in every sequence. The panel asks at every redraw: the folder is read when it changes.
+    pattern = _clip_pattern(image)
+    try:
+        changed = pattern.parent.stat().st_mtime_ns
+        known = _lengths.get(pattern)
+        if known is None or known[0] != changed:
+            _lengths[pattern] = known = changed, len(frame_files(pattern)) if is_pattern(pattern) else 1
+    except OSError:
+        return 0
+    return known[1]
+
+
+_lengths: dict[Path, tuple[int, int]] = {}
 
 
 def clip_file(image: bpy.types.Image) -> PhotoFile:
@@ -119,20 +135,26 @@ def clip_file(image: bpy.types.Image) -> PhotoFile:
     Raises:
         PhotoError: it is no clip, or its file is missing.
     """
-    first = Path(bpy.path.abspath(image.filepath, library=image.library))
     if image.source not in {"MOVIE", "SEQUENCE"}:
         raise PhotoError(f"'{image.name}' is a single image.", "Open a movie or an image sequence.")
-    digits = re.search(r"\d+(?=\D*$)", first.name) if image.source == "SEQUENCE" else None
-    if digits is not None:
-        first = first.with_name(f"{first.name[: digits.start()]}{'#' * len(digits[0])}{first.name[digits.end() :]}")
-        there = any(frame_files(first)) if first.parent.is_dir() else False
-    else:
-        there = first.is_file()
+    path = _clip_pattern(image)
+    try:
+        there = bool(frame_files(path)) if is_pattern(path) else path.is_file()
+    except OSError:
+        there = False
     if not there:
-        raise PhotoError(
-            f"The file of '{image.name}' is missing: {first}.", "Find the file again, or reload the image."
-        )
-    return PhotoFile(first, clip_name(first))
+        raise PhotoError(f"The file of '{image.name}' is missing: {path}.", "Find the file again, or reload the image.")
+    return PhotoFile(path, clip_name(path))
+
+
+def _clip_pattern(image: bpy.types.Image) -> Path:
+    """A movie's file, or that of a sequence with `#` for the digits that tell the frame: as in Blender the last ones."""
+    first = Path(bpy.path.abspath(image.filepath, library=image.library))
+    digits = re.search(r"\d+(?=\D*$)", first.stem) if image.source == "SEQUENCE" else None
+    if digits is None:
+        return first
+    stem = f"{first.stem[: digits.start()]}{'#' * len(digits[0])}{first.stem[digits.end() :]}"
+    return first.with_name(stem + first.suffix)
 
 
 def _sequence_frame(active: ActiveImage, scene: bpy.types.Scene) -> Path:
@@ -142,7 +164,7 @@ def _sequence_frame(active: ActiveImage, scene: bpy.types.Scene) -> Path:
         path = Path(bpy.path.abspath(image.filepath_from_user(image_user=user), library=image.library))
     else:
         # Without a place where it is shown there are no frame settings: the scene's frame counts.
-        digits = re.search(r"\d+(?=\D*$)", first.name)
+        digits = re.search(r"\d+(?=\D*$)", first.stem)
         if digits is None:
             path = first
         else:

@@ -2,6 +2,7 @@
 """From the settings in the panels to what the engine is asked."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,15 +115,19 @@ def options_of(
         device=preferences.device if preferences else "auto",
         precision=preferences.precision if preferences else "auto",
         seed=settings.seed,
-        frames=_frames(settings),
-        every=settings.clip_every,
     )
 
 
-def _frames(settings: InfiniDepthSettings) -> str | None:
-    if settings.clip_first == 1 and settings.clip_last == 0:
-        return None
-    return f"{settings.clip_first}-{settings.clip_last or ''}"
+def with_frames(options: ReconstructOptions, settings: InfiniDepthSettings) -> ReconstructOptions:
+    """The options of a clip: those of a photo, and which frames.
+
+    Raises:
+        OptionsError: the settings name no frame.
+    """
+    frames = f"{settings.clip_first}-{settings.clip_last or ''}"
+    if (settings.clip_first, settings.clip_last) == (1, 0):
+        frames = None
+    return replace(options, frames=frames, every=settings.clip_every)
 
 
 def _sky(settings: InfiniDepthSettings, counts: set[str]) -> str:

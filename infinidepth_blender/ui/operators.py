@@ -8,13 +8,13 @@ import bpy
 from bpy.props import BoolProperty, CollectionProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
-from ..clip_files import VIDEO_SUFFIXES
+from ..clip_files import VIDEO_SUFFIXES, is_clip
 from ..errors import InfiniDepthError, SceneError
 from . import addon, output, photo_settings, session
 from .active_image import PhotoFile, clip_file, clip_length, find_active_image, photo_file
 from .chosen_files import chosen_paths
 from .delivery import put_into_scene
-from .engine_options import options_of_each
+from .engine_options import options_of_each, with_frames
 from .photo_jobs import PhotoRequest
 from .registering import add_classes, remove_classes
 from .reports import refuse
@@ -44,6 +44,8 @@ class _Reconstruct:
         try:
             each = options_of_each(settings, addon.preferences(context), list(photos))
             for photo, (options, note) in zip(photos.values(), each, strict=True):
+                if is_clip(photo.path):
+                    options = with_frames(options, settings)
                 folder = output.bundle_folder(photo, {request.folder for request in requests})
                 requests.append(PhotoRequest(photo.path, photo.name, folder, photo.temporary, options, note))
             session.start(requests, each[0][0], context.scene)
@@ -125,7 +127,7 @@ class INFINIDEPTH_OT_reconstruct_clip(_Reconstruct, bpy.types.Operator):
             clip = clip_file(active.image)
         except InfiniDepthError as error:
             return refuse(self, error)
-        return self._run(context, {photo_settings.file_key(clip.path): clip})
+        return self._run(context, {photo_settings.photo_key(active): clip})
 
 
 class INFINIDEPTH_OT_reconstruct_file(_Reconstruct, bpy.types.Operator, ImportHelper):

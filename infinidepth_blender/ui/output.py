@@ -15,6 +15,7 @@ from ..batch import OWN_SUFFIX
 from ..bundle_record import read_json
 from ..errors import BundleError
 from ..folder_names import folder_name, same_folder_key
+from ..scene.saved import BUNDLE_KEY
 from ..staging import output_error
 from . import addon
 from .active_image import PhotoFile
@@ -74,7 +75,15 @@ def _is_free_for(photo: PhotoFile, folder: Path) -> bool:
     try:
         if not folder.exists():
             return True
-        source = read_json(folder)["photo"]["source"]
+        record = read_json(folder)
+        # A scene plays a clip from its folder: what is in one must not change below it.
+        if "clip" in record and _is_in_a_scene(folder):
+            return False
+        source = record["photo"]["source"]
     except (BundleError, KeyError, TypeError):
         return False
     return not photo.temporary and bool(source) and Path(source) == photo.path.absolute()
+
+
+def _is_in_a_scene(folder: Path) -> bool:
+    return any(collection.get(BUNDLE_KEY) == str(folder) for collection in bpy.data.collections)

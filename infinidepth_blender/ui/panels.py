@@ -212,7 +212,7 @@ def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         row = layout.row(align=True)
         row.scale_y = 1.5
         if active is not None and clip_length(active.image):
-            _draw_clip(layout, row, settings, active.image)
+            _draw_clip(layout, row, settings, clip_length(active.image))
         else:
             row.operator("infinidepth.reconstruct_image", text="Reconstruct", icon="OUTLINER_OB_CAMERA")
         row = layout.row(align=True)
@@ -222,7 +222,7 @@ def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         _draw_progress(layout, context)
 
 
-def _draw_clip(layout: bpy.types.UILayout, row: bpy.types.UILayout, settings: Any, image: bpy.types.Image) -> None:
+def _draw_clip(layout: bpy.types.UILayout, row: bpy.types.UILayout, settings: Any, total: int) -> None:
     """Of a movie or a sequence: the clip or its present frame, and which frames."""
     row.operator("infinidepth.reconstruct_clip", text="Reconstruct Clip", icon="FILE_MOVIE")
     row.operator("infinidepth.reconstruct_image", text="This Frame", icon="OUTLINER_OB_CAMERA")
@@ -230,11 +230,11 @@ def _draw_clip(layout: bpy.types.UILayout, row: bpy.types.UILayout, settings: An
     frames.prop(settings, "clip_first", text="From")
     frames.prop(settings, "clip_last", text="To")
     frames.prop(settings, "clip_every", text="Step")
-    last = min(settings.clip_last or image.frame_duration, image.frame_duration)
+    last = min(settings.clip_last or total, total)
     count = max(0, (last - settings.clip_first) // settings.clip_every + 1)
     text = layout.row()
-    text.active = False
-    text.label(text=f"{count} of {image.frame_duration} frames")
+    text.active = text.alert = count == 0
+    text.label(text=f"{count} of {total} frames")
 
 
 def _draw_progress(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -16,12 +19,15 @@ from moving_scene import SIZE_PX, frame
 from PIL import Image
 
 from infinidepth_blender import reconstruction as bundle
+from infinidepth_blender.bundle_record import clip_frame
 from infinidepth_blender.clip_files import FrameRange
+from infinidepth_blender.commands.resume import files_of
 from infinidepth_blender.engine.clip import open_clip
 from infinidepth_blender.engine.clip_pipeline import reconstruct_clip
 from infinidepth_blender.engine.depth_files import read_prompt
 from infinidepth_blender.engine.models import ModelCache
-from infinidepth_blender.errors import Cancelled, OptionsError, PhotoError
+from infinidepth_blender.engine.pipeline import reconstruct_photo
+from infinidepth_blender.errors import Cancelled, OptionsError, OutputError, PhotoError
 from infinidepth_blender.options import ReconstructOptions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,7 +119,8 @@ def test_a_clip_becomes_a_bundle(frames: Path, tmp_path: Path, models: ModelCach
     )
     assert [path.name for path in out.parent.iterdir()] == ["shot"]
     loaded = bundle.load(out)
-    assert loaded.clip == made.clip == bundle.ClipInfo(5, 8)
+    assert loaded.clip == made.clip and loaded.clip is not None
+    assert (loaded.clip.frames, loaded.clip.first_frame, loaded.clip.fps, loaded.clip.cuts) == (5, 8, None, ())
     assert loaded.name == "shot" and loaded.photo.source == str(frames)
     assert not list((out / "sequence").rglob("*.npy"))
     assert (out / "sequence" / "depth.mp4").stat().st_size > 0
@@ -124,13 +131,15 @@ def test_a_clip_becomes_a_bundle(frames: Path, tmp_path: Path, models: ModelCach
         assert np.abs(picture.astype(int) - pictures[number - 1]).mean() < 2
         depth = read_prompt(found[1], *SIZE_PX).depth_m
         assert depth.shape == (SIZE_PX[1], SIZE_PX[0]) and np.isfinite(depth).all()
+    depths = [read_prompt(clip_frame(out, n)[1], *SIZE_PX).depth_m for n in range(1, 6)]
+    assert loaded.clip.range_m == pytest.approx((np.min(depths), np.max(depths)), rel=1e-5)
     # What the bundle says of its photo is the first frame of the shot.
     first = loaded.clip_frame(1)
     assert first is not None
     assert np.allclose(read_prompt(first[1], *SIZE_PX).depth_m, loaded.depth_m, rtol=1e-5)
     assert loaded.model["flicker_after"] < loaded.model["flicker_before"]
     assert dict.fromkeys(stages).keys() == {"load", "frames", "steady", "depth", "mesh", "write"}
-    assert not loaded.scale_known and any("scale of the scene is unknown" in text for text in loaded.warnings)
+    assert not loaded.scale_known and any("scale of the shot is unknown" in text for text in loaded.warnings)
 
 
 def test_points_and_splats_are_of_the_first_frame(frames: Path, tmp_path: Path, models: ModelCache) -> None:
@@ -159,13 +168,121 @@ def test_a_bad_frame_in_the_middle_leaves_nothing(frames: Path, tmp_path: Path, 
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_what_is_measured_in_one_photo_is_refused(frames: Path, tmp_path: Path) -> None:
-    for more, words in (
-        ({"known_distance": ("3,4=2",)}, "A known distance"),
-        ({"depth_prompt": "x.npy"}, "A depth file"),
-    ):
-        with pytest.raises(OptionsError, match=words):
-            reconstruct_clip(frames, tmp_path / "out", options(**more))
+def test_a_distance_in_the_first_frame_gives_the_shot_its_scale(
+    frames: Path, tmp_path: Path, models: ModelCache
+) -> None:
+    plain = reconstruct_clip(frames, tmp_path / "plain", options(make=("depth",)), models=models)
+    known = options(make=("depth",), known_distance=("96,100=3",))
+    scaled = reconstruct_clip(frames, tmp_path / "scaled", known, models=models)
+    assert scaled.scale_known and not any("unknown" in text for text in scaled.warnings)
+    ray = scaled.camera.unproject(np.array(96.5), np.array(100.5), np.array(1.0))
+    assert scaled.depth_m[100, 96] * np.linalg.norm(ray) == pytest.approx(3, rel=0.01)
+    ratios = [
+        np.median(read_prompt(clip_frame(tmp_path / "scaled", n)[1], *SIZE_PX).depth_m)
+        / np.median(read_prompt(clip_frame(tmp_path / "plain", n)[1], *SIZE_PX).depth_m)
+        for n in (1, 5)
+    ]
+    assert ratios[0] == pytest.approx(ratios[1], rel=1e-4) != 1
+    assert plain.model["scale"] == "median"
+
+
+def test_measured_depth_of_one_frame_is_refused(frames: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionsError, match="A depth file"):
+        reconstruct_clip(frames, tmp_path / "out", options(depth_prompt="x.npy"))
+
+
+def test_a_folder_of_the_users_is_no_part_of_a_result(frames: Path, tmp_path: Path, models: ModelCache) -> None:
+    out = tmp_path / "out"
+    mine = out / "sequence" / "0001_render.exr"
+    reconstruct_photo(frames / "take_8.png", out, options(make=("depth",)), models=models)
+    mine.parent.mkdir()
+    mine.touch()
+    reconstruct_photo(frames / "take_8.png", out, options(make=("depth",)), models=models)
+    assert mine.is_file()
+    with pytest.raises(OutputError, match="holds 'sequence', which is not from a reconstruction"):
+        reconstruct_clip(frames, out, options(make=("depth",)), models=models)
+    assert mine.is_file() and (out / "reconstruction.json").is_file()
+
+
+def test_a_photo_takes_the_place_of_a_clip(frames: Path, tmp_path: Path, models: ModelCache) -> None:
+    out = tmp_path / "out"
+    reconstruct_clip(frames, out, options(make=("depth",), frames="1-2"), models=models)
+    assert "sequence" in files_of(out)
+    reconstruct_photo(frames / "take_8.png", out, options(make=("depth",)), models=models)
+    assert not (out / "sequence").exists() and bundle.load(out).clip is None
+
+
+def write_video(path: Path, size: tuple[int, int], colour_rgb: tuple[int, int, int], **stream: object) -> Path:
+    """Two frames of one colour, the upper left quarter white, in H.264."""
+    with av.open(str(path), "w") as container:
+        made = container.add_stream("libx264", rate=25)
+        made.width, made.height, made.pix_fmt = *size, "yuv420p"
+        for name, value in stream.items():
+            setattr(made.codec_context, name, value)
+        for _ in range(2):
+            pixels = np.full((size[1], size[0], 3), colour_rgb, np.uint8)
+            pixels[: size[1] // 2, : size[0] // 2] = 255
+            frame = av.VideoFrame.from_ndarray(pixels, "rgb24")
+            matrix = "itu709" if stream else "itu601"
+            container.mux(made.encode(frame.reformat(format="yuv420p", dst_colorspace=matrix)))
+        container.mux(made.encode())
+    return path
+
+
+def test_colours_are_those_that_the_video_names(tmp_path: Path) -> None:
+    green = (89, 203, 89)
+    named = write_video(tmp_path / "hd.mp4", (1280, 720), green, colorspace=1)
+    unnamed = write_video(tmp_path / "sd.mp4", (320, 240), green)
+    for path in (named, unnamed):
+        photo = next(open_clip(path, FrameRange()).photos())
+        assert np.abs(photo.pixels_srgb[-20, -20].astype(int) - green).max() <= 3
+
+
+def test_a_video_that_was_held_upright_stands(tmp_path: Path) -> None:
+    """The display matrix in `tkhd` (ISO/IEC 14496-12), as phones write it."""
+    path = write_video(tmp_path / "phone.mp4", (160, 120), (20, 60, 200))
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 4 + 40
+    quarter = (0, 0x10000, 0, -0x10000, 0, 0, 120 * 0x10000, 0, 0x40000000)
+    data[at : at + 36] = struct.pack(">9i", *quarter)
+    path.write_bytes(data)
+    photo = next(open_clip(path, FrameRange()).photos())
+    assert (photo.width_px, photo.height_px) == (120, 160)
+    # Turned clockwise, what was upper left is upper right.
+    assert photo.pixels_srgb[20, 100].min() > 240 and photo.pixels_srgb[20, 20].min() < 100
+
+
+def test_pixels_that_are_not_square_are_made_so(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "wide.mp4", (160, 120), (20, 60, 200), sample_aspect_ratio=Fraction(4, 3))
+    photo = next(open_clip(path, FrameRange()).photos())
+    assert (photo.width_px, photo.height_px) == (213, 120)
+
+
+def test_a_video_that_is_cut_short_says_so(tmp_path: Path, pictures: list[np.ndarray]) -> None:
+    path = tmp_path / "cut.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 12.5, SIZE_PX)
+    for picture in pictures * 3:
+        writer.write(picture[..., ::-1].copy())
+    writer.release()
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    notes: list[str] = []
+    read = list(open_clip(path, FrameRange()).photos(notes.append))
+    assert 3 < len(read) < 12
+    assert len(notes) == 1 and f"{len(read)} of 15 frames could be decoded" in notes[0]
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="names are UTF-8 there")
+def test_a_video_may_be_called_anything(video: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(video.parent) + b"/film\xff #1 [x].mp4"))
+    video.rename(odd)
+    assert len(list(open_clip(odd, FrameRange()).photos())) == 5
+
+
+def test_a_list_of_other_files_is_no_video(tmp_path: Path, video: Path) -> None:
+    path = tmp_path / "list.mp4"
+    path.write_text(f"ffconcat version 1.0\nfile {video}\n")
+    with pytest.raises(PhotoError, match="cannot be decoded as a video"):
+        open_clip(path, FrameRange())
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -192,6 +309,19 @@ def test_the_command_line_takes_videos_and_goes_on(video: Path, frames: Path, tm
     assert [json.loads(line)["event"] for line in third.stdout.splitlines()].count("skipped") == 1
     told = run("info", out / "film")
     assert "3 frames at 12.5 a second" in told.stdout
+
+
+def test_masks_are_called_like_their_clip(frames: Path, tmp_path: Path) -> None:
+    (tmp_path / "masks").mkdir()
+    Image.new("L", SIZE_PX, 0).save(tmp_path / "masks" / "take.png")
+    done = run("reconstruct", frames / "take_#.png", "-o", tmp_path / "out", "--make", "depth", "--sky", tmp_path / "masks", "--frames", "1")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert bundle.load(tmp_path / "out" / "take").model["sky"] == "mask"
+
+
+def test_a_sequence_of_files_is_wrong_usage(frames: Path, tmp_path: Path) -> None:
+    wrong = run("reconstruct", *sorted(frames.iterdir()), "--sequence", "-o", tmp_path / "out")
+    assert wrong.returncode == 2 and "--sequence has no effect without a folder" in wrong.stderr
 
 
 def test_frames_of_photos_are_wrong_usage(frames: Path, tmp_path: Path) -> None:

@@ -16,12 +16,12 @@ from plyfile import PlyData
 
 from infinidepth_blender.bundle_record import is_complete
 from infinidepth_blender.engine.client import EngineClient
-from infinidepth_blender.errors import OutputError
+from infinidepth_blender.errors import OutputError, PhotoError
 from infinidepth_blender.options import ReconstructOptions
 from infinidepth_blender.scene.photo_modes import surface_mode
 from infinidepth_blender.staging import STAGING_SUFFIX
 from infinidepth_blender.ui import operators, output
-from infinidepth_blender.ui.active_image import PhotoFile
+from infinidepth_blender.ui.active_image import PhotoFile, clip_file, clip_length
 from infinidepth_blender.ui.output import bundle_folder
 from infinidepth_blender.ui.photo_jobs import PhotoJob, PhotoRequest
 from infinidepth_blender.ui.session import _on_timer, session
@@ -404,9 +404,35 @@ def test_a_sequence_becomes_a_surface_that_moves(engine: bpy.types.AddonPreferen
         assert middles[-1] == pytest.approx(5, rel=0.5)
     assert middles[0] != middles[1]
     assert bpy.ops.infinidepth.photo_mode(mode="LIT") == {"FINISHED"}
-    # Again: the earlier result is replaced, and hidden in the scene.
+    # Again: the earlier one in the scene plays from its folder, which therefore stays as it is.
     assert bpy.ops.infinidepth.reconstruct_clip() == {"FINISHED"}
-    assert [path.name for path in (tmp_path / "results").iterdir()] == ["take"]
+    assert sorted(path.name for path in (tmp_path / "results").iterdir()) == ["take", "take.001"]
+
+
+def test_the_panel_counts_the_frames_of_a_sequence(engine: bpy.types.AddonPreferences, tmp_path: Path) -> None:
+    for name in ("take #2_0001.png", "take #2_0002.png", "rgb_v2_0001.jp2"):
+        write_photo(tmp_path / name) if name.endswith("png") else (tmp_path / name).touch()
+    image = bpy.data.images.load(str(tmp_path / "take #2_0001.png"))
+    assert clip_length(image) == 0
+    image.source = "SEQUENCE"
+    assert clip_length(image) == 2
+    assert clip_file(image) == PhotoFile(tmp_path / "take #2_####.png", "take #2")
+    write_photo(tmp_path / "take #2_0003.png")
+    assert clip_length(image) == 3
+    other = bpy.data.images.new("other", 4, 4)
+    other.source, other.filepath = "SEQUENCE", str(tmp_path / "rgb_v2_0001.jp2")
+    assert clip_file(other).path.name == "rgb_v2_####.jp2"
+    other.filepath = str(tmp_path / "gone" / "a_01.png")
+    assert clip_length(other) == 0
+    with pytest.raises(PhotoError, match="is missing"):
+        clip_file(other)
+
+
+def test_frames_that_are_left_over_do_not_stop_a_photo(engine: bpy.types.AddonPreferences, photo: Path) -> None:
+    settings = bpy.context.scene.infinidepth
+    settings.clip_first, settings.clip_last = 10, 5
+    choose(bpy.data.images.load(str(photo)))
+    assert bpy.ops.infinidepth.reconstruct_image() == {"FINISHED"}
 
 
 def test_a_movie_is_a_clip(engine: bpy.types.AddonPreferences, tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import bpy
+import numpy as np
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -253,6 +255,61 @@ def script() -> Iterator[None]:
     assert not [name for name in names() if name.startswith("photo")]
     assert not session.problems
     assert not list(Path(bpy.app.tempdir).glob("infinidepth-*"))
+
+    yield from clip(session)
+
+
+def write_frames(count: int) -> Path:
+    """A camera that goes to the right: parts of the photo, each a little further along."""
+    photo = bpy.data.images.load(str(HERE / "photo.png"))
+    width, height = photo.size
+    pixels = np.empty(width * height * 4, np.float32)
+    photo.pixels.foreach_get(pixels)
+    pixels = pixels.reshape(height, width, 4)
+    bpy.data.images.remove(photo)
+    folder = HERE / "clip"
+    folder.mkdir()
+    for number in range(count):
+        frame = bpy.data.images.new("frame", width - 100, height)
+        frame.pixels.foreach_set(np.ascontiguousarray(pixels[:, 10 * number : width - 100 + 10 * number]).ravel())
+        frame.file_format, frame.filepath_raw = "PNG", str(folder / f"walk_{number + 1:04d}.png")
+        frame.save()
+        bpy.data.images.remove(frame)
+    return folder / "walk_0001.png"
+
+
+def clip(session: Any) -> Iterator[None]:
+    """12. An image sequence: the panel offers the clip, and the surface moves with the frames."""
+    yield from pause(6)  # the window of the new file is not there at once
+    image = bpy.data.images.load(str(write_frames(5)))
+    image.source = "SEQUENCE"
+    settings = window().scene.infinidepth
+    settings.photo, settings.clip_last = image, 4
+    settings.points, settings.mesh_size = 20_000, 256
+    window().scene.objects["Cube"].hide_set(True)
+    yield from show_tab("VIEW_3D")
+    yield from pause(3)
+    picture("13-clip")
+    run(bpy.ops.infinidepth.reconstruct_clip)
+    yield from until(lambda: session.job is None or "Frame 3" in session.job.stage_text)
+    yield from pause(2)
+    picture("14-clip-progress")
+    yield from until(lambda: session.job is None)
+    assert not session.problems, session.problems
+    assert run(bpy.ops.infinidepth.match_scene) == {"FINISHED"}
+    assert (window().scene.frame_start, window().scene.frame_end) == (1, 4)
+    view = area("VIEW_3D").spaces.active
+    view.shading.color_type = "TEXTURE"
+    view.region_3d.view_perspective = "CAMERA"
+    for frame in (1, 4):
+        window().scene.frame_set(frame)
+        yield from pause(12)
+        picture(f"15-clip-frame-{frame}")
+    view.region_3d.view_perspective = "PERSP"
+    view.region_3d.view_rotation = (0.62, 0.52, 0.38, 0.45)
+    view.region_3d.view_location, view.region_3d.view_distance = (0, 5, 0), 9
+    yield from pause(8)
+    picture("16-clip-aside")
 
 
 steps = script()

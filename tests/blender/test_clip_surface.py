@@ -20,8 +20,9 @@ from infinidepth_blender.camera import Camera
 from infinidepth_blender.errors import BundleError
 from infinidepth_blender.reconstruction import ClipInfo, Reconstruction, load, write_arrays
 from infinidepth_blender.scene.blendfile import write_blend
-from infinidepth_blender.scene.build import build_scene
+from infinidepth_blender.scene.build import SceneOptions, build_scene
 from infinidepth_blender.scene.match import match_scene_to_photo
+from infinidepth_blender.scene.moving_camera import add_moving_camera
 from infinidepth_blender.scene.photo_modes import surface_mode
 
 FRAMES = 3
@@ -57,7 +58,7 @@ def make_clip(make_bundle, tmp_path: Path):
             # A PNG under this name: Blender goes by the content, and nothing is lost in it.
             write_png(shown, picture(camera, number))
             write_linear(depth, np.repeat(depth_map(camera, number)[..., None], 3, axis=-1))
-        rec = replace(rec, clip=ClipInfo(FRAMES, 1, 12.5))
+        rec = replace(rec, clip=ClipInfo(FRAMES, 1, 12.5, range_m=(2.0, 20.0)))
         write_arrays(rec, folder)
         return load(folder)
 
@@ -82,7 +83,7 @@ def test_every_vertex_lies_at_the_depth_of_the_frame(make_clip, frame: int) -> N
     depth = places[:, 1]
     seen = np.round(np.unique(np.round(depth, 3)), 3)
     sky = seen[-1]
-    assert set(seen) == {2.0, 4.0 + frame, sky} and sky > 20
+    assert set(seen) == {2.0, 4.0 + frame, sky} and sky == pytest.approx(30)
     # On the ray of its pixel, wherever it is.
     x_px = places[:, 0] / depth * camera.fx_px + camera.cx_px
     y_px = -places[:, 2] / depth * camera.fy_px + camera.cy_px
@@ -102,6 +103,61 @@ def test_nothing_is_stretched_between_two_surfaces(make_clip) -> None:
     assert max(spans) < 1e-4
     # No cell is missing either: seen from the camera nothing is torn.
     assert len(mesh.polygons) == len(objects.mesh.data.polygons)
+
+
+def test_what_is_farther_than_the_first_frame_shows_is_where_it_is(make_clip) -> None:
+    """The sky stands behind all frames, and the camera's clipping leaves all of them in."""
+    rec = make_clip()
+    far = clip_frame(rec.folder, 3)[1]
+    write_linear(far, np.full((60, 80, 3), 20.0, np.float32))
+    objects = build_scene(rec)
+    assert vertices(objects.mesh, 3)[:, 1] == pytest.approx(20.0)
+    assert objects.camera.data.clip_end > 30
+
+
+def test_a_frame_that_is_missing_does_not_shrink_to_the_camera(make_clip) -> None:
+    rec = make_clip()
+    objects = build_scene(rec)
+    clip_frame(rec.folder, 2)[1].unlink()
+    assert vertices(objects.mesh, 2)[:, 1].min() > 1
+
+
+def test_a_saved_file_keeps_its_clip_when_both_are_moved(make_clip, tmp_path: Path) -> None:
+    rec = make_clip()
+    project = tmp_path / "project"
+    project.mkdir()
+    shutil.move(rec.folder, project / "Clip")
+    bpy.ops.wm.save_as_mainfile(filepath=str(project / "film.blend"))
+    build_scene(project / "Clip")
+    bpy.ops.wm.save_as_mainfile(filepath=str(project / "film.blend"))
+    project.rename(tmp_path / "archive")
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "archive" / "film.blend"))
+    assert 2.0 in vertices(bpy.data.objects["Clip Mesh"], 2)[:, 1]
+
+
+def test_a_moving_camera_turns_about_the_clip(make_clip) -> None:
+    objects = build_scene(make_clip())
+    moving = add_moving_camera(objects, bpy.context.scene, "dolly")
+    heights = [
+        point.co[1] for curve in _curves(moving) if curve.data_path == "location" for point in curve.keyframe_points
+    ]
+    # It goes towards what is metres away, not towards the mesh that the modifier bends, which lies at 1 m.
+    assert max(heights) > 0.3
+
+
+def _curves(obj: bpy.types.Object) -> list:
+    action = obj.animation_data.action
+    if hasattr(action, "layers") and action.layers:
+        return list(action.layers[0].strips[0].channelbags[0].fcurves)
+    return list(action.fcurves)
+
+
+def test_replacing_a_clip_leaves_no_image_behind(make_clip) -> None:
+    rec = make_clip()
+    build_scene(rec)
+    before = len(bpy.data.images)
+    build_scene(rec, SceneOptions(replace=True))
+    assert len(bpy.data.images) == before
 
 
 def test_before_and_after_the_clip_it_stands_still(make_clip) -> None:
