@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -152,6 +153,13 @@ def _open_frames(source: Path, frames: FrameRange) -> Clip:
     if not files:
         what = "a folder without images" if source.is_dir() else "the pattern of no file"
         raise PhotoError(f"{source} is {what}.", "Name a folder with the frames of one shot, or shot.####.png.")
+    kinds = Counter(file.suffix.lower() for file in files)
+    if len(kinds) > 1:
+        told = ", ".join(f"{count} {suffix}" for suffix, count in kinds.most_common())
+        raise PhotoError(
+            f"{source} holds pictures of several kinds ({told}), which are no frames of one shot.",
+            f"Name those that are meant, such as {source / f'shot.####{files[0].suffix}'}.",
+        )
     chosen = tuple(file for number, file in enumerate(files, 1) if number in frames)
     if not chosen:
         raise _no_frames(source, frames, len(files))

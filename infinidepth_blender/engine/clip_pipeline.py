@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,40 +11,33 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from .. import reconstruction as bundle
 from ..bundle_record import clip_frame
 from ..camera import Camera
 from ..clip_files import FrameRange
-from ..errors import OptionsError, OutputError
+from ..errors import OptionsError
 from ..field.grid import GridField
 from ..known_distance import KnownDistance
 from ..options import ReconstructOptions
-from ..query.grids import flags_and_depth
 from ..reconstruction import FLAG_SKY, FLAG_VALID, NO_DEPTH_M, ClipInfo, Reconstruction
 from ..splats.video import frame_writer
 from ..staging import SEQUENCE_DIR, refuse_foreign_sequence, staged_folder
 from . import exports
 from .clip import Clip, open_clip
-from .depth_stage import is_streamed
+from .clip_look import Shot, look_at_frames, raw_depth
+from .frame_links import SmallFrame
 from .known_scale import scale_by_known_distances
 from .models import ModelCache
-from .photo import Photo
 from .photo_camera import PhotoCamera
-from .photo_field import PhotoField, find_photo_field
 from .pipeline import Stages, make_parts, silent
 from .points_stage import read_selection
 from .progress import Progress
 from .scale import MEDIAN_DEPTH_M, UNKNOWN_SCALE, ScaledField
-from .steady import SmallFrame, Steadied, small_size, steady
+from .steady import Steadied, steady
 
-CAMERA_FRAMES = 9
-"""Frames whose cameras are looked for; the shot has their median."""
 PREVIEW_SIDE_PX = 1280
 _USUAL_FPS = 24.0
-_BYTES_PER_DEPTH, _BYTES_PER_PIXEL = 8, 2
-"""Of a frame on disk while the clip is made: raw depth and EXR, and the picture."""
 _SLOWEST_FPS, _FASTEST_FPS = 1.0, 120.0
 """Of the video of the depth: its kind knows no others."""
 _DIGITS = 4
@@ -53,23 +45,6 @@ _UNKNOWN_SCALE = (
     "The scale of the shot is unknown: its median depth was set to 5 m. Give --known-distance, in its first frame, to "
     "measure it."
 )
-
-
-@dataclass
-class _Shot:
-    """What was seen of a clip.
-
-    Attributes:
-        first: Its first frame.
-        small: Every frame, small.
-        cameras: Cameras of some frames.
-        found: What is known of the first frame's depth besides the depth itself.
-    """
-
-    first: Photo
-    small: list[SmallFrame]
-    cameras: list[PhotoCamera]
-    found: PhotoField
 
 
 def reconstruct_clip(
@@ -136,7 +111,7 @@ def _reconstruct_into(
         (sequence / name).mkdir(parents=True)
     said: list[str] = []
     with stages.stage("frames", "Looking at the frames"):
-        shot = _look(staging, clip, replace(options, known_distance=()), models, stages, said.append)
+        shot = look_at_frames(staging, clip, replace(options, known_distance=()), models, stages, said.append)
         selection = read_selection(options, shot.first.width_px, shot.first.height_px)
     with stages.stage("steady", "Comparing the frames") as report:
         camera = _median_camera(shot.cameras)
@@ -165,97 +140,6 @@ def _reconstruct_into(
     result.clip = ClipInfo(len(shot.small), clip.first_frame, clip.fps, cuts, written.range_m)
     bundle.write_arrays(result, staging)
     return result
-
-
-# -- first pass: every frame alone ------------------------------------------------------
-
-
-def _look(
-    staging: Path,
-    clip: Clip,
-    options: ReconstructOptions,
-    models: ModelCache,
-    stages: Stages,
-    note: Callable[[str], object],
-) -> _Shot:
-    """Asks the model for each frame; pictures and raw depth go to the disk, small copies are kept."""
-    small: list[SmallFrame] = []
-    cameras: list[PhotoCamera] = []
-    first: Photo | None = None
-    found: PhotoField | None = None
-    apart = max(1, -(-clip.count // CAMERA_FRAMES))
-    for index, photo in enumerate(clip.photos(note)):
-        done, total = index, max(clip.count, index + 1)
-        message = f"Frame {index + 1} of {total}"
-        stages.report("frames", done / total, message)
-        size = options.depth_size_px(photo.width_px, photo.height_px)
-        if first is None:
-            _check_size(staging, clip, photo, size)
-        # Of the others the lens is not looked for: it takes as long as the depth.
-        camera = None if index % apart == 0 else cameras[-1]
-        of_frame = find_photo_field(photo, None, options, models, None, _quiet(stages), stages.step, camera)
-        if camera is None:
-            cameras.append(PhotoCamera(of_frame.camera, _of_lens(of_frame.warnings)))
-        small.append(_store(staging, index + 1, photo, of_frame, size))
-        if first is None or found is None:
-            first, found = photo, of_frame
-    assert first is not None and found is not None  # `photos` gives one or raises
-    return _Shot(first, small, cameras, found)
-
-
-def _of_lens(warnings: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(text for text in warnings if "focal length" in text)
-
-
-def _quiet(stages: Stages) -> Progress:
-    """Stages of a single frame are none of the clip's; they only let a cancel through."""
-
-    def pass_on(stage: str, fraction: float, message: str = "") -> None:
-        stages.step(fraction)
-
-    return pass_on
-
-
-def _store(staging: Path, number: int, photo: Photo, found: PhotoField, size: tuple[int, int]) -> SmallFrame:
-    width, height = size
-    disparity = found.field.disparity_grid(height, width).detach().float().cpu().numpy()
-    sky = found.field.sky_grid(height, width).detach().float().cpu().numpy()
-    flags, depth_m = flags_and_depth(disparity, sky)
-    picture, _ = clip_frame(staging, number)
-    Image.fromarray(photo.pixels_srgb).save(picture, quality=95, subsampling=0)
-    # Sky and no data are told apart by sign until the frame is written.
-    np.save(_raw(staging, number), np.where(flags & FLAG_SKY, -NO_DEPTH_M, depth_m), allow_pickle=False)
-    small = small_size(photo.width_px, photo.height_px)
-    valid = (flags & FLAG_VALID) > 0
-    near = cv2.resize(np.where(valid, depth_m, np.nan).astype(np.float32), small, interpolation=cv2.INTER_NEAREST)
-    grey = cv2.cvtColor(photo.pixels_srgb, cv2.COLOR_RGB2GRAY)
-    grey = np.asarray(cv2.resize(grey, small, interpolation=cv2.INTER_AREA), np.uint8)
-    return SmallFrame(np.log(near), grey)
-
-
-def _raw(staging: Path, number: int) -> Path:
-    return staging / SEQUENCE_DIR / "depth" / f"{number:04d}.npy"
-
-
-def _check_size(staging: Path, clip: Clip, photo: Photo, size: tuple[int, int]) -> None:
-    """Refuses a clip for which the disk has no room, or whose depth maps are too large, before it is computed.
-
-    Raises:
-        OptionsError, OutputError: with what is needed, and what there is.
-    """
-    if is_streamed(size):
-        raise OptionsError(
-            f"Depth maps of {size[0]} x {size[1]} pixels are too large for a clip.", "Use a smaller --depth-size."
-        )
-    pixels = photo.width_px * photo.height_px
-    needed = (size[0] * size[1] * _BYTES_PER_DEPTH + pixels * _BYTES_PER_PIXEL) * clip.count
-    free = shutil.disk_usage(staging).free
-    if needed > free:
-        raise OutputError(
-            f"{clip.count} depth maps of {size[0]} x {size[1]} pixels need {needed / 1e9:.1f} GB; {staging.parent} has "
-            f"{free / 1e9:.1f} GB free.",
-            "Take fewer frames (--frames, --every), a smaller --depth-size or another output folder.",
-        )
 
 
 # -- second pass: the frames together ---------------------------------------------------
@@ -311,7 +195,7 @@ def _scale_of(staging: Path, steadied: Steadied, known: bool, options: Reconstru
     """
     if not options.known_distance:
         return _Scale(known, warnings=() if known else (_UNKNOWN_SCALE,))
-    told = np.load(_raw(staging, 1), allow_pickle=False)
+    told = np.load(raw_depth(staging, 1), allow_pickle=False)
     first = GridField(steadied.apply(0, np.abs(told)), told < 0, scale="relative")
     distances = [KnownDistance.parse(text) for text in options.known_distance]
     scaled = scale_by_known_distances(ScaledField(first, known, {}), distances, camera)
@@ -336,7 +220,7 @@ class _Written:
 def _write_depth(
     staging: Path,
     clip: Clip,
-    shot: _Shot,
+    shot: Shot,
     steadied: Steadied,
     size: tuple[int, int],
     report: Callable[[float], None],
@@ -351,7 +235,7 @@ def _write_depth(
     first: tuple[NDArray[np.float32], NDArray[np.bool_]] | None = None
     with frame_writer(staging / SEQUENCE_DIR / "depth.mp4", width, height, fps) as write:
         for index in range(count):
-            raw = _raw(staging, index + 1)
+            raw = raw_depth(staging, index + 1)
             told = np.load(raw, allow_pickle=False)
             sky = told < 0
             depth_m = steadied.apply(index, np.abs(told))
@@ -394,7 +278,7 @@ def _record(of_first: dict[str, Any], steadied: Steadied) -> dict[str, Any]:
     return record
 
 
-def _warnings(shot: _Shot, camera: PhotoCamera, steadied: Steadied, more: tuple[str, ...]) -> tuple[str, ...]:
+def _warnings(shot: Shot, camera: PhotoCamera, steadied: Steadied, more: tuple[str, ...]) -> tuple[str, ...]:
     """What the user should know of the shot; of several frames' lenses only the shot's own is true."""
     of_lenses = {text for each in shot.cameras for text in each.warnings}
     of_frames = [text for text in shot.found.warnings if text not in of_lenses and text != UNKNOWN_SCALE]

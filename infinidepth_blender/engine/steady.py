@@ -15,7 +15,6 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -23,42 +22,17 @@ from numpy.typing import NDArray
 from scipy.linalg import solveh_banded
 
 from ..camera import Camera
+from .frame_links import LEAST_PAIRS, SAMPLES, Link, Links, SmallFrame, floats, median, moved, places
 
-SMALL_SIDE_PX = 256
-"""Longer side of the small frames."""
-
-_LEAST_SHARED = 0.15
-"""Share of a frame that must be found again in the next one; else it is a cut."""
-_MAX_ROUND_TRIP_PX = 1.0
-_SAMPLES, _LEAST_PAIRS = 1500, 50
-_KEPT = 3
-"""Links to either side of the one that was asked for last."""
-_GAIN_ERROR, _SHIFT_ERROR = 0.03, 0.02
+_GAIN_ERROR, _SHIFT_ERROR = 0.03, 0.1
 """How well two neighbouring frames tell the ratio of their gains, and their shift."""
 _GAIN_PRIOR, _SHIFT_PRIOR = 0.2, 0.6
 """How far the network's own answers for a frame usually are from those for the shot."""
 _MAX_GAIN = 1.5
-_SAME_SURFACE = 0.12
-"""Difference of log depth up to which two frames see the same surface."""
-_WEIGHTS = {1: 0.8, 2: 0.5}
+_SAME_SURFACE = 0.5
+"""Difference of log depth up to which two frames that show the same see the same surface, however differently."""
+_WEIGHTS = {1: 0.9, 2: 0.7, 3: 0.5}
 """Of frames so far away, beside the frame itself."""
-_MAX_APPROACH = 0.7
-"""Of log depth from one frame to the next: more is no motion of a camera."""
-_LEAST_RIGID = 0.5
-"""Share of a frame that must follow one motion of the camera for it to count."""
-
-
-@dataclass(frozen=True)
-class SmallFrame:
-    """What is kept of a frame.
-
-    Attributes:
-        log_depth: (h, w) float32; NaN where there is none.
-        grey: (h, w) uint8.
-    """
-
-    log_depth: NDArray[np.float32]
-    grey: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -91,31 +65,6 @@ class Steadied:
         return np.where(there, np.exp(changed), depth_m).astype(np.float32)
 
 
-@dataclass(frozen=True)
-class _Link:
-    """Two neighbouring frames.
-
-    Attributes:
-        forward, backward: (h, w, 2) float16 flow in pixels from the first to the second frame and back.
-        seen_next, seen_before: (h, w) bool: what of each frame is found again in the other.
-        approach: (h, w) float16 change of log depth by the camera's motion, on the first frame.
-        is_cut: Whether they show different scenes.
-    """
-
-    forward: NDArray[np.float16]
-    backward: NDArray[np.float16]
-    seen_next: NDArray[np.bool_]
-    seen_before: NDArray[np.bool_]
-    approach: NDArray[np.float16]
-    is_cut: bool
-
-
-def small_size(width_px: int, height_px: int) -> tuple[int, int]:
-    """Width and height of the small frames of a clip."""
-    shrink = min(1.0, SMALL_SIDE_PX / max(width_px, height_px))
-    return max(16, round(width_px * shrink)), max(16, round(height_px * shrink))
-
-
 def steady(
     frames: list[SmallFrame],
     camera: Camera,
@@ -133,12 +82,12 @@ def steady(
     """
     count = len(frames)
     height, width = frames[0].log_depth.shape
-    links = _Links(frames, camera.resized(width, height))
+    links = Links(frames, camera.resized(width, height))
     pairs: list[_Pair | None] = []
     for k in range(count - 1):
         pairs.append(_pair(frames[k], frames[k + 1], links[k]))
         report(0.5 * (k + 1) / count)
-    pivot = np.array([_median(frame.log_depth) for frame in frames])
+    pivot = np.array([median(frame.log_depth) for frame in frames])
     gain, level = np.ones(count), pivot.copy()
     if not keep_scale:
         gain, level = _balanced(pairs, pivot)
@@ -158,114 +107,6 @@ def steady(
         report(0.5 + 0.5 * (k + 1) / count)
     cuts = tuple(k + 1 for k, pair in enumerate(pairs) if pair is not None and pair.is_cut)
     return Steadied(gain, pivot, level, residuals, cuts, _typical(before), _typical(after))
-
-
-# -- what two neighbouring frames share ------------------------------------------------
-
-
-class _Links:
-    """What neighbouring frames share, `links[k]` of the frames k and k + 1.
-
-    A link is many times as large as a frame: only the last few are kept, and one that is asked for again is found again.
-    """
-
-    def __init__(self, frames: list[SmallFrame], view: Camera) -> None:
-        self._frames, self._view = frames, view
-        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        self._known: dict[int, _Link] = {}
-
-    def __len__(self) -> int:
-        return len(self._frames) - 1
-
-    def __getitem__(self, k: int) -> _Link:
-        if k not in self._known:
-            self._known = {near: link for near, link in self._known.items() if abs(near - k) <= _KEPT}
-            self._known[k] = _link(self._frames[k], self._frames[k + 1], self._view, self._flow)
-        return self._known[k]
-
-
-def _link(first: SmallFrame, second: SmallFrame, view: Camera, flow: cv2.DISOpticalFlow) -> _Link:
-    nothing = np.zeros((*first.grey.shape, 2), np.float32)
-    forward = _floats(flow.calc(first.grey, second.grey, nothing.copy()))
-    backward = _floats(flow.calc(second.grey, first.grey, nothing))
-    seen_next, seen_before = _returns(forward, backward), _returns(backward, forward)
-    # Where nothing moves and nothing has structure flow returns always: the colours must agree as well.
-    seen_next &= np.abs(_moved(second.grey.astype(np.float32), forward) - first.grey) < 24
-    is_cut = float(seen_next.mean()) < _LEAST_SHARED
-    approach = np.zeros(first.grey.shape, np.float32) if is_cut else _approach(first, forward, seen_next, view)
-    return _Link(
-        forward.astype(np.float16),
-        backward.astype(np.float16),
-        seen_next,
-        seen_before,
-        approach.astype(np.float16),
-        is_cut,
-    )
-
-
-def _returns(there: NDArray[np.float32], back: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which pixels come back to where they began, and stay inside the picture."""
-    height, width = there.shape[:2]
-    x, y = _places(there)
-    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-    returned = there + cv2.remap(back, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    allowed = _MAX_ROUND_TRIP_PX + 0.05 * np.hypot(there[..., 0], there[..., 1])
-    return inside & (np.hypot(returned[..., 0], returned[..., 1]) < allowed)
-
-
-def _places(flow: NDArray[np.floating]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    height, width = flow.shape[:2]
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    return x + flow[..., 0].astype(np.float32), y + flow[..., 1].astype(np.float32)
-
-
-def _moved(values: NDArray[np.float32], flow: NDArray[np.floating]) -> NDArray[np.float32]:
-    """What a picture shows at the places to which the flow leads; NaN spreads."""
-    x, y = _places(flow)
-    outside = (math.nan,) * 4
-    return _floats(cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=outside))
-
-
-def _approach(
-    frame: SmallFrame, forward: NDArray[np.float32], seen: NDArray[np.bool_], view: Camera
-) -> NDArray[np.float32]:
-    """(h, w) change of log depth to the next frame if the scene is rigid; 0 if it does not move as one.
-
-    The camera's motion is found from points in space and where the flow takes them (perspective-n-point with RANSAC);
-    the unknown scale of depth is that of the motion as well, so that it does not matter.
-    """
-    height, width = frame.grey.shape
-    unmoved = np.zeros((height, width), np.float32)
-    usable = np.flatnonzero(seen & np.isfinite(frame.log_depth))
-    if len(usable) < _LEAST_PAIRS:
-        return unmoved
-    chosen = usable[:: max(1, len(usable) // _SAMPLES)]
-    y, x = np.mgrid[:height, :width]
-    rays = np.stack([(x + 0.5 - view.cx_px) / view.fx_px, (y + 0.5 - view.cy_px) / view.fy_px], axis=-1)
-    depth = np.exp(frame.log_depth.ravel()[chosen].astype(np.float64))
-    depth /= np.median(depth)
-    ray = np.concatenate([rays.reshape(-1, 2)[chosen], np.ones((len(chosen), 1))], axis=1)
-    to_x, to_y = (values.ravel()[chosen] + 0.5 for values in _places(forward))
-    matrix = np.array([[view.fx_px, 0, view.cx_px], [0, view.fy_px, view.cy_px], [0, 0, 1.0]])
-    cv2.setRNGSeed(0)
-    found, turn, shift, inliers = cv2.solvePnPRansac(
-        ray * depth[:, None],
-        np.stack([to_x, to_y], axis=-1).astype(np.float64),
-        matrix,
-        np.zeros(4),
-        iterationsCount=100,
-        reprojectionError=1.0,
-        flags=cv2.SOLVEPNP_EPNP,
-    )
-    if not found or inliers is None or len(inliers) < _LEAST_RIGID * len(chosen):
-        return unmoved
-    # The scale of depth above was that of this median.
-    median = math.exp(_median(frame.log_depth.ravel()[chosen]))
-    third = cv2.Rodrigues(turn)[0][2]
-    along = rays @ third[:2] + third[2] + float(shift[2, 0]) * median / np.exp(frame.log_depth.astype(np.float64))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        change = np.log(along)
-    return np.where(np.abs(change) < _MAX_APPROACH, change, 0.0).astype(np.float32)
 
 
 # -- one scale for the shot ------------------------------------------------------------
@@ -307,17 +148,17 @@ def _balanced(pairs: list[_Pair | None], pivot: NDArray[np.float64]) -> tuple[ND
     return gain, _chain(steps, told, pivot, _SHIFT_ERROR, _SHIFT_PRIOR)
 
 
-def _pair(first: SmallFrame, second: SmallFrame, link: _Link) -> _Pair | None:
+def _pair(first: SmallFrame, second: SmallFrame, link: Link) -> _Pair | None:
     """What the frames tell of one another's depth; None: they share a view, but too few depths."""
     nothing = np.empty(0, np.float32)
     if link.is_cut:
         return _Pair(nothing, nothing, is_cut=True)
-    there = _moved(second.log_depth, link.forward)
+    there = moved(second.log_depth, link.forward)
     here = first.log_depth + link.approach.astype(np.float32)
     usable = np.flatnonzero(link.seen_next & np.isfinite(there) & np.isfinite(here))
-    if len(usable) < _LEAST_PAIRS:
+    if len(usable) < LEAST_PAIRS:
         return None
-    usable = usable[:: max(1, len(usable) // _SAMPLES)]
+    usable = usable[:: max(1, len(usable) // SAMPLES)]
     here, there = here.ravel()[usable], there.ravel()[usable]
     # What moves by itself, and outlines that the flow missed.
     error = here - there
@@ -361,7 +202,7 @@ def _parts(count: int, told: NDArray[np.bool_]) -> list[slice]:
 # -- what flickers still ---------------------------------------------------------------
 
 
-def _residual(k: int, count: int, aligned: Callable[[int], NDArray[np.float32]], links: _Links) -> NDArray[np.float32]:
+def _residual(k: int, count: int, aligned: Callable[[int], NDArray[np.float32]], links: Links) -> NDArray[np.float32]:
     """(h, w) correction of a frame towards the mean of itself and the frames around it."""
     own = aligned(k)
     total, weights = np.zeros_like(own), np.ones_like(own)
@@ -373,33 +214,33 @@ def _residual(k: int, count: int, aligned: Callable[[int], NDArray[np.float32]],
             if not 0 <= step < count - 1 or links[step].is_cut:
                 break
             flow, seen, approach = _followed(links[step], direction, flow, seen, approach)
-            difference = _moved(aligned(k + direction * distance), flow) - approach - own
+            difference = moved(aligned(k + direction * distance), flow) - approach - own
             same = seen & (np.abs(difference) < _SAME_SURFACE)
             total += np.where(same, weight * difference, 0)
             weights += weight * same
     mean = np.where(np.isfinite(own), total / weights, 0)
-    return _floats(cv2.GaussianBlur(mean, (0, 0), 1.0))
+    return floats(cv2.GaussianBlur(mean, (0, 0), 1.0))
 
 
 def _followed(
-    link: _Link, direction: int, flow: NDArray[np.float32], seen: NDArray[np.bool_], approach: NDArray[np.float32]
+    link: Link, direction: int, flow: NDArray[np.float32], seen: NDArray[np.bool_], approach: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]:
     """Flow, what is seen and approach, continued over one more link from where they have led."""
-    x, y = _places(flow)
+    x, y = places(flow)
     ahead = direction > 0
     field, visible = (link.forward, link.seen_next) if ahead else (link.backward, link.seen_before)
     further = cv2.remap(field.astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     still = cv2.remap(visible.astype(np.uint8), x, y, cv2.INTER_NEAREST, borderValue=(0,)) > 0
     flow = flow + further
     # The approach is known on the earlier one of the two frames.
-    at = (x, y) if ahead else _places(flow)
+    at = (x, y) if ahead else places(flow)
     change = cv2.remap(link.approach.astype(np.float32), *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return flow, seen & still, approach + (change if ahead else -change)
 
 
-def _difference(first: NDArray[np.float32], second: NDArray[np.float32], link: _Link) -> float:
+def _difference(first: NDArray[np.float32], second: NDArray[np.float32], link: Link) -> float:
     """Mean difference of log depth of what two neighbouring frames both show, less the camera's motion."""
-    difference = _moved(second, link.forward) - link.approach - first
+    difference = moved(second, link.forward) - link.approach - first
     usable = link.seen_next & np.isfinite(difference)
     return float(np.minimum(np.abs(difference[usable]), 0.5).mean()) if usable.any() else math.nan
 
@@ -407,13 +248,3 @@ def _difference(first: NDArray[np.float32], second: NDArray[np.float32], link: _
 def _typical(values: list[float]) -> float:
     known = [value for value in values if math.isfinite(value)]
     return float(np.median(known)) if known else math.nan
-
-
-def _median(values: NDArray[np.floating]) -> float:
-    finite = values[np.isfinite(values)]
-    return float(np.median(finite)) if len(finite) else 0.0
-
-
-def _floats(values: Any) -> NDArray[np.float32]:
-    """What OpenCV gives back, whose types say less than is known."""
-    return np.asarray(values, np.float32)

@@ -88,6 +88,13 @@ def test_frames_of_two_sizes_are_no_shot(frames: Path) -> None:
         list(open_clip(frames, FrameRange()).photos())
 
 
+def test_frames_of_two_kinds_are_no_shot(frames: Path) -> None:
+    Image.new("RGB", SIZE_PX).save(frames / "take_8.jpg")
+    with pytest.raises(PhotoError, match=r"several kinds \(5 .png, 1 .jpg\)"):
+        open_clip(frames, FrameRange())
+    assert open_clip(frames / "take_#.png", FrameRange()).count == 5
+
+
 def test_bad_clips_get_one_sentence(tmp_path: Path, video: Path) -> None:
     empty = tmp_path / "empty.mp4"
     empty.touch()

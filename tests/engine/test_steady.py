@@ -9,7 +9,8 @@ import pytest
 from moving_scene import SIZE_PX, camera, frame
 from numpy.typing import NDArray
 
-from infinidepth_blender.engine.steady import SmallFrame, small_size, steady
+from infinidepth_blender.engine.frame_links import SmallFrame, small_size
+from infinidepth_blender.engine.steady import steady
 
 
 def spoilt(depth: NDArray[np.float32], rng: np.random.Generator, gain: float, shift: float) -> NDArray[np.float32]:
