@@ -83,3 +83,24 @@ def test_pictures_can_be_smaller_than_their_depth_but_not_of_another_ratio(tmp_p
     assert read_depth_file(tmp_path / "out" / "workshop.exr").depth_m.shape == (36, 64)
     other = subprocess.run([*script, "--photo-size", "32x32"], capture_output=True, text=True, check=False)
     assert other.returncode == 2 and "ratio" in other.stderr
+
+
+def test_a_clip_walks_on_and_is_scored(tmp_path: Path) -> None:
+    script = [sys.executable, str(SCRIPTS / "render_benchmark.py"), str(tmp_path / "out"), "--scenes", "workshop"]
+    small = ["--clip", "3", "--size", "96x54", "--samples", "1"]
+    done = subprocess.run([*script, *small], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    clip = tmp_path / "out" / "workshop"
+    depths = [read_depth_file(clip / f"000{number}.exr").depth_m for number in (1, 2, 3)]
+    nearest = [float(np.median(depth[40:][depth[40:] > 0])) for depth in depths]
+    assert nearest[0] > nearest[1] > nearest[2] > 0.8 * nearest[0]
+    again = subprocess.run([*script, *small], capture_output=True, text=True, check=False)
+    assert again.stdout.strip() == "workshop: is there"
+    other = subprocess.run([*script, "--size", "96x54", "--samples", "1"], capture_output=True, text=True, check=False)
+    assert other.returncode == 2 and "another folder" in other.stderr
+    score = [sys.executable, str(SCRIPTS / "evaluate_clips.py"), str(tmp_path / "out"), "--json", str(tmp_path / "s.json")]  # fmt: skip
+    done = subprocess.run(score, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    scores = json.loads((tmp_path / "s.json").read_text())
+    assert set(scores) == {"workshop", "mean"}
+    assert scores["workshop"]["as one shot"]["flicker"] < scores["workshop"]["as photos"]["flicker"]
