@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
-from .clip_files import clip_name, is_pattern, is_photo_name, natural, source_sha256
+from .clip_files import clip_name, is_pattern, is_photo_name, natural, source_sha256, videos_in
 from .errors import InfiniDepthError, PhotoError
 from .folder_names import folder_name, same_folder_key
 from .staging import ARRAYS_DIR, JSON_NAME, STAGING_SUFFIX
@@ -65,11 +65,7 @@ def plan_batch(
         if os.path.isdir(path) and not sequences:  # noqa: PTH112
             photos = photos_in(path, passed_over)
             if not photos:
-                refused.append(
-                    Refused(
-                        path, PhotoError(f"{path} is a folder without images.", "Name a photo or a folder with photos.")
-                    )
-                )
+                refused.append(Refused(path, _no_photos(path)))
             inside = [(photo, photo.parent.relative_to(path)) for photo in photos]
             targets = [(photo, output / below if output else photo.parent, below) for photo, below in inside]
         elif not os.path.exists(path) and not is_pattern(path):  # noqa: PTH110
@@ -121,6 +117,12 @@ def _is_of_another(folder: Path, photo: Path) -> bool:
     if not source or not sha256 or os.path.realpath(source) == os.path.realpath(photo):
         return False
     return sha256 != source_sha256(photo)
+
+
+def _no_photos(folder: Path) -> PhotoError:
+    if videos := videos_in(folder):
+        return PhotoError(f"{folder} holds videos and no images.", f"Name the video itself: {videos[0]}.")
+    return PhotoError(f"{folder} is a folder without images.", "Name a photo or a folder with photos.")
 
 
 def _with_own_folders(found: list[tuple[Path, Path, PurePath]], suffix: str) -> list[BatchItem]:

@@ -35,6 +35,8 @@ examples:
       only the depth map, at twice the photo's size
   infinidepth reconstruct photo.jpg -o out --make mesh,blend
       out/photo/scene.blend with a matched camera, ready to render
+  infinidepth reconstruct walk.mp4 'plate.####.exr' -o out --make depth,mesh,blend
+      clips: depth of every frame, and a surface that moves with them
   infinidepth render out/photo --path orbit --frames 48
   infinidepth convert out/photo/splats.ply photo.spz
   infinidepth info out/photo

@@ -24,7 +24,7 @@ VIDEO_SUFFIXES = frozenset(
 
 @dataclass(frozen=True)
 class FrameRange:
-    """Which frames of a clip count, by their place in it, from 1.
+    """Which frames of a clip count: by their place in a video, from 1, or by the numbers of their files.
 
     Attributes:
         first: The first one.
@@ -52,8 +52,8 @@ class FrameRange:
             raise OptionsError(f"The frames '{text}' are not understood.", "Use the first and the last, such as 1-100.")
         first = int(match[1]) if match[1] else 1
         last = int(match[3]) if match[3] else (None if match[2] else first)
-        if first < 1 or (last is not None and last < first):
-            raise OptionsError(f"The frames '{text}' are none.", "Count from 1, the smaller number first.")
+        if first < 0 or (last is not None and last < first):
+            raise OptionsError(f"The frames '{text}' are none.", "Give the smaller number first.")
         return cls(first, last, step)
 
     def __contains__(self, number: int) -> bool:
@@ -112,6 +112,42 @@ def frame_files(path: Path) -> list[Path]:
         if (wanted.fullmatch(file.name) and file.is_file() if wanted else is_photo_name(file.name))
     ]
     return sorted(files, key=lambda file: natural(file.name))
+
+
+def videos_in(folder: Path) -> list[Path]:
+    """The videos that lie in a folder itself; none where it cannot be read."""
+    try:
+        return sorted(file for file in folder.iterdir() if file.suffix.lower() in VIDEO_SUFFIXES)
+    except OSError:
+        return []
+
+
+def file_number(file: Path) -> int | None:
+    """The last number in a frame's name, which tells which frame it is; None: it has none."""
+    digits = re.findall(r"\d+", file.stem)
+    return int(digits[-1]) if digits else None
+
+
+def chosen_frames(files: list[Path], frames: FrameRange) -> list[Path]:
+    """The files that count: by their own numbers (`shot.1001.png` is frame 1001), and where these say nothing by their place."""
+    numbers = [file_number(file) for file in files]
+    if None not in numbers and len(set(numbers)) == len(numbers):
+        last = frames.last
+        inside = [
+            f
+            for f, n in zip(files, numbers, strict=True)
+            if n is not None and n >= frames.first and (last is None or n <= last)
+        ]
+        # Every so many of what is there: numbers may have gaps, or count by twos already.
+        if inside and (frames.first > 1 or last is not None):
+            return inside[:: frames.step]
+    return [file for number, file in enumerate(files, 1) if number in frames]
+
+
+def as_pattern(path: Path) -> Path:
+    """A path in which numbers are written as `%04d` with `####` instead."""
+    name = re.sub(r"%0?(\d*)d", lambda found: "#" * int(found[1] or 1), path.name)
+    return path if os.path.lexists(path) else path.with_name(name)
 
 
 def source_sha256(path: Path) -> str:

@@ -126,6 +126,7 @@ class ClipInfo:
         fps: Frames per second; None: unknown.
         cuts: Frames, counted from 1, that begin another shot.
         range_m: Nearest and farthest depth of all frames, metres.
+        linear: Whether the frames are in linear light: `frames/0001.exr`, with the JPEG beside it for what has 8 bits.
     """
 
     frames: int
@@ -133,6 +134,7 @@ class ClipInfo:
     fps: float | None = None
     cuts: tuple[int, ...] = ()
     range_m: tuple[float, float] = (5.0, 5.0)
+    linear: bool = False
 
 
 @dataclass
@@ -340,7 +342,7 @@ def _clip(told: dict[str, Any] | None) -> ClipInfo | None:
     cuts = tuple(int(frame) for frame in told["cuts"])
     near_m, far_m = (float(end) for end in told["range_m"])
     frames, first = int(told["frames"]), int(told["first_frame"])
-    return ClipInfo(frames, first, None if fps is None else float(fps), cuts, (near_m, far_m))
+    return ClipInfo(frames, first, None if fps is None else float(fps), cuts, (near_m, far_m), bool(told["linear"]))
 
 
 def _map_array(folder: Path, stem: str, index: dict[str, Any]) -> NDArray[Any]:

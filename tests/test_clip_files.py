@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from infinidepth_blender.batch import plan_batch
-from infinidepth_blender.clip_files import FrameRange, clip_name, frame_files, is_clip, source_sha256
+from infinidepth_blender.clip_files import (
+    FrameRange,
+    as_pattern,
+    chosen_frames,
+    clip_name,
+    file_number,
+    frame_files,
+    is_clip,
+    source_sha256,
+)
 from infinidepth_blender.errors import OptionsError
 
 
@@ -30,7 +39,7 @@ def test_frames_are_counted_from_one(text: str | None, step: int, numbers: list[
     assert frames.count(7) == len(numbers)
 
 
-@pytest.mark.parametrize("text", ["", "-", "a-b", "5-2", "0-3", "1,5", "1-2-3"])
+@pytest.mark.parametrize("text", ["", "-", "a-b", "5-2", "1,5", "1-2-3"])
 def test_what_names_no_frames_is_refused(text: str) -> None:
     with pytest.raises(OptionsError, match="frames"):
         FrameRange.parse(text)
@@ -59,6 +68,40 @@ def test_a_pattern_names_one_sequence_of_several(tmp_path: Path) -> None:
     assert len(frame_files(tmp_path / "a.#.png")) == 4
     assert is_clip(tmp_path / "a.####.png") and clip_name(tmp_path / "a.####.png") == "a"
     assert clip_name(tmp_path / "####.png") == tmp_path.name
+
+
+@pytest.mark.parametrize(
+    ("text", "step", "numbers"),
+    [
+        ("1001-1003", 1, [1001, 1002, 1003]),
+        ("1002-", 1, [1002, 1003, 1005, 1006]),
+        (None, 2, [1001, 1003, 1006]),
+        ("1002-1006", 2, [1002, 1005]),
+        ("2-3", 1, [1002, 1003]),  # none has these numbers: places
+    ],
+)
+def test_numbered_files_are_frames_of_their_numbers(text: str | None, step: int, numbers: list[int]) -> None:
+    files = [Path(f"shot.{number}.png") for number in (1001, 1002, 1003, 1005, 1006)]
+    chosen = chosen_frames(files, FrameRange.parse(text, step))
+    assert [file_number(file) for file in chosen] == numbers
+
+
+def test_files_without_numbers_are_counted() -> None:
+    files = [Path(name) for name in ("a.png", "b.png", "c.png")]
+    assert chosen_frames(files, FrameRange(2, 3)) == files[1:]
+
+
+def test_the_numbers_of_other_programs_are_understood(tmp_path: Path) -> None:
+    assert as_pattern(tmp_path / "plate.%04d.exr") == tmp_path / "plate.####.exr"
+    assert as_pattern(tmp_path / "plate.%d.exr") == tmp_path / "plate.#.exr"
+    make(tmp_path, "100%1d.png")
+    assert as_pattern(tmp_path / "100%1d.png") == tmp_path / "100%1d.png"
+
+
+def test_a_folder_of_videos_says_so(tmp_path: Path) -> None:
+    make(tmp_path / "v", "film.mp4")
+    _, refused = plan_batch([tmp_path / "v"], None)
+    assert "holds videos and no images" in str(refused[0].error) and "film.mp4" in refused[0].error.remedy
 
 
 def test_a_photo_whose_name_has_the_mark_is_a_photo(tmp_path: Path) -> None:

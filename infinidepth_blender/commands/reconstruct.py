@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..batch import BatchItem, plan_batch
-from ..clip_files import is_clip
+from ..batch import BatchItem, photos_in, plan_batch
+from ..clip_files import as_pattern, is_clip, videos_in
 from ..engine.blend import blend_command, write_blend_file
 from ..engine.client import EngineClient, error_of
 from ..engine.protocol import Done, Failed, Progress, Stopped, Warned
@@ -42,10 +42,13 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     output = expanded(arguments.output) if arguments.output else None
     partners = Partners.of(options)
     common = partners.without(options)
-    named = [expanded(path) for path in arguments.photos]
+    named = [as_pattern(expanded(path)) for path in arguments.photos]
     items, refused = plan_batch(named, output, partners.folders.values(), sequences=arguments.sequence)
     if arguments.sequence and items and not any(path.is_dir() for path in named):
-        raise OptionsError("--sequence has no effect without a folder.", "Name the folder with the frames.")
+        raise OptionsError(
+            "--sequence has no effect without a folder.",
+            "Name the folder with the frames, or the frames as shot.####.png.",
+        )
     if not any(is_clip(item.photo) for item in items) and items and (options.frames or options.every > 1):
         raise OptionsError(
             "--frames and --every have no effect on photos.", "Name a video, or add --sequence to a folder of frames."
@@ -64,7 +67,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     )
     batch.reporter.begin(len(items) + len(refused))
     try:
-        for note in shared_by_all(common, len(items)):
+        for note in (*shared_by_all(common, len(items)), *left_out_videos(named, arguments.sequence)):
             batch.reporter.note(note)
         for entry in refused:
             batch.fail(entry.path, entry.error)
@@ -78,6 +81,16 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
                 with contextlib.suppress(OSError):  # stopped before anything was in it
                     output.rmdir()
     return 1 if batch.failures else 0
+
+
+def left_out_videos(named: Sequence[Path], sequences: bool) -> list[str]:
+    """Sentences about videos in folders of photos, which are made only where they are named."""
+    folders = [path for path in named if path.is_dir()] if not sequences else []
+    found = [(folder, videos) for folder in folders if (videos := videos_in(folder)) and photos_in(folder)]
+    return [
+        f"{len(videos)} videos in {folder} are left out, such as {videos[0].name}: name them."
+        for folder, videos in found
+    ]
 
 
 def options_of(arguments: argparse.Namespace) -> ReconstructOptions:

@@ -136,14 +136,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "folder the picture that has the photo's name; a photo without one has its sky found",
     )
     clip = parser.add_argument_group(
-        "clips (videos, shot.####.png, and folders with --sequence): one lens and one scale for all frames, depth that does "
-        "not flicker; picture and depth of each are in sequence/"
+        "clips",
+        "videos, 'shot.####.png' and folders with --sequence: one lens and one scale for all\n"
+        "frames; picture and depth of each are in sequence/",
     )
     clip.add_argument(
         "--sequence", action="store_true", help="the pictures in a folder are the frames of one shot, in natural order"
     )
     clip.add_argument(
-        "--frames", metavar="A-B", help="only these frames, counted from 1, such as 1-100, 50- or 7; default all"
+        "--frames",
+        metavar="A-B",
+        help="only these frames, such as 1-100, 50- or 7: the numbers of their files, or in a video counted from 1; default all",
     )
     clip.add_argument(
         "--every", type=int, default=defaults.every, metavar="N", help="every so many of them, default %(default)s"
@@ -207,7 +210,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=named_path,
         metavar="FILE|DIR",
         help="measured depth in metres, sparse or dense: .png or .tif (16 bit, mm), .npy, .npz, .exr or .h5; or a folder in "
-        "which each photo has a file of its name (IMG_1.npy for IMG_1.jpg, a/IMG_1.npy for a photo in the sub-folder a)",
+        "which each photo has a file of its name (IMG_1.npy for IMG_1.jpg, a/IMG_1.npy for a photo in the sub-folder a); not "
+        "of a clip",
     )
     parser.add_argument(
         "--known-distance",
@@ -215,7 +219,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="X,Y=M|X,Y:X,Y=M",
         help="a distance in metres that gives the scale: from the camera to a pixel, or between two pixels, counted from the "
-        "top left; of a single photo; may be repeated",
+        "top left; of a single photo, or of a clip's first frame; may be repeated",
     )
     parser.add_argument("--device", choices=get_args(Device), default=defaults.device, help="default %(default)s")
     parser.add_argument(

@@ -71,6 +71,7 @@ class JsonReporter:
 
     def __init__(self) -> None:
         self._photo = ""
+        self._told: tuple[str, float, str] | None = None
 
     def begin(self, total: int) -> None:
         """See `Reporter`."""
@@ -82,12 +83,15 @@ class JsonReporter:
 
     def start(self, index: int, item: BatchItem) -> None:
         """See `Reporter`."""
-        self._photo = str(item.photo)
+        self._photo, self._told = str(item.photo), None
         self._print("start", index=index, photo=self._photo, folder=str(item.folder))
 
     def progress(self, stage: str, fraction: float, message: str) -> None:
         """See `Reporter`."""
-        self._print("progress", photo=self._photo, stage=stage, fraction=round(fraction, 4), message=message)
+        told = (stage, round(fraction, 4), message)
+        if told != self._told:
+            self._told = told
+            self._print("progress", photo=self._photo, stage=stage, fraction=told[1], message=message)
 
     def warning(self, message: str) -> None:
         """See `Reporter`."""

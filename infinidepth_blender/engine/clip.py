@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +20,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..clip_files import VIDEO_SUFFIXES, FrameRange, clip_name, frame_files, is_pattern, source_sha256
+from ..clip_files import (
+    FrameRange,
+    chosen_frames,
+    clip_name,
+    file_number,
+    frame_files,
+    is_pattern,
+    source_sha256,
+    videos_in,
+)
 from ..errors import PhotoError
 from .exif_camera import PhotoExif
 from .photo import Photo, open_photo
@@ -62,8 +72,36 @@ class Clip:
         """Number of the first frame: what its file is called by, or its place in a video."""
         if not self.files:
             return self.frames.first
-        digits = "".join(c if c.isdecimal() else " " for c in self.files[0].stem).split()
-        return int(digits[-1]) if digits else self.frames.first
+        number = file_number(self.files[0])
+        return self.frames.first if number is None else number
+
+    def number_of(self, index: int) -> int:
+        """What `--frames` calls a frame that was taken, from 0: the number of its file, or its place in a video."""
+        if not self.files:
+            return self.frames.first + index * self.frames.step
+        number = file_number(self.files[index])
+        return index + 1 if number is None else number
+
+    def notes(self) -> list[str]:
+        """What the user should know of the frames before they are looked at."""
+        said = []
+        if self.count == 1:
+            said.append("Only one frame is taken: nothing moves.")
+        numbers = [file_number(file) for file in self.files]
+        steps = {b - a for a, b in itertools.pairwise(numbers) if a is not None and b is not None}
+        if len(steps) > 1:
+            at = next(
+                k
+                for k, (a, b) in enumerate(itertools.pairwise(numbers))
+                if a is not None and b is not None and b - a == max(steps)
+            )
+            said.append(
+                f"Frames are missing, as between {self.files[at].name} and {self.files[at + 1].name}: those that are there "
+                "are played one after the other."
+            )
+        if self.frames.last is not None and self.number_of(self.count - 1) + self.frames.step <= self.frames.last:
+            said.append(f"The clip ends at frame {self.number_of(self.count - 1)}, before {self.frames.last}.")
+        return said
 
     def photos(self, note: Callable[[str], object] = lambda text: None) -> Iterator[Photo]:
         """Reads the frames.
@@ -75,15 +113,21 @@ class Clip:
             PhotoError: one of them cannot be read, or has another size than the first.
         """
         size: tuple[int, int] | None = None
+        linear: bool | None = None
         pictures = map(open_photo, self.files) if self.files else self._decoded(note)
         for number, photo in enumerate(pictures, 1):
             if size is not None and size != (photo.width_px, photo.height_px):
                 raise PhotoError(
                     f"Frame {number} of {self.source.name} ({photo.path.name}) has {photo.width_px} x {photo.height_px} "
                     f"pixels, and the frames before it {size[0]} x {size[1]}.",
-                    "Put the frames of one shot into a folder of their own, or leave --sequence out.",
+                    "Put the frames of one shot into a folder of their own, or name them as shot.####.png.",
                 )
-            size = photo.width_px, photo.height_px
+            if linear is not None and linear != (photo.pixels_linear is not None):
+                raise PhotoError(
+                    f"Frame {number} of {self.source.name} ({photo.path.name}) is in linear light and others are not.",
+                    "Save all frames in one way.",
+                )
+            size, linear = (photo.width_px, photo.height_px), photo.pixels_linear is not None
             yield photo
 
     def _decoded(self, note: Callable[[str], object]) -> Iterator[Photo]:
@@ -141,18 +185,23 @@ def open_clip(source: Path, frames: FrameRange) -> Clip:
 def _open_frames(source: Path, frames: FrameRange) -> Clip:
     try:
         files = tuple(frame_files(source))
-        videos = (
-            [] if files or not source.is_dir() else [f for f in source.iterdir() if f.suffix.lower() in VIDEO_SUFFIXES]
-        )
+        videos = [] if files or not source.is_dir() else videos_in(source)
     except FileNotFoundError:
         raise PhotoError(f"{source.parent} does not exist.", "Check the name of the folder.") from None
     except OSError as error:
         raise PhotoError(f"{source} cannot be read: {error.strerror}.", "Choose another folder.") from error
     if videos:
         raise PhotoError(f"{source} holds videos and no images.", f"Name the video itself: {videos[0]}.")
+    if not files and source.is_dir():
+        raise PhotoError(f"{source} is a folder without images.", "Name a folder with the frames of one shot.")
     if not files:
-        what = "a folder without images" if source.is_dir() else "the pattern of no file"
-        raise PhotoError(f"{source} is {what}.", "Name a folder with the frames of one shot, or shot.####.png.")
+        there = [file.name for file in frame_files(source.parent)]
+        holds = (
+            f"its folder holds {there[0]}{f' to {there[-1]}' if there[1:] else ''}"
+            if there
+            else "its folder holds no image"
+        )
+        raise PhotoError(f"No file is called like {source}: {holds}.", "Check the spelling; # stands for digits.")
     kinds = Counter(file.suffix.lower() for file in files)
     if len(kinds) > 1:
         told = ", ".join(f"{count} {suffix}" for suffix, count in kinds.most_common())
@@ -160,9 +209,9 @@ def _open_frames(source: Path, frames: FrameRange) -> Clip:
             f"{source} holds pictures of several kinds ({told}), which are no frames of one shot.",
             f"Name those that are meant, such as {source / f'shot.####{files[0].suffix}'}.",
         )
-    chosen = tuple(file for number, file in enumerate(files, 1) if number in frames)
+    chosen = tuple(chosen_frames(list(files), frames))
     if not chosen:
-        raise _no_frames(source, frames, len(files))
+        raise _no_frames(source, frames, len(files), f" ({files[0].name} to {files[-1].name})")
     return Clip(source, frames, len(chosen), None, source_sha256(source), chosen)
 
 
@@ -228,7 +277,11 @@ def _upright(frame: Any, aspect: Fraction | None) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
 
 
-def _no_frames(source: Path, frames: FrameRange, total: int = 0) -> PhotoError:
-    if total and frames.first > total:
-        return PhotoError(f"{source.name} has {total} frames, and none from {frames.first} on.", "Name others.")
+def _no_frames(source: Path, frames: FrameRange, total: int = 0, named: str = "") -> PhotoError:
+    if total and (named or frames.first > total):
+        last = f"to {frames.last}" if frames.last is not None else "on"
+        return PhotoError(
+            f"{source.name} has {total} frames{named}, and none from {frames.first} {last}.",
+            "Name others with --frames.",
+        )
     return PhotoError(f"{source.name} holds no frame that can be decoded.", _USABLE)

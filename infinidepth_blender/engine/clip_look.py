@@ -23,14 +23,15 @@ from .frame_links import SmallFrame, small_size
 from .models import ModelCache
 from .photo import Photo
 from .photo_camera import PhotoCamera
+from .photo_deep import write_linear_exr
 from .photo_field import PhotoField, find_photo_field
 from .pipeline import Stages
 from .progress import Progress
 
 CAMERA_FRAMES = 9
 """Frames whose cameras are looked for; the shot has their median."""
-_BYTES_PER_DEPTH, _BYTES_PER_PIXEL = 8, 2
-"""Of a frame on disk while the clip is made: raw depth and EXR, and the picture."""
+_BYTES_PER_DEPTH, _BYTES_PER_PIXEL, _BYTES_PER_LINEAR = 8, 2, 6
+"""Of a frame on disk while the clip is made: raw depth and EXR, and the picture, in linear light beside it."""
 
 
 @dataclass
@@ -103,6 +104,8 @@ def _store(staging: Path, number: int, photo: Photo, found: PhotoField, size: tu
     flags, depth_m = flags_and_depth(disparity, sky)
     picture, _ = clip_frame(staging, number)
     Image.fromarray(photo.pixels_srgb).save(picture, quality=95, subsampling=0)
+    if photo.pixels_linear is not None:
+        write_linear_exr(picture.with_suffix(".exr"), photo.pixels_linear)
     # Sky and no data are told apart by sign until the frame is written.
     np.save(raw_depth(staging, number), np.where(flags & FLAG_SKY, -NO_DEPTH_M, depth_m), allow_pickle=False)
     small = small_size(photo.width_px, photo.height_px)
@@ -129,7 +132,8 @@ def _check_size(staging: Path, clip: Clip, photo: Photo, size: tuple[int, int]) 
             f"Depth maps of {size[0]} x {size[1]} pixels are too large for a clip.", "Use a smaller --depth-size."
         )
     pixels = photo.width_px * photo.height_px
-    needed = (size[0] * size[1] * _BYTES_PER_DEPTH + pixels * _BYTES_PER_PIXEL) * clip.count
+    bytes_per_pixel = _BYTES_PER_PIXEL + (_BYTES_PER_LINEAR if photo.pixels_linear is not None else 0)
+    needed = (size[0] * size[1] * _BYTES_PER_DEPTH + pixels * bytes_per_pixel) * clip.count
     free = shutil.disk_usage(staging).free
     if needed > free:
         raise OutputError(

@@ -41,6 +41,9 @@ _USUAL_FPS = 24.0
 _SLOWEST_FPS, _FASTEST_FPS = 1.0, 120.0
 """Of the video of the depth: its kind knows no others."""
 _DIGITS = 4
+_LENSES_APART = 1.15
+_MESH_SIDE = 640
+"""Of the first frame's mesh, unless another size was asked for: the surface that moves has as many vertices."""
 _UNKNOWN_SCALE = (
     "The scale of the shot is unknown: its median depth was set to 5 m. Give --known-distance, in its first frame, to "
     "measure it."
@@ -106,10 +109,10 @@ def _refuse_measurements(options: ReconstructOptions) -> None:
 def _reconstruct_into(
     staging: Path, clip: Clip, options: ReconstructOptions, models: ModelCache, stages: Stages
 ) -> Reconstruction:
-    sequence = staging / SEQUENCE_DIR
+    sequence, asked = staging / SEQUENCE_DIR, options
     for name in ("frames", "depth"):
         (sequence / name).mkdir(parents=True)
-    said: list[str] = []
+    said = clip.notes()
     with stages.stage("frames", "Looking at the frames"):
         shot = look_at_frames(staging, clip, replace(options, known_distance=()), models, stages, said.append)
         selection = read_selection(options, shot.first.width_px, shot.first.height_px)
@@ -130,14 +133,19 @@ def _reconstruct_into(
         camera=camera.camera,
         scale_known=scale.known,
         model=_record(shot.found.model, steadied) | camera.record | scale.record,
-        warnings=_warnings(shot, camera, steadied, (*said, *scale.warnings)),
+        warnings=_warnings(shot, camera, clip, steadied, (*said, *scale.warnings)),
         official=None,
     )
+    if options.mesh_size == ReconstructOptions.mesh_size:
+        options = replace(options, mesh_size=min(_MESH_SIDE, max(shot.first.width_px, shot.first.height_px)))
     result = make_parts(staging, shot.first, found, None, selection, options, models, stages)
+    result.options = asked.to_json()
     result.name = clip.name
     result.photo = replace(result.photo, source=str(clip.source.absolute()), sha256=clip.sha256)
     cuts = tuple(frame + 1 for frame in steadied.cuts)
-    result.clip = ClipInfo(len(shot.small), clip.first_frame, clip.fps, cuts, written.range_m)
+    result.clip = ClipInfo(
+        len(shot.small), clip.first_frame, clip.fps, cuts, written.range_m, shot.first.pixels_linear is not None
+    )
     bundle.write_arrays(result, staging)
     return result
 
@@ -271,22 +279,32 @@ def _record(of_first: dict[str, Any], steadied: Steadied) -> dict[str, Any]:
     """What made the depth; what is true of the first frame alone is left out."""
     record = {key: value for key, value in of_first.items() if not key.startswith(("disparity_", "camera_line"))}
     record["gain_range"] = [round(float(side(steadied.gain)), _DIGITS) for side in (np.min, np.max)]
-    for name in ("flicker_before", "flicker_after"):
+    for name in ("flicker_before", "flicker_after", "jumps_before", "jumps_after"):
         value = getattr(steadied, name)
         if math.isfinite(value):
             record[name] = round(value, _DIGITS)
     return record
 
 
-def _warnings(shot: Shot, camera: PhotoCamera, steadied: Steadied, more: tuple[str, ...]) -> tuple[str, ...]:
+def _warnings(
+    shot: Shot, camera: PhotoCamera, clip: Clip, steadied: Steadied, more: tuple[str, ...]
+) -> tuple[str, ...]:
     """What the user should know of the shot; of several frames' lenses only the shot's own is true."""
     of_lenses = {text for each in shot.cameras for text in each.warnings}
     of_frames = [text for text in shot.found.warnings if text not in of_lenses and text != UNKNOWN_SCALE]
-    said = [*more, *camera.warnings, *of_frames]
-    if steadied.cuts:
-        frames = ", ".join(str(frame + 1) for frame in steadied.cuts[:8])
+    said = [*more, *(text.replace("The photo does", "The clip does") for text in camera.warnings), *of_frames]
+    widths = sorted(math.degrees(each.camera.fov_x_rad) for each in shot.cameras)
+    if camera.warnings and widths[-1] > _LENSES_APART * widths[0]:
         said.append(
-            f"The picture changes wholly at frame {frames}{' and others' if len(steadied.cuts) > 8 else ''}: depth keeps its "
-            "scale within each part alone. Give --frames for a single shot."
+            f"The frames disagree about the lens: {widths[0]:.0f} to {widths[-1]:.0f} degrees. All have the middle one."
+        )
+    if steadied.cuts:
+        begins = [0, *steadied.cuts]
+        ends = [*(cut - 1 for cut in steadied.cuts), len(shot.small) - 1]
+        shots = [f"--frames {clip.number_of(a)}-{clip.number_of(b)}" for a, b in zip(begins, ends, strict=True)]
+        said.append(
+            f"The picture changes wholly at frame {clip.number_of(steadied.cuts[0])}: depth keeps its scale within each shot "
+            f"alone, and one lens was taken for all. Reconstruct the shots by themselves: {', '.join(shots[:4])}"
+            f"{' and so on' if len(shots) > 4 else ''}."
         )
     return tuple(dict.fromkeys(said))

@@ -22,7 +22,7 @@ _LEAST_SHARED = 0.15
 """Share of a frame that must be found again in the next one; else it is a cut."""
 _MAX_ROUND_TRIP_PX = 1.0
 SAMPLES, LEAST_PAIRS = 1500, 50
-_KEPT = 4
+_KEPT = 5
 """Links to either side of the one that was asked for last."""
 _MAX_APPROACH = 0.7
 """Of log depth from one frame to the next: more is no motion of a camera."""

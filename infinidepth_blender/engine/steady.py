@@ -29,9 +29,13 @@ _GAIN_ERROR, _SHIFT_ERROR = 0.03, 0.1
 _GAIN_PRIOR, _SHIFT_PRIOR = 0.2, 0.6
 """How far the network's own answers for a frame usually are from those for the shot."""
 _MAX_GAIN = 1.5
-_SAME_SURFACE = 0.5
-"""Difference of log depth up to which two frames that show the same see the same surface, however differently."""
-_WEIGHTS = {1: 0.9, 2: 0.7, 3: 0.5}
+_MAX_DIFFERENCE = 1.5
+"""Of log depth between two frames that show the same."""
+_BLUR_PX = 1.0
+_SAME_SURFACE = 0.25
+"""Difference of log depth from what most of the frames around say, up to which a frame agrees with them."""
+_JUMP = 0.1
+_WEIGHTS = {1: 0.9, 2: 0.8, 3: 0.7, 4: 0.6}
 """Of frames so far away, beside the frame itself."""
 
 
@@ -43,8 +47,9 @@ class Steadied:
         gain, pivot, level: (K,) float64.
         residuals: (K, h, w) float16, small.
         cuts: Frames (from 0) that show another scene than the one before.
-        flicker_before, flicker_after: Median over pairs of neighbouring frames of the mean difference in log depth of what
+        flicker_before, flicker_after: Mean over pairs of neighbouring frames of the mean difference in log depth of what
             both show, less the camera's own motion; NaN for a single frame.
+        jumps_before, jumps_after: Share of what both show whose depth changes by more than 10 %.
     """
 
     gain: NDArray[np.float64]
@@ -54,6 +59,8 @@ class Steadied:
     cuts: tuple[int, ...]
     flicker_before: float
     flicker_after: float
+    jumps_before: float
+    jumps_after: float
 
     def apply(self, frame: int, depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
         """The steady depth of a frame at any size; infinite and larger than 1e9 stay as they are."""
@@ -96,8 +103,8 @@ def steady(
         return (gain[k] * (frames[k].log_depth - pivot[k]) + level[k]).astype(np.float32)
 
     residuals = np.zeros((count, height, width), np.float16)
-    before: list[float] = []
-    after: list[float] = []
+    before: list[tuple[float, float]] = []
+    after: list[tuple[float, float]] = []
     for k in range(count):
         residuals[k] = _residual(k, count, aligned, links)
         if k and not links[k - 1].is_cut:
@@ -106,7 +113,8 @@ def steady(
             after.append(_difference(then, now, links[k - 1]))
         report(0.5 + 0.5 * (k + 1) / count)
     cuts = tuple(k + 1 for k, pair in enumerate(pairs) if pair is not None and pair.is_cut)
-    return Steadied(gain, pivot, level, residuals, cuts, _typical(before), _typical(after))
+    (flicker_before, jumps_before), (flicker_after, jumps_after) = _means(before), _means(after)
+    return Steadied(gain, pivot, level, residuals, cuts, flicker_before, flicker_after, jumps_before, jumps_after)
 
 
 # -- one scale for the shot ------------------------------------------------------------
@@ -203,9 +211,13 @@ def _parts(count: int, told: NDArray[np.bool_]) -> list[slice]:
 
 
 def _residual(k: int, count: int, aligned: Callable[[int], NDArray[np.float32]], links: Links) -> NDArray[np.float32]:
-    """(h, w) correction of a frame towards the mean of itself and the frames around it."""
+    """(h, w) correction of a frame towards what it and the frames around it say together.
+
+    Where they disagree by much, as when a thing stands before a wall in some frames and is painted on it in others,
+    the median decides, and only those count that agree with it: a mean of both would be a third surface.
+    """
     own = aligned(k)
-    total, weights = np.zeros_like(own), np.ones_like(own)
+    told, weights = [np.zeros_like(own)], [np.where(np.isfinite(own), np.float32(1), np.float32(0))]
     for direction in (1, -1):
         flow = np.zeros((*own.shape, 2), np.float32)
         seen, approach = np.ones(own.shape, bool), np.zeros_like(own)
@@ -215,11 +227,22 @@ def _residual(k: int, count: int, aligned: Callable[[int], NDArray[np.float32]],
                 break
             flow, seen, approach = _followed(links[step], direction, flow, seen, approach)
             difference = moved(aligned(k + direction * distance), flow) - approach - own
-            same = seen & (np.abs(difference) < _SAME_SURFACE)
-            total += np.where(same, weight * difference, 0)
-            weights += weight * same
-    mean = np.where(np.isfinite(own), total / weights, 0)
-    return floats(cv2.GaussianBlur(mean, (0, 0), 1.0))
+            usable = seen & (np.abs(difference) < _MAX_DIFFERENCE)
+            told.append(np.where(usable, difference, 0).astype(np.float32))
+            weights.append(np.where(usable, np.float32(weight), np.float32(0)))
+    values, weight = np.stack(told), np.stack(weights)
+    agreed = np.abs(values - _weighted_median(values, weight)) < _SAME_SURFACE
+    weight = weight * agreed
+    correction = (values * weight).sum(axis=0) / np.maximum(weight.sum(axis=0), 1e-6)
+    return floats(cv2.GaussianBlur(np.where(np.isfinite(own), correction, 0), (0, 0), _BLUR_PX))
+
+
+def _weighted_median(values: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(h, w) of (n, h, w)."""
+    order = np.argsort(values, axis=0)
+    ranked, share = np.take_along_axis(values, order, 0), np.cumsum(np.take_along_axis(weights, order, 0), axis=0)
+    middle = np.argmax(share >= 0.5 * share[-1], axis=0)
+    return np.take_along_axis(ranked, middle[None], 0)[0]
 
 
 def _followed(
@@ -238,13 +261,19 @@ def _followed(
     return flow, seen & still, approach + (change if ahead else -change)
 
 
-def _difference(first: NDArray[np.float32], second: NDArray[np.float32], link: Link) -> float:
-    """Mean difference of log depth of what two neighbouring frames both show, less the camera's motion."""
+def _difference(first: NDArray[np.float32], second: NDArray[np.float32], link: Link) -> tuple[float, float]:
+    """Mean difference of log depth of what two neighbouring frames both show, less the camera's motion, and the share of jumps."""
     difference = moved(second, link.forward) - link.approach - first
     usable = link.seen_next & np.isfinite(difference)
-    return float(np.minimum(np.abs(difference[usable]), 0.5).mean()) if usable.any() else math.nan
+    if not usable.any():
+        return math.nan, math.nan
+    size = np.minimum(np.abs(difference[usable]), 0.5)
+    return float(size.mean()), float((size > _JUMP).mean())
 
 
-def _typical(values: list[float]) -> float:
-    known = [value for value in values if math.isfinite(value)]
-    return float(np.median(known)) if known else math.nan
+def _means(values: list[tuple[float, float]]) -> tuple[float, float]:
+    known = [value for value in values if math.isfinite(value[0])]
+    if not known:
+        return math.nan, math.nan
+    flicker, jumps = np.mean(known, axis=0)
+    return float(flicker), float(jumps)

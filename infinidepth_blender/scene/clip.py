@@ -9,6 +9,7 @@ stretched between them.
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import bpy
 import numpy as np
@@ -18,7 +19,7 @@ from ..camera import Camera
 from ..errors import BundleError
 from ..reconstruction import ClipInfo, MeshArrays, Reconstruction
 from .attributes import set_attribute
-from .color_names import NON_COLOR, SRGB_TEXTURES, set_first
+from .color_names import LINEAR_TEXTURES, NON_COLOR, SRGB_TEXTURES, set_first
 from .materials import photo_material
 from .mesh import PROJECTION_ATTRIBUTE, mesh_from_arrays
 from .modifiers import add_nodes_modifier, modifier_input
@@ -38,6 +39,8 @@ GRID_SIDE = 640
 """Vertices along the longer side."""
 _COORDINATE = "clip_coordinate"
 """Per vertex (s, t, 0): the photo's coordinates."""
+_CELL = "clip_cell"
+"""Size of a cell of the grid in these coordinates, the same everywhere."""
 _DEPTH, _FARTHEST = "clip_depth", "clip_farthest"
 _SKY_FACTOR = 1.5
 _NEAREST, _BEYOND = 1e-6, 1e9
@@ -50,8 +53,16 @@ def load_clip(rec: Reconstruction, name: str) -> Picture:
     Raises:
         BundleError: they are missing.
     """
-    image = _sequence(rec, 0, f"{name} Frames", SRGB_TEXTURES)
-    return Picture(image, image)
+    assert rec.clip is not None  # asked by the caller
+    found = rec.clip_frame(1)
+    eight_bits = found[0] if found else None
+    if eight_bits is None or not rec.clip.linear:
+        image = _sequence(rec, eight_bits, f"{name} Frames", SRGB_TEXTURES)
+        return Picture(image, image)
+    return Picture(
+        _sequence(rec, eight_bits.with_suffix(".exr"), f"{name} Frames", LINEAR_TEXTURES),
+        _sequence(rec, eight_bits, f"{name} Frames 8 Bit", SRGB_TEXTURES),
+    )
 
 
 def make_clip_mesh(rec: Reconstruction, name: str, picture: Picture) -> bpy.types.Object:
@@ -74,13 +85,17 @@ def make_clip_mesh(rec: Reconstruction, name: str, picture: Picture) -> bpy.type
     mesh.attributes[".corner_vert"].data.foreach_get("value", corners)
     coordinates[corners, :2] = uv.reshape(-1, 2)
     set_attribute(mesh, _COORDINATE, "FLOAT_VECTOR", coordinates)
+    columns, rows = _grid_size(rec.camera)
+    cell = np.array([1 / (columns - 1), 1 / (rows - 1), 0], np.float32)
+    set_attribute(mesh, _CELL, "FLOAT_VECTOR", np.tile(cell, (len(mesh.vertices), 1)))
     mesh.materials.append(photo_material(name, picture))
     material = mesh.materials[0]
     for node in material.node_tree.nodes:
         if node.type == "TEX_IMAGE":
             play(node.image_user, rec.clip.frames)
     obj = bpy.data.objects.new(name, mesh)
-    depth = _sequence(rec, 1, f"{name} Depth", NON_COLOR)
+    found = rec.clip_frame(1)
+    depth = _sequence(rec, found[1] if found else None, f"{name} Depth", NON_COLOR)
     inputs = {
         DEPTH_INPUT: depth,
         COUNT_INPUT: rec.clip.frames,
@@ -123,9 +138,7 @@ def depth_images(obj: bpy.types.Object) -> list[bpy.types.Image]:
     ]
 
 
-def _sequence(rec: Reconstruction, which: int, name: str, spaces: tuple[str, ...]) -> bpy.types.Image:
-    found = rec.clip_frame(1)
-    path = found[which] if found else None
+def _sequence(rec: Reconstruction, path: Path | None, name: str, spaces: tuple[str, ...]) -> bpy.types.Image:
     if path is None or not path.is_file():
         raise BundleError(
             f"The frames of '{rec.name}' are missing from its bundle ({path}).", "Reconstruct the clip again."
@@ -145,11 +158,16 @@ def _sequence(rec: Reconstruction, which: int, name: str, spaces: tuple[str, ...
     return image
 
 
+def _grid_size(camera: Camera) -> tuple[int, int]:
+    """Columns and rows of vertices."""
+    longer = max(camera.width_px, camera.height_px)
+    cells = min(GRID_SIDE - 1, longer)
+    return max(2, round(cells * camera.width_px / longer) + 1), max(2, round(cells * camera.height_px / longer) + 1)
+
+
 def _grid(camera: Camera) -> MeshArrays:
     """The rays of a grid over the whole picture, as a mesh at depth 1."""
-    longer = max(camera.width_px, camera.height_px)
-    side = min(GRID_SIDE, longer + 1)
-    columns, rows = (max(2, round((side - 1) * length / longer) + 1) for length in (camera.width_px, camera.height_px))
+    columns, rows = _grid_size(camera)
     s, t = np.linspace(0, 1, columns), np.linspace(1, 0, rows)
     uv = np.stack(np.meshgrid(s, t), axis=-1).reshape(-1, 2)
     x = (uv[:, 0] * camera.width_px - camera.cx_px) / camera.fx_px
@@ -174,26 +192,16 @@ def _clip_group() -> bpy.types.NodeTree:
     coordinate = _named(nodes, _COORDINATE, "FLOAT_VECTOR")
     frame = nodes.add("GeometryNodeInputSceneTime").outputs["Frame"]
     number = nodes.math("MAXIMUM", nodes.math("MINIMUM", frame, given.outputs[COUNT_INPUT]), 1.0)
-    # Closest: between two surfaces there is nothing.
-    picture = nodes.add(
-        "GeometryNodeImageTexture",
-        {"Image": given.outputs[DEPTH_INPUT], "Vector": coordinate, "Frame": number},
-        interpolation="Closest",
-        extension="EXTEND",
-    )
-    seen = nodes.add("FunctionNodeSeparateColor", {0: picture.outputs["Color"]}).outputs[0]
-    # A frame that is missing is black: better a flat picture than one that has shrunk to the camera.
-    nothing = nodes.math("ADD", nodes.math("GREATER_THAN", seen, _BEYOND), nodes.math("LESS_THAN", seen, _NEAREST))
-    depth = nodes.math(
-        "ADD",
-        nodes.math("MULTIPLY", nothing, given.outputs[SKY_INPUT]),
-        nodes.math("MULTIPLY", nodes.math("SUBTRACT", 1.0, nothing), seen),
-    )
-    bent = _stored(nodes, given.outputs["Geometry"], _DEPTH, "POINT", depth)
+    bent = _stored(nodes, given.outputs["Geometry"], _DEPTH, "POINT", _depth_at(nodes, given, number, coordinate))
     nearest, farthest = _corner_range(nodes, _named(nodes, _DEPTH, "FLOAT"))
-    bent = _stored(nodes, bent, _FARTHEST, "FACE", farthest)
     limit = nodes.math("MULTIPLY", nearest, nodes.math("ADD", given.outputs[STEP_INPUT], 1.0))
     across = nodes.math("GREATER_THAN", farthest, limit)
+    # What lies on a ramp between two surfaces belongs to neither: a little more than the cell itself is looked at.
+    cell = _named(nodes, _CELL, "FLOAT_VECTOR")
+    for corner in ((1.5, 1.5, 0.0), (-1.5, 1.5, 0.0), (1.5, -1.5, 0.0), (-1.5, -1.5, 0.0)):
+        beside = nodes.vector_math("MULTIPLY_ADD", cell, corner, coordinate)
+        farthest = nodes.math("MAXIMUM", farthest, _depth_at(nodes, given, number, beside))
+    bent = _stored(nodes, bent, _FARTHEST, "FACE", farthest)
     parts = nodes.add("GeometryNodeSeparateGeometry", {"Geometry": bent, "Selection": across}, domain="FACE")
     loose = nodes.add("GeometryNodeSplitEdges", {0: parts.outputs[0]}).outputs[0]
     loose = _stored(nodes, loose, _DEPTH, "POINT", _named(nodes, _FARTHEST, "FLOAT"))
@@ -210,6 +218,27 @@ def _clip_group() -> bpy.types.NodeTree:
     nodes.add("NodeGroupOutput", {0: shown})
     nodes.arrange()
     return group
+
+
+def _depth_at(
+    nodes: NodeTree, given: bpy.types.Node, number: bpy.types.NodeSocket, coordinate: bpy.types.NodeSocket
+) -> bpy.types.NodeSocket:
+    """Depth of a frame at coordinates of the picture."""
+    # Closest: between two surfaces there is nothing.
+    picture = nodes.add(
+        "GeometryNodeImageTexture",
+        {"Image": given.outputs[DEPTH_INPUT], "Vector": coordinate, "Frame": number},
+        interpolation="Closest",
+        extension="EXTEND",
+    )
+    seen = nodes.add("FunctionNodeSeparateColor", {0: picture.outputs["Color"]}).outputs[0]
+    # A frame that is missing is black: better a flat picture than one that has shrunk to the camera.
+    nothing = nodes.math("ADD", nodes.math("GREATER_THAN", seen, _BEYOND), nodes.math("LESS_THAN", seen, _NEAREST))
+    return nodes.math(
+        "ADD",
+        nodes.math("MULTIPLY", nothing, given.outputs[SKY_INPUT]),
+        nodes.math("MULTIPLY", nodes.math("SUBTRACT", 1.0, nothing), seen),
+    )
 
 
 def _describe(group: bpy.types.NodeTree) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import bpy
 
+from ..clip_files import file_number, frame_files, is_pattern
 from ..engine.model_store import installed_file
 from ..engine.registry import BUNDLED
 from ..errors import OptionsError
@@ -118,16 +119,28 @@ def options_of(
     )
 
 
-def with_frames(options: ReconstructOptions, settings: InfiniDepthSettings) -> ReconstructOptions:
+def with_frames(options: ReconstructOptions, settings: InfiniDepthSettings, clip: Path) -> ReconstructOptions:
     """The options of a clip: those of a photo, and which frames.
+
+    Args:
+        options: Those of a photo.
+        settings: The panel's, which count from the clip's first frame.
+        clip: The movie, or the pattern of the frames, whose files may have other numbers.
 
     Raises:
         OptionsError: the settings name no frame.
     """
-    frames = f"{settings.clip_first}-{settings.clip_last or ''}"
-    if (settings.clip_first, settings.clip_last) == (1, 0):
-        frames = None
-    return replace(options, frames=frames, every=settings.clip_every)
+    first, last = settings.clip_first, settings.clip_last
+    if (first, last) == (1, 0):
+        return replace(options, frames=None, every=settings.clip_every)
+    if 0 < last < first:
+        raise OptionsError(f"The frames from {first} to {last} are none.", "Set To to a later frame, or to 0.")
+    if is_pattern(clip):
+        numbers = [file_number(file) for file in frame_files(clip)]
+        last = last or len(numbers)
+        if first <= len(numbers) and None not in numbers:
+            first, last = numbers[first - 1], numbers[min(last, len(numbers)) - 1]
+    return replace(options, frames=f"{first}-{last or ''}", every=settings.clip_every)
 
 
 def _sky(settings: InfiniDepthSettings, counts: set[str]) -> str:

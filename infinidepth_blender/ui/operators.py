@@ -45,7 +45,7 @@ class _Reconstruct:
             each = options_of_each(settings, addon.preferences(context), list(photos))
             for photo, (options, note) in zip(photos.values(), each, strict=True):
                 if is_clip(photo.path):
-                    options = with_frames(options, settings)
+                    options = with_frames(options, settings, photo.path)
                 folder = output.bundle_folder(photo, {request.folder for request in requests})
                 requests.append(PhotoRequest(photo.path, photo.name, folder, photo.temporary, options, note))
             session.start(requests, each[0][0], context.scene)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import struct
 import subprocess
 import sys
@@ -26,6 +25,8 @@ from infinidepth_blender.engine.clip import open_clip
 from infinidepth_blender.engine.clip_pipeline import reconstruct_clip
 from infinidepth_blender.engine.depth_files import read_prompt
 from infinidepth_blender.engine.models import ModelCache
+from infinidepth_blender.engine.photo_deep import write_linear_exr
+from infinidepth_blender.engine.photo_linear import decode_exr
 from infinidepth_blender.engine.pipeline import reconstruct_photo
 from infinidepth_blender.errors import Cancelled, OptionsError, OutputError, PhotoError
 from infinidepth_blender.options import ReconstructOptions
@@ -77,9 +78,32 @@ def test_a_video_is_read_frame_by_frame(video: Path, pictures: list[np.ndarray])
 
 
 def test_frames_keep_the_numbers_of_their_files(frames: Path) -> None:
-    clip = open_clip(frames, FrameRange(3))
+    clip = open_clip(frames, FrameRange(10))
     assert (clip.count, clip.first_frame, clip.fps) == (3, 10, None)
+    assert [clip.number_of(index) for index in range(3)] == [10, 11, 12] and not clip.notes()
     assert [photo.path.name for photo in clip.photos()] == ["take_10.png", "take_11.png", "take_12.png"]
+
+
+def test_what_is_odd_about_the_frames_is_said(frames: Path, video: Path) -> None:
+    (frames / "take_10.png").unlink()
+    (said,) = open_clip(frames, FrameRange()).notes()
+    assert "missing, as between take_9.png and take_11.png" in said
+    assert "ends at frame 5, before 30" in open_clip(video, FrameRange(2, 30)).notes()[0]
+    assert "Only one frame" in open_clip(video, FrameRange(3, 3)).notes()[0]
+    with pytest.raises(PhotoError, match=r"has 4 frames \(take_8.png to take_12.png\), and none from 90 to 95"):
+        open_clip(frames, FrameRange(90, 95))
+
+
+def test_frames_in_linear_light_keep_it(tmp_path: Path, models: ModelCache) -> None:
+    for number in range(2):
+        light = np.full((60, 80, 3), 0.25, np.float16)
+        light[10:20, 10:20] = 6.0
+        (tmp_path / "in").mkdir(exist_ok=True)
+        write_linear_exr(tmp_path / "in" / f"plate.{number + 1001}.exr", light)
+    made = reconstruct_clip(tmp_path / "in", tmp_path / "out", options(), models=models)
+    assert made.clip is not None and made.clip.linear and made.clip.first_frame == 1001
+    kept = decode_exr(clip_frame(tmp_path / "out", 2)[0].with_suffix(".exr")).pixels_deep
+    assert kept is not None and kept[15, 15, 0] == 6.0
 
 
 def test_frames_of_two_sizes_are_no_shot(frames: Path) -> None:
@@ -106,7 +130,7 @@ def test_bad_clips_get_one_sentence(tmp_path: Path, video: Path) -> None:
         (damaged, "cannot be decoded as a video"),
         (tmp_path / "gone.mp4", "does not exist"),
         (tmp_path / "nothing", "a folder without images"),
-        (tmp_path / "a.###.png", "the pattern of no file"),
+        (tmp_path / "a.###.png", "No file is called like .*a.###.png: its folder holds no image"),
     ):
         with pytest.raises(PhotoError, match=words):
             open_clip(path, FrameRange())
@@ -150,7 +174,7 @@ def test_a_clip_becomes_a_bundle(frames: Path, tmp_path: Path, models: ModelCach
 
 
 def test_points_and_splats_are_of_the_first_frame(frames: Path, tmp_path: Path, models: ModelCache) -> None:
-    chosen = options(make=("depth", "points", "splats"), points=500, frames="1-2")
+    chosen = options(make=("depth", "points", "splats"), points=500, frames="8-9")
     made = reconstruct_clip(frames, tmp_path / "out", chosen, models=models)
     assert made.points is not None and made.splats is not None and made.clip is not None
     near, far = np.percentile(made.depth_m[made.depth_m < 1e9], [0, 100])
@@ -213,7 +237,7 @@ def test_a_folder_of_the_users_is_no_part_of_a_result(frames: Path, tmp_path: Pa
 
 def test_a_photo_takes_the_place_of_a_clip(frames: Path, tmp_path: Path, models: ModelCache) -> None:
     out = tmp_path / "out"
-    reconstruct_clip(frames, out, options(make=("depth",), frames="1-2"), models=models)
+    reconstruct_clip(frames, out, options(make=("depth",), frames="8-9"), models=models)
     assert "sequence" in files_of(out)
     reconstruct_photo(frames / "take_8.png", out, options(make=("depth",)), models=models)
     assert not (out / "sequence").exists() and bundle.load(out).clip is None
@@ -300,28 +324,27 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_command_line_takes_videos_and_goes_on(video: Path, frames: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    same = ("-o", out, "--make", "depth,camera", "--frames", "1-3", "--resume", "--json")
+    same = ("-o", out, "--make", "depth,camera", "--every", "2", "--resume", "--json")
     first = run("reconstruct", video, frames, "--sequence", *same)
     assert first.returncode == 0, first.stderr
     events = [json.loads(line) for line in first.stdout.splitlines()]
     done = [event for event in events if event["event"] == "done"]
     assert [event["summary"]["clip"]["frames"] for event in done] == [3, 3]
-    assert done[0]["summary"]["clip"]["fps"] == pytest.approx(12.5)
+    assert done[0]["summary"]["clip"]["fps"] == pytest.approx(6.25)
     assert {path.name for path in out.iterdir()} == {"film", "shot"}
     again = run("reconstruct", video, frames, "--sequence", *same)
     assert [json.loads(line)["event"] for line in again.stdout.splitlines()].count("skipped") == 2
     (out / "shot" / "sequence" / "depth" / "0002.exr").unlink()
-    shutil.copy(frames / "take_8.png", frames / "take_9.png")
     third = run("reconstruct", video, frames, "--sequence", *same)
     assert [json.loads(line)["event"] for line in third.stdout.splitlines()].count("skipped") == 1
     told = run("info", out / "film")
-    assert "3 frames at 12.5 a second" in told.stdout
+    assert "3 frames at 6.25 a second" in told.stdout
 
 
 def test_masks_are_called_like_their_clip(frames: Path, tmp_path: Path) -> None:
     (tmp_path / "masks").mkdir()
     Image.new("L", SIZE_PX, 0).save(tmp_path / "masks" / "take.png")
-    done = run("reconstruct", frames / "take_#.png", "-o", tmp_path / "out", "--make", "depth", "--sky", tmp_path / "masks", "--frames", "1")  # fmt: skip
+    done = run("reconstruct", frames / "take_#.png", "-o", tmp_path / "out", "--make", "depth", "--sky", tmp_path / "masks", "--frames", "8")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert bundle.load(tmp_path / "out" / "take").model["sky"] == "mask"
 
