@@ -27,7 +27,7 @@ from . import exports
 from .clip import Clip, open_clip
 from .clip_look import Shot, look_at_frames, raw_depth
 from .frame_links import SmallFrame
-from .known_scale import scale_by_known_distances
+from .known_scale import check_inside, scale_by_known_distances
 from .models import ModelCache
 from .photo_camera import PhotoCamera
 from .pipeline import Stages, make_parts, silent
@@ -81,10 +81,15 @@ def reconstruct_clip(
     models = models or ModelCache()
     with stages.stage("load", "Opening the clip"):
         clip = open_clip(source, FrameRange.parse(options.frames, options.every))
+        # What would fail at the end fails before the minutes that the frames take.
+        first = next(clip.photos())
+        selection = read_selection(options, first.width_px, first.height_px)
+        for text in options.known_distance:
+            check_inside(KnownDistance.parse(text), first.width_px, first.height_px)
     notes: list[str] = []
     with staged_folder(folder, notes.append) as staging:
         refuse_foreign_sequence(folder)
-        result = _reconstruct_into(staging, clip, options, models, stages)
+        result = _reconstruct_into(staging, clip, selection, options, models, stages)
     result.folder = folder
     result.warnings = [*result.warnings, *notes]
     return result
@@ -107,7 +112,12 @@ def _refuse_measurements(options: ReconstructOptions) -> None:
 
 
 def _reconstruct_into(
-    staging: Path, clip: Clip, options: ReconstructOptions, models: ModelCache, stages: Stages
+    staging: Path,
+    clip: Clip,
+    selection: NDArray[np.uint8] | None,
+    options: ReconstructOptions,
+    models: ModelCache,
+    stages: Stages,
 ) -> Reconstruction:
     sequence, asked = staging / SEQUENCE_DIR, options
     for name in ("frames", "depth"):
@@ -115,7 +125,6 @@ def _reconstruct_into(
     said = clip.notes()
     with stages.stage("frames", "Looking at the frames"):
         shot = look_at_frames(staging, clip, replace(options, known_distance=()), models, stages, said.append)
-        selection = read_selection(options, shot.first.width_px, shot.first.height_px)
     with stages.stage("steady", "Comparing the frames") as report:
         camera = _median_camera(shot.cameras)
         keep_scale = shot.found.scale_known
@@ -129,7 +138,7 @@ def _reconstruct_into(
         written = _write_depth(staging, clip, shot, steadied, size, report)
     found = replace(
         shot.found,
-        field=GridField(written.first_m, written.first_sky, fov_x_rad=camera.camera.fov_x_rad),
+        field=_first_field(written.first_m, written.first_sky),
         camera=camera.camera,
         scale_known=scale.known,
         model=_record(shot.found.model, steadied) | camera.record | scale.record,
@@ -204,11 +213,16 @@ def _scale_of(staging: Path, steadied: Steadied, known: bool, options: Reconstru
     if not options.known_distance:
         return _Scale(known, warnings=() if known else (_UNKNOWN_SCALE,))
     told = np.load(raw_depth(staging, 1), allow_pickle=False)
-    first = GridField(steadied.apply(0, np.abs(told)), told < 0, scale="relative")
+    first = _first_field(steadied.apply(0, np.abs(told)), told < 0)
     distances = [KnownDistance.parse(text) for text in options.known_distance]
     scaled = scale_by_known_distances(ScaledField(first, known, {}), distances, camera)
     shift = math.log(scaled.details["known_distance_factor"])
     return _Scale(True, shift, scaled.details, scaled.warnings)
+
+
+def _first_field(depth_m: NDArray[np.float32], sky: NDArray[np.bool_]) -> GridField:
+    """The first frame's depth as the field that its parts are made of."""
+    return GridField(np.where(depth_m < NO_DEPTH_M, depth_m, np.nan), sky)
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,20 @@ def scale_by_known_distances(scaled: ScaledField, distances: Sequence[KnownDista
     return ScaledField(AlignedField(scaled.field, 1 / factor, 0.0, "metric"), True, details, tuple(warnings))
 
 
+def check_inside(known: KnownDistance, width_px: int, height_px: int) -> None:
+    """Makes sure that a distance is one in the photo.
+
+    Raises:
+        OptionsError: a pixel lies outside of it.
+    """
+    for x, y in known.pixels_xy:
+        if not (0 <= x < width_px and 0 <= y < height_px):
+            raise OptionsError(
+                f"The known distance '{known}' has the pixel {x:g},{y:g}, but the photo has {width_px} x {height_px} pixels.",
+                "Count from the top left corner of the upright photo.",
+            )
+
+
 def _distance(field: DepthField, known: KnownDistance, camera: Camera) -> float:
     """The distance as it is in the field, in the field's own unit."""
     points = [_point(field, pixel, known, camera) for pixel in known.pixels_xy]
@@ -61,11 +75,7 @@ def _point(
     field: DepthField, pixel_xy: tuple[float, float], known: KnownDistance, camera: Camera
 ) -> NDArray[np.float64]:
     x, y = pixel_xy
-    if not (0 <= x < camera.width_px and 0 <= y < camera.height_px):
-        raise OptionsError(
-            f"The known distance '{known}' has the pixel {x:g},{y:g}, but the photo has {camera.width_px} x {camera.height_px} pixels.",
-            "Count from the top left corner of the upright photo.",
-        )
+    check_inside(known, camera.width_px, camera.height_px)
     coords = torch.tensor([[(y + 0.5) / camera.height_px * 2 - 1, (x + 0.5) / camera.width_px * 2 - 1]])
     disparity = float(field.disparity(coords)[0])
     if not (np.isfinite(disparity) and disparity > 0) or _is_sky(field, pixel_xy, camera):

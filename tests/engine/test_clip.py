@@ -217,6 +217,19 @@ def test_a_distance_in_the_first_frame_gives_the_shot_its_scale(
     assert plain.model["scale"] == "median"
 
 
+def test_what_cannot_work_fails_before_the_frames(frames: Path, tmp_path: Path) -> None:
+    stages: list[str] = []
+    for wrong in ({"known_distance": ("900,5=2",)}, {"points_mask": str(tmp_path / "gone.png"), "make": ("points",)}):
+        with pytest.raises(OptionsError):
+            reconstruct_clip(
+                frames,
+                tmp_path / "out",
+                options(**wrong),
+                progress=lambda stage, fraction, message="": stages.append(stage),
+            )
+    assert set(stages) == {"load"} and not (tmp_path / "out").exists()
+
+
 def test_measured_depth_of_one_frame_is_refused(frames: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionsError, match="A depth file"):
         reconstruct_clip(frames, tmp_path / "out", options(depth_prompt="x.npy"))
