@@ -13,6 +13,8 @@ from .staging import ARRAYS_DIR, JSON_NAME, SEQUENCE_DIR
 
 FORMAT = "infinidepth-reconstruction"
 FORMAT_VERSION = 1
+CUT_NOTE = "The picture changes wholly at frame"
+"""Begins the sentence about the cuts of a clip."""
 
 
 def array_path(folder: Path, stem: str) -> Path:
@@ -33,9 +35,12 @@ def clip_frame(folder: Path, number: int) -> tuple[Path, Path]:
 
 def is_whole(folder: Path, data: dict[str, Any]) -> bool:
     """Whether all files are there that the content of `reconstruction.json` names, and no array is cut short."""
-    frames = range(1, int(data.get("clip", {"frames": 0})["frames"]) + 1)
-    if not all(path.is_file() for number in frames for path in clip_frame(folder, number)):
-        return False
+    clip = data.get("clip", {"frames": 0})
+    for number in range(1, int(clip["frames"]) + 1):
+        picture, depth = clip_frame(folder, number)
+        wanted = [picture, depth, *([picture.with_suffix(".exr")] if clip.get("linear") else [])]
+        if not all(path.is_file() for path in wanted):
+            return False
     return all(
         array_path(folder, stem).stat().st_size >= math.prod(told["shape"]) * _bytes_of(told["dtype"])
         for stem, told in data["arrays"].items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -27,12 +28,12 @@ class FrameRange:
     """Which frames of a clip count: by their place in a video, from 1, or by the numbers of their files.
 
     Attributes:
-        first: The first one.
+        first: The first one; None: that of the clip.
         last: The last one; None: that of the clip.
         step: Every so many.
     """
 
-    first: int = 1
+    first: int | None = None
     last: int | None = None
     step: int = 1
 
@@ -50,23 +51,28 @@ class FrameRange:
         match = re.fullmatch(r"(\d{1,9})?(-)?(\d{1,9})?", text.strip())
         if match is None or (match[1] is None and match[3] is None):
             raise OptionsError(f"The frames '{text}' are not understood.", "Use the first and the last, such as 1-100.")
-        first = int(match[1]) if match[1] else 1
+        first = int(match[1]) if match[1] else None
         last = int(match[3]) if match[3] else (None if match[2] else first)
-        if first < 0 or (last is not None and last < first):
+        if first is not None and last is not None and last < first:
             raise OptionsError(f"The frames '{text}' are none.", "Give the smaller number first.")
         return cls(first, last, step)
 
+    @property
+    def begin(self) -> int:
+        """Place of the first one in a clip that is counted."""
+        return 1 if self.first is None else self.first
+
     def __contains__(self, number: int) -> bool:
         return (
-            number >= self.first
+            number >= self.begin
             and (self.last is None or number <= self.last)
-            and (number - self.first) % self.step == 0
+            and (number - self.begin) % self.step == 0
         )
 
     def count(self, total: int) -> int:
         """How many of `total` frames count."""
         last = total if self.last is None else min(self.last, total)
-        return max(0, (last - self.first) // self.step + 1)
+        return max(0, (last - self.begin) // self.step + 1)
 
 
 def is_clip(path: Path) -> bool:
@@ -84,7 +90,7 @@ def clip_name(path: Path) -> str:
     """What a clip is called: a full stop in the name of a folder begins no extension, and a number is none of it."""
     if is_pattern(path):
         before, _, after = _parted(path.stem)
-        return (before.rstrip("-_. ") + after) or path.parent.name
+        return (before.rstrip("-_. ") + after) or path.absolute().parent.name
     return path.name if path.is_dir() else path.stem
 
 
@@ -122,26 +128,38 @@ def videos_in(folder: Path) -> list[Path]:
         return []
 
 
-def file_number(file: Path) -> int | None:
-    """The last number in a frame's name, which tells which frame it is; None: it has none."""
-    digits = re.findall(r"\d+", file.stem)
-    return int(digits[-1]) if digits else None
+def frame_numbers(files: Sequence[Path]) -> list[int] | None:
+    """The numbers of frames by their names: the one number in them that changes; None: there is no such, or some are alike."""
+    parts = [re.split(r"(\d+)", file.stem) for file in files]
+    if not parts or any(part[::2] != parts[0][::2] for part in parts):
+        return None
+    columns = list(zip(*(part[1::2] for part in parts), strict=True))
+    changing = [column for column in columns if len({int(digits) for digits in column}) > 1]
+    if len(files) == 1:
+        changing = columns[-1:]
+    numbers = [int(digits) for digits in changing[0]] if len(changing) == 1 else []
+    return numbers if len(set(numbers)) == len(files) else None
 
 
-def chosen_frames(files: list[Path], frames: FrameRange) -> list[Path]:
+def chosen_frames(files: Sequence[Path], frames: FrameRange) -> list[Path]:
     """The files that count: by their own numbers (`shot.1001.png` is frame 1001), and where these say nothing by their place."""
-    numbers = [file_number(file) for file in files]
-    if None not in numbers and len(set(numbers)) == len(numbers):
-        last = frames.last
-        inside = [
-            f
-            for f, n in zip(files, numbers, strict=True)
-            if n is not None and n >= frames.first and (last is None or n <= last)
-        ]
-        # Every so many of what is there: numbers may have gaps, or count by twos already.
-        if inside and (frames.first > 1 or last is not None):
+    numbers = frame_numbers(files)
+    if numbers is not None and (frames.first is not None or frames.last is not None):
+        first, last = frames.first or 0, frames.last
+        inside = [f for f, n in zip(files, numbers, strict=True) if n >= first and (last is None or n <= last)]
+        if inside:
+            # Every so many of what is there: numbers may have gaps, or count by twos already.
             return inside[:: frames.step]
     return [file for number, file in enumerate(files, 1) if number in frames]
+
+
+def shots_in(files: Sequence[Path]) -> list[list[Path]]:
+    """The sequences of numbered files that lie together, each with two frames or more."""
+    named: dict[str, list[Path]] = {}
+    for file in files:
+        *before, _ = re.split(r"(\d+)", file.stem)
+        named.setdefault("".join(before[:-1]) if before else file.stem, []).append(file)
+    return [shot for shot in named.values() if len(shot) > 1]
 
 
 def as_pattern(path: Path) -> Path:

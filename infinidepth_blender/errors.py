@@ -52,6 +52,10 @@ class PhotoError(InfiniDepthError):
     kind = "photo"
 
 
+class NoSurfaceError(PhotoError):
+    """A photograph shows nothing that has a depth; a frame of a clip may."""
+
+
 class DepthFileError(InfiniDepthError):
     """A depth file cannot be used."""
 

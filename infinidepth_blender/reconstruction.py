@@ -338,11 +338,16 @@ def load(folder: Path) -> Reconstruction:
 def _clip(told: dict[str, Any] | None) -> ClipInfo | None:
     if told is None:
         return None
-    fps = told["fps"]
-    cuts = tuple(int(frame) for frame in told["cuts"])
     near_m, far_m = (float(end) for end in told["range_m"])
-    frames, first = int(told["frames"]), int(told["first_frame"])
-    return ClipInfo(frames, first, None if fps is None else float(fps), cuts, (near_m, far_m), bool(told["linear"]))
+    fps = told["fps"]
+    return ClipInfo(
+        frames=int(told["frames"]),
+        first_frame=int(told["first_frame"]),
+        fps=None if fps is None else float(fps),
+        cuts=tuple(int(frame) for frame in told["cuts"]),
+        range_m=(near_m, far_m),
+        linear=bool(told["linear"]),
+    )
 
 
 def _map_array(folder: Path, stem: str, index: dict[str, Any]) -> NDArray[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import re
 import shutil
@@ -28,6 +29,7 @@ LOCK_NAME = ".lock"
 """In a staging folder: tells that it is ours, and, by its lock, whether somebody is writing there."""
 
 FRAME_PATTERN = re.compile(r"frame_\d{4,}\.png")
+_SEQUENCE_FILE = re.compile(r"(frames/\d{4,}\.(jpg|exr)|depth/\d{4,}\.exr|depth\.mp4)")
 FRAMES_NAME = "infinidepth_frames.json"
 """Names of the frames in a folder that were rendered here: others are a user's own."""
 _owned: set[Path] = set()
@@ -211,11 +213,13 @@ def refuse_foreign_sequence(folder: Path) -> None:
 
 
 def _is_own_sequence(sequence: Path) -> bool:
-    """Whether a folder holds the frames of a clip and nothing else: it may as well be where somebody renders to."""
+    """Whether a folder holds the frames of the clip beside it and nothing else: it may as well be where somebody renders to."""
     try:
-        return {item.name for item in sequence.iterdir()} <= {"frames", "depth", "depth.mp4"}
-    except OSError:
+        record = json.loads((sequence.parent / JSON_NAME).read_text(encoding="utf-8"))
+        names = {file.relative_to(sequence).as_posix() for file in sequence.rglob("*") if not file.is_dir()}
+    except (OSError, ValueError, RecursionError):
         return False
+    return isinstance(record, dict) and "clip" in record and all(map(_SEQUENCE_FILE.fullmatch, names))
 
 
 def _commit(staging: Path, folder: Path) -> Path | None:

@@ -12,8 +12,8 @@ from infinidepth_blender.clip_files import (
     as_pattern,
     chosen_frames,
     clip_name,
-    file_number,
     frame_files,
+    frame_numbers,
     is_clip,
     source_sha256,
 )
@@ -68,6 +68,7 @@ def test_a_pattern_names_one_sequence_of_several(tmp_path: Path) -> None:
     assert len(frame_files(tmp_path / "a.#.png")) == 4
     assert is_clip(tmp_path / "a.####.png") and clip_name(tmp_path / "a.####.png") == "a"
     assert clip_name(tmp_path / "####.png") == tmp_path.name
+    assert clip_name(Path("####.png")) == Path().absolute().name
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,31 @@ def test_a_pattern_names_one_sequence_of_several(tmp_path: Path) -> None:
 def test_numbered_files_are_frames_of_their_numbers(text: str | None, step: int, numbers: list[int]) -> None:
     files = [Path(f"shot.{number}.png") for number in (1001, 1002, 1003, 1005, 1006)]
     chosen = chosen_frames(files, FrameRange.parse(text, step))
-    assert [file_number(file) for file in chosen] == numbers
+    assert [int(file.stem[5:]) for file in chosen] == numbers
+
+
+@pytest.mark.parametrize(
+    ("names", "numbers"),
+    [
+        (("frame_0001_4k", "frame_0002_4k", "frame_0003_4k"), [1, 2, 3]),
+        (("p001_v2_rgb", "p002_v2_rgb"), [1, 2]),
+        (("s.0000", "s.0001"), [0, 1]),
+        (("only_0007",), [7]),
+        (("a.0001", "b.0001"), None),
+        (("s1_t1", "s2_t2"), None),
+        (("x", "y"), None),
+        (("01", "1"), None),
+    ],
+)
+def test_the_number_of_a_frame_is_the_one_that_changes(names: tuple[str, ...], numbers: list[int] | None) -> None:
+    assert frame_numbers([Path(f"{name}.png") for name in names]) == numbers
+
+
+def test_frame_zero_can_be_chosen() -> None:
+    files = [Path(f"s.{number:04d}.png") for number in range(4)]
+    for text, names in (("0", [0]), ("0-1", [0, 1]), ("1-", [1, 2, 3]), ("-1", [0, 1]), (None, [0, 1, 2, 3])):
+        chosen = chosen_frames(files, FrameRange.parse(text))
+        assert [int(file.stem[2:]) for file in chosen] == names
 
 
 def test_files_without_numbers_are_counted() -> None:

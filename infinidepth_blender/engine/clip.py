@@ -24,9 +24,10 @@ from ..clip_files import (
     FrameRange,
     chosen_frames,
     clip_name,
-    file_number,
     frame_files,
+    frame_numbers,
     is_pattern,
+    shots_in,
     source_sha256,
     videos_in,
 )
@@ -38,6 +39,8 @@ _USABLE = "Convert it to an MP4 file (H.264), or to a folder of PNG or JPEG file
 _FORMATS = "mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo,asf,ogg"
 """What a video may be: lists of other files and streams are none."""
 _UNSPECIFIED_COLOURS, _HD_ROWS = 2, 720
+_TIME_BASES = 500
+"""Rates from which they are the units of time of a container and no frames a second."""
 _COUNT_TOLERANCE = 2
 """Frames by which the header of a sound video may be wrong."""
 
@@ -49,10 +52,12 @@ class Clip:
     Attributes:
         source: The video, or the folder or the pattern of the frames.
         frames: Which of them count.
-        count: How many these are; of a video what its header says, 1 where it does not say.
+        count: How many these are; of a video as its header or its packets tell.
         fps: Frames per second of those that count; None: unknown.
         sha256: Of the source, hexadecimal.
+        end: Number of the last frame that there is.
         files: The frames' files; empty of a video.
+        numbers: The numbers of these files; empty where they tell none.
     """
 
     source: Path
@@ -60,7 +65,9 @@ class Clip:
     count: int
     fps: float | None
     sha256: str
+    end: int
     files: tuple[Path, ...] = ()
+    numbers: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
@@ -69,52 +76,48 @@ class Clip:
 
     @property
     def first_frame(self) -> int:
-        """Number of the first frame: what its file is called by, or its place in a video."""
-        if not self.files:
-            return self.frames.first
-        number = file_number(self.files[0])
-        return self.frames.first if number is None else number
+        """Number of the first frame."""
+        return self.number_of(0)
 
     def number_of(self, index: int) -> int:
-        """What `--frames` calls a frame that was taken, from 0: the number of its file, or its place in a video."""
-        if not self.files:
-            return self.frames.first + index * self.frames.step
-        number = file_number(self.files[index])
-        return index + 1 if number is None else number
+        """What `--frames` calls a frame that was taken, from 0: the number of its file, or its place."""
+        if self.numbers:
+            return self.numbers[index]
+        return self.frames.begin + index * self.frames.step
 
     def notes(self) -> list[str]:
         """What the user should know of the frames before they are looked at."""
         said = []
         if self.count == 1:
             said.append("Only one frame is taken: nothing moves.")
-        numbers = [file_number(file) for file in self.files]
-        steps = {b - a for a, b in itertools.pairwise(numbers) if a is not None and b is not None}
-        if len(steps) > 1:
-            at = next(
-                k
-                for k, (a, b) in enumerate(itertools.pairwise(numbers))
-                if a is not None and b is not None and b - a == max(steps)
-            )
+        steps = [b - a for a, b in itertools.pairwise(self.numbers)]
+        if len(set(steps)) > 1:
+            at = steps.index(max(steps))
             said.append(
                 f"Frames are missing, as between {self.files[at].name} and {self.files[at + 1].name}: those that are there "
                 "are played one after the other."
             )
-        if self.frames.last is not None and self.number_of(self.count - 1) + self.frames.step <= self.frames.last:
-            said.append(f"The clip ends at frame {self.number_of(self.count - 1)}, before {self.frames.last}.")
+        if self.frames.last is not None and self.end < self.frames.last:
+            said.append(f"The clip ends at frame {self.end}, before {self.frames.last}.")
         return said
 
-    def photos(self, note: Callable[[str], object] = lambda text: None) -> Iterator[Photo]:
+    def photos(
+        self, note: Callable[[str], object] = lambda text: None, skip: Callable[[], object] = lambda: None
+    ) -> Iterator[Photo]:
         """Reads the frames.
 
         Args:
             note: Called with what the user should know, when the last frame was read.
+            skip: Called for every frame that is passed over; it may raise to stop.
 
         Raises:
             PhotoError: one of them cannot be read, or has another size than the first.
         """
         size: tuple[int, int] | None = None
         linear: bool | None = None
-        pictures = map(open_photo, self.files) if self.files else self._decoded(note)
+        pictures = (
+            (open_photo(file, may_be_empty=True) for file in self.files) if self.files else self._decoded(note, skip)
+        )
         for number, photo in enumerate(pictures, 1):
             if size is not None and size != (photo.width_px, photo.height_px):
                 raise PhotoError(
@@ -130,10 +133,10 @@ class Clip:
             size, linear = (photo.width_px, photo.height_px), photo.pixels_linear is not None
             yield photo
 
-    def _decoded(self, note: Callable[[str], object]) -> Iterator[Photo]:
+    def _decoded(self, note: Callable[[str], object], skip: Callable[[], object]) -> Iterator[Photo]:
         number = made = broken = 0
         with _opened(self.source) as (container, stream):
-            expected = _length(container, stream)
+            expected = int(stream.frames)  # 0: the header does not count them
             for packet in container.demux(stream):
                 try:
                     decoded = packet.decode()
@@ -142,7 +145,9 @@ class Clip:
                     continue
                 for frame in decoded:
                     number += 1
-                    if number in self.frames:
+                    if number not in self.frames:
+                        skip()
+                    else:
                         made += 1
                         yield Photo(
                             self.source.absolute(),
@@ -172,14 +177,19 @@ def open_clip(source: Path, frames: FrameRange) -> Clip:
     """
     if source.is_dir() or is_pattern(source):
         return _open_frames(source, frames)
+    if frames.begin < 1:
+        raise PhotoError(
+            f"{source.name} has no frame 0: those of a video are counted from 1.", "Give --frames from 1 on."
+        )
     with _opened(source) as (container, stream):
-        total, rate = _length(container, stream), stream.average_rate
-    # Some containers do not count their frames.
-    count = frames.count(total) if total else 1
+        rate = stream.average_rate
+        # Recordings that were written while they went on count nothing; reading them without decoding takes a moment.
+        total = int(stream.frames) or sum(packet.size > 0 for packet in container.demux(stream))
+    count = frames.count(total)
     if count < 1:
         raise _no_frames(source, frames, total)
-    fps = float(rate) / frames.step if rate and 0 < rate < 1000 else None
-    return Clip(source, frames, count, fps, source_sha256(source))
+    fps = float(rate) / frames.step if rate and 0 < rate < _TIME_BASES else None
+    return Clip(source, frames, count, fps, source_sha256(source), total)
 
 
 def _open_frames(source: Path, frames: FrameRange) -> Clip:
@@ -209,10 +219,16 @@ def _open_frames(source: Path, frames: FrameRange) -> Clip:
             f"{source} holds pictures of several kinds ({told}), which are no frames of one shot.",
             f"Name those that are meant, such as {source / f'shot.####{files[0].suffix}'}.",
         )
-    chosen = tuple(chosen_frames(list(files), frames))
+    shots = shots_in(files) if frame_numbers(files) is None else []
+    if len(shots) > 1:
+        names = " and ".join(f"{shot[0].name} to {shot[-1].name}" for shot in shots[:2])
+        raise PhotoError(f"{source} holds several sequences: {names}.", "Name one as shot.####.png.")
+    chosen = tuple(chosen_frames(files, frames))
     if not chosen:
         raise _no_frames(source, frames, len(files), f" ({files[0].name} to {files[-1].name})")
-    return Clip(source, frames, len(chosen), None, source_sha256(source), chosen)
+    numbers = frame_numbers(files) or [*range(1, len(files) + 1)]
+    end, taken = numbers[-1], frame_numbers(files) and [numbers[files.index(file)] for file in chosen]
+    return Clip(source, frames, len(chosen), None, source_sha256(source), end, chosen, tuple(taken or ()))
 
 
 @contextlib.contextmanager
@@ -228,7 +244,7 @@ def _opened(source: Path) -> Iterator[tuple[Any, Any]]:
             with av.open(file, options={"format_whitelist": _FORMATS}) as container:
                 if not container.streams.video:
                     raise PhotoError(f"{source.name} holds no pictures, only sound or text.", _USABLE)
-                stream = container.streams.video[0]
+                stream = container.streams.best("video") or container.streams.video[0]
                 stream.thread_type = "AUTO"
                 yield container, stream
     except FileNotFoundError:
@@ -255,16 +271,6 @@ def _errors() -> type[Exception]:
     return importlib.import_module("av").error.FFmpegError
 
 
-def _length(container: Any, stream: Any) -> int:
-    """Frames by the header, or by the duration where that does not count them; 0: neither tells."""
-    if stream.frames > 0:
-        return int(stream.frames)
-    rate: Fraction | None = stream.average_rate
-    if not (rate and container.duration):
-        return 0
-    return max(0, round(float(rate) * container.duration / 1e6))
-
-
 def _upright(frame: Any, aspect: Fraction | None) -> NDArray[np.uint8]:
     """(H, W, 3) sRGB pixels of a decoded frame, square and turned as it is to be seen; `aspect` is a pixel's width over its height."""
     matrix = None
@@ -278,10 +284,10 @@ def _upright(frame: Any, aspect: Fraction | None) -> NDArray[np.uint8]:
 
 
 def _no_frames(source: Path, frames: FrameRange, total: int = 0, named: str = "") -> PhotoError:
-    if total and (named or frames.first > total):
+    if total and (named or frames.begin > total):
         last = f"to {frames.last}" if frames.last is not None else "on"
         return PhotoError(
-            f"{source.name} has {total} frames{named}, and none from {frames.first} {last}.",
+            f"{source.name} has {total} frames{named}, and none from {frames.begin} {last}.",
             "Name others with --frames.",
         )
     return PhotoError(f"{source.name} holds no frame that can be decoded.", _USABLE)

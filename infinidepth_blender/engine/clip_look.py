@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ..bundle_record import clip_frame
-from ..errors import OptionsError, OutputError
+from ..errors import NoSurfaceError, OptionsError, OutputError
 from ..options import ReconstructOptions
 from ..query.grids import flags_and_depth
 from ..reconstruction import FLAG_SKY, FLAG_VALID, NO_DEPTH_M
@@ -39,13 +39,15 @@ class Shot:
     """What was seen of a clip.
 
     Attributes:
-        first: Its first frame.
+        first: Its first frame that shows a surface.
+        index: Which one that is, from 0: clips may fade in from black.
         small: Every frame, small.
         cameras: Cameras of some frames.
         found: What is known of the first frame's depth besides the depth itself.
     """
 
     first: Photo
+    index: int
     small: list[SmallFrame]
     cameras: list[PhotoCamera]
     found: PhotoField
@@ -59,29 +61,39 @@ def look_at_frames(
     stages: Stages,
     note: Callable[[str], object],
 ) -> Shot:
-    """Asks the model for each frame; pictures and raw depth go to the disk, small copies are kept."""
+    """Asks the model for each frame; pictures and raw depth go to the disk, small copies are kept.
+
+    Raises:
+        NoSurfaceError: no frame shows anything that has a depth.
+        OptionsError, OutputError: the depth maps are too large, or more than the disk holds.
+        PhotoError, CameraFileError, ModelError: as of a photo.
+    """
     small: list[SmallFrame] = []
     cameras: list[PhotoCamera] = []
-    first: Photo | None = None
-    found: PhotoField | None = None
+    begin: tuple[Photo, int, PhotoField] | None = None
+    empty: NoSurfaceError | None = None
     apart = max(1, -(-clip.count // CAMERA_FRAMES))
-    for index, photo in enumerate(clip.photos(note)):
-        done, total = index, max(clip.count, index + 1)
-        message = f"Frame {index + 1} of {total}"
-        stages.report("frames", done / total, message)
+    for index, photo in enumerate(clip.photos(note, lambda: stages.step(0.0))):
+        total = max(clip.count, index + 1)
+        stages.report("frames", index / total, f"Frame {index + 1} of {total}")
         size = options.depth_size_px(photo.width_px, photo.height_px)
-        if first is None:
+        if index == 0:
             _check_size(staging, clip, photo, size)
         # Of the others the lens is not looked for: it takes as long as the depth.
-        camera = None if index % apart == 0 else cameras[-1]
-        of_frame = find_photo_field(photo, None, options, models, None, _quiet(stages), stages.step, camera)
-        if camera is None:
-            cameras.append(PhotoCamera(of_frame.camera, _of_lens(of_frame.warnings)))
-        small.append(_store(staging, index + 1, photo, of_frame, size))
-        if first is None or found is None:
-            first, found = photo, of_frame
-    assert first is not None and found is not None  # `photos` gives one or raises
-    return Shot(first, small, cameras, found)
+        camera = cameras[-1] if cameras and index % apart else None
+        try:
+            found = find_photo_field(photo, None, options, models, None, _quiet(stages), stages.step, camera)
+        except NoSurfaceError as error:
+            found, empty = None, error
+        if found is not None and camera is None:
+            cameras.append(PhotoCamera(found.camera, _of_lens(found.warnings)))
+        small.append(_store(staging, index + 1, photo, found, size))
+        if begin is None and found is not None:
+            begin = photo, index, found
+    if begin is None:
+        raise empty or NoSurfaceError(f"{clip.source.name} shows nothing that has a depth.", "Use another clip.")
+    first, index, found = begin
+    return Shot(first, index, small, cameras, found)
 
 
 def _of_lens(warnings: tuple[str, ...]) -> tuple[str, ...]:
@@ -97,11 +109,13 @@ def _quiet(stages: Stages) -> Progress:
     return pass_on
 
 
-def _store(staging: Path, number: int, photo: Photo, found: PhotoField, size: tuple[int, int]) -> SmallFrame:
+def _store(staging: Path, number: int, photo: Photo, found: PhotoField | None, size: tuple[int, int]) -> SmallFrame:
     width, height = size
-    disparity = found.field.disparity_grid(height, width).detach().float().cpu().numpy()
-    sky = found.field.sky_grid(height, width).detach().float().cpu().numpy()
-    flags, depth_m = flags_and_depth(disparity, sky)
+    flags, depth_m = np.full((height, width), FLAG_SKY, np.uint8), np.full((height, width), NO_DEPTH_M, np.float32)
+    if found is not None:
+        disparity = found.field.disparity_grid(height, width).detach().float().cpu().numpy()
+        sky = found.field.sky_grid(height, width).detach().float().cpu().numpy()
+        flags, depth_m = flags_and_depth(disparity, sky)
     picture, _ = clip_frame(staging, number)
     Image.fromarray(photo.pixels_srgb).save(picture, quality=95, subsampling=0)
     if photo.pixels_linear is not None:

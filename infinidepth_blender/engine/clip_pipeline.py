@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import reconstruction as bundle
-from ..bundle_record import clip_frame
+from ..bundle_record import CUT_NOTE, clip_frame
 from ..camera import Camera
 from ..clip_files import FrameRange
 from ..errors import OptionsError
@@ -82,7 +82,7 @@ def reconstruct_clip(
     with stages.stage("load", "Opening the clip"):
         clip = open_clip(source, FrameRange.parse(options.frames, options.every))
         # What would fail at the end fails before the minutes that the frames take.
-        first = next(clip.photos())
+        first = next(clip.photos(skip=lambda: stages.step(0.0)))
         selection = read_selection(options, first.width_px, first.height_px)
         for text in options.known_distance:
             check_inside(KnownDistance.parse(text), first.width_px, first.height_px)
@@ -131,7 +131,7 @@ def _reconstruct_into(
         steadied = steady(shot.small, camera.camera, keep_scale=keep_scale, report=report)
         if not keep_scale:
             steadied = _with_median(steadied, shot.small)
-        scale = _scale_of(staging, steadied, keep_scale, options, camera.camera)
+        scale = _scale_of(staging, shot.index, steadied, keep_scale, options, camera.camera)
         steadied = replace(steadied, level=steadied.level + scale.shift)
     size = options.depth_size_px(shot.first.width_px, shot.first.height_px)
     with stages.stage("depth", "Depth maps") as report:
@@ -204,7 +204,9 @@ class _Scale:
     warnings: tuple[str, ...] = ()
 
 
-def _scale_of(staging: Path, steadied: Steadied, known: bool, options: ReconstructOptions, camera: Camera) -> _Scale:
+def _scale_of(
+    staging: Path, index: int, steadied: Steadied, known: bool, options: ReconstructOptions, camera: Camera
+) -> _Scale:
     """The scale that distances in the first frame give the whole shot.
 
     Raises:
@@ -212,8 +214,8 @@ def _scale_of(staging: Path, steadied: Steadied, known: bool, options: Reconstru
     """
     if not options.known_distance:
         return _Scale(known, warnings=() if known else (_UNKNOWN_SCALE,))
-    told = np.load(raw_depth(staging, 1), allow_pickle=False)
-    first = _first_field(steadied.apply(0, np.abs(told)), told < 0)
+    told = np.load(raw_depth(staging, index + 1), allow_pickle=False)
+    first = _first_field(steadied.apply(index, np.abs(told)), told < 0)
     distances = [KnownDistance.parse(text) for text in options.known_distance]
     scaled = scale_by_known_distances(ScaledField(first, known, {}), distances, camera)
     shift = math.log(scaled.details["known_distance_factor"])
@@ -230,7 +232,7 @@ class _Written:
     """What was written of the depth.
 
     Attributes:
-        first_m, first_sky: (h, w) depth and sky of the first frame.
+        first_m, first_sky: (h, w) depth and sky of the first frame that shows a surface.
         range_m: Nearest and farthest depth of all frames.
     """
 
@@ -269,7 +271,8 @@ def _write_depth(
             flags = (np.where(valid, FLAG_VALID, 0) + np.where(sky, FLAG_SKY, 0)).astype(np.uint8)
             picture = exports.color_depth(depth_m, flags, log_range)
             write(np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8))
-            first = first or (depth_m, sky)
+            if index == shot.index:
+                first = depth_m, sky
             report((index + 1) / count)
     assert first is not None  # there is a frame
     return _Written(*first, (near_m, far_m) if far_m else (MEDIAN_DEPTH_M, MEDIAN_DEPTH_M))
@@ -317,7 +320,7 @@ def _warnings(
         ends = [*(cut - 1 for cut in steadied.cuts), len(shot.small) - 1]
         shots = [f"--frames {clip.number_of(a)}-{clip.number_of(b)}" for a, b in zip(begins, ends, strict=True)]
         said.append(
-            f"The picture changes wholly at frame {clip.number_of(steadied.cuts[0])}: depth keeps its scale within each shot "
+            f"{CUT_NOTE} {clip.number_of(steadied.cuts[0])}: depth keeps its scale within each shot "
             f"alone, and one lens was taken for all. Reconstruct the shots by themselves: {', '.join(shots[:4])}"
             f"{' and so on' if len(shots) > 4 else ''}."
         )

@@ -99,8 +99,12 @@ class Photo:
         return self.pixels_srgb.shape[0]
 
 
-def open_photo(path: Path) -> Photo:
+def open_photo(path: Path, may_be_empty: bool = False) -> Photo:
     """Opens a photo of any common kind.
+
+    Args:
+        path: The file.
+        may_be_empty: Whether it may be transparent everywhere, as a frame of a clip may be.
 
     Raises:
         PhotoError: the file is missing, no picture, damaged, animated, too small or too
@@ -112,7 +116,7 @@ def open_photo(path: Path) -> Photo:
         decoded = _decode(path, head)
         if decoded.alpha is not None:
             decoded.warnings.append("Transparent parts of the photo have no depth and are left out.")
-        opaque = _opaque(path, decoded)
+        opaque = _opaque(path, decoded, may_be_empty)
         sha256 = sha256_of(path)
     except MemoryError as error:
         raise PhotoError(
@@ -193,10 +197,12 @@ def _decode(path: Path, head: bytes) -> DecodedPhoto:
         raise _not_a_photo(path, head) from error
 
 
-def _opaque(path: Path, decoded: DecodedPhoto) -> NDArray[np.bool_] | None:
+def _opaque(path: Path, decoded: DecodedPhoto, may_be_empty: bool) -> NDArray[np.bool_] | None:
     if decoded.alpha is None:
         return None
     opaque = decoded.alpha >= OPAQUE
+    if not opaque.any() and may_be_empty:
+        return opaque
     if not opaque.any():
         raise PhotoError(f"{path.name} is transparent everywhere.", "Save it without transparency.")
     if opaque.all():

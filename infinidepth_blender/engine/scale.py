@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..errors import DepthFileError, PhotoError
+from ..errors import DepthFileError, NoSurfaceError
 from ..field.align import AlignedField
 from ..field.covered import Covered, CoveredField
 from ..field.prompted import PromptedField
@@ -98,7 +98,7 @@ def scale_to_metres(
 
     Raises:
         DepthFileError: the measured depth does not belong to this photo.
-        PhotoError: the photo shows no surface at all.
+        NoSurfaceError: the photo shows no surface at all.
     """
     look = _look(field, width_px, height_px)
     if prompt is not None and prompt_use == "check":
@@ -164,7 +164,7 @@ def _look(field: DepthField, width_px: int, height_px: int) -> _Look:
     if field.scale != "affine":
         surface &= disparity > 0
     if not surface.any():
-        raise PhotoError(
+        raise NoSurfaceError(
             "The photo shows no surface whose depth could be found: it seems to be all sky.", "Use another photo."
         )
     return _Look(disparity, surface)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import bpy
 
+from ..bundle_record import CUT_NOTE
 from ..reconstruction import Reconstruction, load
 from ..scene.build import SceneOptions, build_scene
 from ..scene.earlier import Earlier, hide_earlier
@@ -49,8 +50,19 @@ def put_into_scene(
     notes += _notes(hide_earlier(objects, scene, of_the_job))
     _select(context, scene, objects)
     notes += around_camera(scene, objects)
-    tell(reconstruction.name, _summary(reconstruction, seconds), [*warnings, *reconstruction.warnings, *notes])
+    said = [_in_scene_frames(text, reconstruction) for text in (*warnings, *reconstruction.warnings)]
+    tell(reconstruction.name, _summary(reconstruction, seconds), [*said, *notes])
     return objects
+
+
+def _in_scene_frames(text: str, rec: Reconstruction) -> str:
+    """The note about cuts as it is for the panel, which counts frames otherwise than the command line."""
+    if rec.clip is None or not rec.clip.cuts or not text.startswith(CUT_NOTE):
+        return text
+    return (
+        f"{CUT_NOTE} {rec.clip.cuts[0]} of the scene: depth keeps its scale within each shot alone, and one lens was taken for "
+        "all. Reconstruct the shots by themselves, with From and To."
+    )
 
 
 def _job_of(collections: Collection[int]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import bpy
 
-from ..clip_files import file_number, frame_files, is_pattern
+from ..clip_files import frame_files, frame_numbers, is_pattern
 from ..engine.model_store import installed_file
 from ..engine.registry import BUNDLED
 from ..errors import OptionsError
@@ -130,17 +130,20 @@ def with_frames(options: ReconstructOptions, settings: InfiniDepthSettings, clip
     Raises:
         OptionsError: the settings name no frame.
     """
-    first, last = settings.clip_first, settings.clip_last
-    if (first, last) == (1, 0):
+    first, last = settings.clip_first, settings.clip_last or None
+    if (first, last) == (1, None):
         return replace(options, frames=None, every=settings.clip_every)
-    if 0 < last < first:
+    if last is not None and last < first:
         raise OptionsError(f"The frames from {first} to {last} are none.", "Set To to a later frame, or to 0.")
     if is_pattern(clip):
-        numbers = [file_number(file) for file in frame_files(clip)]
-        last = last or len(numbers)
-        if first <= len(numbers) and None not in numbers:
-            first, last = numbers[first - 1], numbers[min(last, len(numbers)) - 1]
-    return replace(options, frames=f"{first}-{last or ''}", every=settings.clip_every)
+        files = frame_files(clip)
+        if first > len(files):
+            raise OptionsError(
+                f"The clip has {len(files)} frames, and none from {first} on.", "Set From to an earlier one."
+            )
+        if numbers := frame_numbers(files):
+            first, last = numbers[first - 1], None if last is None else numbers[min(last, len(numbers)) - 1]
+    return replace(options, frames=f"{first}-{'' if last is None else last}", every=settings.clip_every)
 
 
 def _sky(settings: InfiniDepthSettings, counts: set[str]) -> str:

@@ -8,7 +8,7 @@ import bpy
 from bpy.props import BoolProperty, CollectionProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
-from ..clip_files import VIDEO_SUFFIXES, is_clip
+from ..clip_files import VIDEO_SUFFIXES
 from ..errors import InfiniDepthError, SceneError
 from . import addon, output, photo_settings, session
 from .active_image import PhotoFile, clip_file, clip_length, find_active_image, photo_file
@@ -37,14 +37,14 @@ class _Reconstruct:
         options={"HIDDEN", "SKIP_SAVE"},
     )
 
-    def _run(self, context: bpy.types.Context, photos: "dict[str, PhotoFile]") -> set[str]:
-        """Starts the job; the photos come with what they are known by."""
+    def _run(self, context: bpy.types.Context, photos: "dict[str, PhotoFile]", some_frames: bool = False) -> set[str]:
+        """Starts the job; the photos come with what they are known by. The panel's frames are those of the clip at hand."""
         requests: list[PhotoRequest] = []
         settings = context.scene.infinidepth
         try:
             each = options_of_each(settings, addon.preferences(context), list(photos))
             for photo, (options, note) in zip(photos.values(), each, strict=True):
-                if is_clip(photo.path):
+                if some_frames:
                     options = with_frames(options, settings, photo.path)
                 folder = output.bundle_folder(photo, {request.folder for request in requests})
                 requests.append(PhotoRequest(photo.path, photo.name, folder, photo.temporary, options, note))
@@ -127,7 +127,7 @@ class INFINIDEPTH_OT_reconstruct_clip(_Reconstruct, bpy.types.Operator):
             clip = clip_file(active.image)
         except InfiniDepthError as error:
             return refuse(self, error)
-        return self._run(context, {photo_settings.photo_key(active): clip})
+        return self._run(context, {photo_settings.photo_key(active): clip}, some_frames=True)
 
 
 class INFINIDEPTH_OT_reconstruct_file(_Reconstruct, bpy.types.Operator, ImportHelper):

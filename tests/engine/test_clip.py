@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -13,12 +14,13 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+import OpenEXR
 import pytest
 from moving_scene import SIZE_PX, frame
 from PIL import Image
 
 from infinidepth_blender import reconstruction as bundle
-from infinidepth_blender.bundle_record import clip_frame
+from infinidepth_blender.bundle_record import clip_frame, is_whole, read_json
 from infinidepth_blender.clip_files import FrameRange
 from infinidepth_blender.commands.resume import files_of
 from infinidepth_blender.engine.clip import open_clip
@@ -64,6 +66,10 @@ def video(tmp_path: Path, pictures: list[np.ndarray]) -> Path:
     return path
 
 
+def exr_values(path: Path) -> np.ndarray:
+    return OpenEXR.File(str(path), separate_channels=True).channels()["Y"].pixels
+
+
 def options(**more: object) -> ReconstructOptions:
     return ReconstructOptions(**{**QUICK, **more})  # type: ignore[arg-type]
 
@@ -102,8 +108,12 @@ def test_frames_in_linear_light_keep_it(tmp_path: Path, models: ModelCache) -> N
         write_linear_exr(tmp_path / "in" / f"plate.{number + 1001}.exr", light)
     made = reconstruct_clip(tmp_path / "in", tmp_path / "out", options(), models=models)
     assert made.clip is not None and made.clip.linear and made.clip.first_frame == 1001
+    out = tmp_path / "out"
+    assert is_whole(out, read_json(out))
     kept = decode_exr(clip_frame(tmp_path / "out", 2)[0].with_suffix(".exr")).pixels_deep
     assert kept is not None and kept[15, 15, 0] == 6.0
+    clip_frame(tmp_path / "out", 2)[0].with_suffix(".exr").unlink()
+    assert not is_whole(out, read_json(out))
 
 
 def test_frames_of_two_sizes_are_no_shot(frames: Path) -> None:
@@ -248,6 +258,17 @@ def test_a_folder_of_the_users_is_no_part_of_a_result(frames: Path, tmp_path: Pa
     assert mine.is_file() and (out / "reconstruction.json").is_file()
 
 
+def test_what_only_looks_like_frames_is_the_users(frames: Path, tmp_path: Path, models: ModelCache) -> None:
+    mine = tmp_path / "out" / "sequence" / "frames" / "beauty_0001.png"
+    mine.parent.mkdir(parents=True)
+    mine.touch()
+    for _ in range(2):
+        reconstruct_photo(frames / "take_8.png", tmp_path / "out", options(make=("depth",)), models=models)
+    with pytest.raises(OutputError, match="holds 'sequence'"):
+        reconstruct_clip(frames, tmp_path / "out", options(make=("depth",)), models=models)
+    assert mine.is_file()
+
+
 def test_a_photo_takes_the_place_of_a_clip(frames: Path, tmp_path: Path, models: ModelCache) -> None:
     out = tmp_path / "out"
     reconstruct_clip(frames, out, options(make=("depth",), frames="8-9"), models=models)
@@ -320,6 +341,63 @@ def test_a_video_may_be_called_anything(video: Path) -> None:
     odd = Path(os.fsdecode(os.fsencode(video.parent) + b"/film\xff #1 [x].mp4"))
     video.rename(odd)
     assert len(list(open_clip(odd, FrameRange()).photos())) == 5
+
+
+def test_a_recording_that_counts_nothing_is_counted(tmp_path: Path, pictures: list[np.ndarray]) -> None:
+    """As browsers write it: frames without a length in the header, and sound that goes on longer."""
+    path = tmp_path / "live.mkv"
+    with av.open(str(path), "w", options={"live": "1"}) as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = *SIZE_PX, "yuv420p"
+        sound = container.add_stream("pcm_s16le", rate=8000)
+        for picture in pictures * 3:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        container.mux(stream.encode())
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 40_000), np.int16), "s16", "mono")
+        silence.sample_rate = 8000
+        container.mux(sound.encode(silence))
+    clip = open_clip(path, FrameRange(2, 30))
+    notes: list[str] = []
+    assert clip.count == len(list(clip.photos(notes.append))) == 14
+    assert not notes and "ends at frame 15, before 30" in clip.notes()[0]
+
+
+def test_a_video_has_no_frame_zero(video: Path) -> None:
+    with pytest.raises(PhotoError, match="counted from 1"):
+        open_clip(video, FrameRange(0, 0))
+
+
+def test_several_sequences_in_a_folder_are_no_shot(frames: Path) -> None:
+    for number in (8, 9):
+        shutil.copy(frames / f"take_{number}.png", frames / f"other_{number}.png")
+    with pytest.raises(PhotoError, match=r"several sequences: .*other_8.png to other_9.png"):
+        open_clip(frames, FrameRange())
+
+
+def test_a_frame_may_be_empty(tmp_path: Path, models: ModelCache, pictures: list[np.ndarray]) -> None:
+    for number, picture in enumerate(pictures[:3]):
+        alpha = np.full((*picture.shape[:2], 1), 255 if number < 2 else 0, np.uint8)
+        Image.fromarray(np.concatenate([picture, alpha], axis=-1)).save(tmp_path / f"t.{number}.png")
+    made = reconstruct_clip(tmp_path / "t.#.png", tmp_path / "out", options(make=("depth",)), models=models)
+    assert made.clip is not None and (made.clip.frames, made.clip.first_frame) == (3, 0)
+    assert (exr_values(clip_frame(tmp_path / "out", 3)[1]) == np.float32(1e10)).all()
+
+
+def test_a_clip_may_fade_in_from_the_sky(tmp_path: Path, models: ModelCache, pictures: list[np.ndarray]) -> None:
+    """Frames without any surface, the first among them: the bundle is of the first one that shows something."""
+    for number, picture in enumerate(pictures[:4]):
+        alpha = np.full((*picture.shape[:2], 1), 0 if number in (0, 2) else 255, np.uint8)
+        Image.fromarray(np.concatenate([picture, alpha], axis=-1)).save(tmp_path / f"f.{number + 1}.png")
+    known = options(make=("depth", "mesh"), known_distance=("96,100=3",))
+    made = reconstruct_clip(tmp_path / "f.#.png", tmp_path / "out", known, models=models)
+    depths = [exr_values(clip_frame(tmp_path / "out", n)[1]) for n in (1, 2, 3, 4)]
+    assert [bool((depth < 1e9).any()) for depth in depths] == [False, True, False, True]
+    assert np.allclose(made.depth_m, depths[1], rtol=1e-5) and made.mesh is not None
+    for number in (1, 2, 3, 4):
+        picture = np.zeros((SIZE_PX[1], SIZE_PX[0], 4), np.uint8)
+        Image.fromarray(picture).save(tmp_path / f"f.{number}.png")
+    with pytest.raises(PhotoError, match="shows no surface"):
+        reconstruct_clip(tmp_path / "f.#.png", tmp_path / "none", known, models=models)
 
 
 def test_a_list_of_other_files_is_no_video(tmp_path: Path, video: Path) -> None:

@@ -16,12 +16,13 @@ from plyfile import PlyData
 
 from infinidepth_blender.bundle_record import is_complete
 from infinidepth_blender.engine.client import EngineClient
-from infinidepth_blender.errors import OutputError, PhotoError
+from infinidepth_blender.errors import OptionsError, OutputError, PhotoError
 from infinidepth_blender.options import ReconstructOptions
 from infinidepth_blender.scene.photo_modes import surface_mode
 from infinidepth_blender.staging import STAGING_SUFFIX
 from infinidepth_blender.ui import operators, output
 from infinidepth_blender.ui.active_image import PhotoFile, clip_file, clip_length
+from infinidepth_blender.ui.engine_options import with_frames
 from infinidepth_blender.ui.output import bundle_folder
 from infinidepth_blender.ui.photo_jobs import PhotoJob, PhotoRequest
 from infinidepth_blender.ui.session import _on_timer, session
@@ -426,6 +427,27 @@ def test_the_panel_counts_the_frames_of_a_sequence(engine: bpy.types.AddonPrefer
     assert clip_length(other) == 0
     with pytest.raises(PhotoError, match="is missing"):
         clip_file(other)
+
+
+def test_the_panel_counts_from_the_first_frame(engine: bpy.types.AddonPreferences, tmp_path: Path) -> None:
+    settings = bpy.context.scene.infinidepth
+    for number in (0, 1, 2, 5):
+        write_photo(tmp_path / f"s.{number:04d}.png", 16, 16)
+    clip, plain = tmp_path / "s.####.png", ReconstructOptions()
+    for first, last, step, wanted in (
+        (1, 0, 2, None),
+        (1, 1, 1, "0-0"),
+        (2, 4, 1, "1-5"),
+        (3, 0, 1, "2-"),
+        (1, 9, 1, "0-5"),
+    ):
+        settings.clip_first, settings.clip_last, settings.clip_every = first, last, step
+        made = with_frames(plain, settings, clip)
+        assert (made.frames, made.every) == (wanted, step)
+    for first, last, words in ((5, 0, "has 4 frames, and none from 5 on"), (3, 2, "from 3 to 2 are none")):
+        settings.clip_first, settings.clip_last = first, last
+        with pytest.raises(OptionsError, match=words):
+            with_frames(plain, settings, clip)
 
 
 def test_frames_that_are_left_over_do_not_stop_a_photo(engine: bpy.types.AddonPreferences, photo: Path) -> None:
