@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from ..errors import OptionsError, OutputError
 from ..staging import FRAME_PATTERN, FRAMES_NAME, STAGING_SUFFIX, clear, output_error
+from .h264 import H264Writer, can_encode
 
 VIDEO_CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".webm": "VP80"}
-"""What OpenCV's own wheels encode on every system: no other software is needed."""
+"""What OpenCV's own wheels encode on every system; `.mp4` and `.mov` are in H.264 where PyAV is installed (`h264`)."""
 
 FRAME_NAME = "frame_{:04d}.png"
 _PICTURE_SUFFIX = ".png"
@@ -185,6 +186,9 @@ def _video_writer(path: Path, width_px: int, height_px: int, fps: float) -> Iter
     # OpenCV tells the container by the extension, so the mark of the unfinished file stands before it.
     partial = unfinished(path)
     partial.open("wb").close()  # permissions and space are found wanting here, with a reason
+    if can_encode(path.suffix):
+        yield from _h264_writer(path, partial, width_px, height_px, fps)
+        return
     codec = cv2.VideoWriter.fourcc(*VIDEO_CODECS[path.suffix.lower()])
     writer = cv2.VideoWriter(str(partial), codec, float(fps), (width_px, height_px))
     count = 0
@@ -208,6 +212,19 @@ def _video_writer(path: Path, width_px: int, height_px: int, fps: float) -> Iter
         partial.replace(path)
     finally:
         writer.release()
+        partial.unlink(missing_ok=True)
+
+
+def _h264_writer(path: Path, partial: Path, width_px: int, height_px: int, fps: float) -> Iterator[WriteFrame]:
+    try:
+        writer = H264Writer(partial, width_px, height_px, fps)
+        try:
+            yield writer.write
+            writer.close()
+        finally:
+            writer.abandon()
+        partial.replace(path)
+    finally:
         partial.unlink(missing_ok=True)
 
 

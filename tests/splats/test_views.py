@@ -26,10 +26,13 @@ from infinidepth_blender.errors import (
     SplatFileError,
 )
 from infinidepth_blender.reconstruction import FLAG_VALID, Gaussians, PhotoInfo, Reconstruction
+from infinidepth_blender.splats import video
+from infinidepth_blender.splats.h264 import H264Writer
 from infinidepth_blender.splats.of_photo import splat_grid_size, splats_of_photo
 from infinidepth_blender.splats.ply import write_splat_ply as write_splats
 from infinidepth_blender.splats.raster import rasterise
 from infinidepth_blender.splats.sh import rgb_to_dc
+from infinidepth_blender.splats.video import frame_writer
 from infinidepth_blender.splats.views import (
     open_source,
     render_views,
@@ -109,6 +112,45 @@ def test_videos_play_back(splats_file, tmp_path, suffix):
     assert psnr(frames[0], photo()) > 24
     assert np.abs(frames[1].astype(int) - frames[0]).mean() > 1, "the camera moves"
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("size", [(96, 64), (1280, 720)])
+def test_an_mp4_plays_in_browsers_and_keeps_its_colours(tmp_path, size):
+    """H.264 with 4:2:0 samples, and tags that say which colours they are."""
+    av = pytest.importorskip("av")
+    colours = np.array([[200, 40, 60], [30, 180, 90], [60, 80, 220], [128, 128, 128]], np.uint8)
+    frame = np.repeat(np.repeat(colours.reshape(2, 2, 3), size[1] // 2, axis=0), size[0] // 2, axis=1)
+    with frame_writer(tmp_path / "film.mp4", size[0], size[1], 23.976) as write:
+        for _ in range(3):
+            write(frame)
+    with av.open(str(tmp_path / "film.mp4")) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert float(stream.average_rate) == pytest.approx(23.976, abs=0.001)
+        read = [decoded.to_ndarray(format="rgb24") for decoded in container.decode(stream)]
+    assert len(read) == 3
+    for y in (1, 3):
+        for x in (1, 3):
+            at = y * size[1] // 4, x * size[0] // 4
+            assert np.abs(read[0][at].astype(int) - frame[at]).max() <= 4
+
+
+def test_without_pyav_videos_are_written_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(video, "can_encode", lambda suffix: False)
+    with frame_writer(tmp_path / "film.mp4", 96, 64, 12) as write:
+        write(np.zeros((64, 96, 3), np.uint8))
+    assert (tmp_path / "film.mp4").stat().st_size > 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk of its own")
+def test_a_full_disk_is_no_video(tmp_path):
+    pytest.importorskip("av")
+    (tmp_path / "full.mp4").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"(?i)space|full|I/O|error"):
+        writer = H264Writer(tmp_path / "full.mp4", 96, 64, 12)
+        for k in range(60):
+            writer.write(np.full((64, 96, 3), k, np.uint8))
+        writer.close()
 
 
 def test_images_replace_only_earlier_images(splats_file, tmp_path):
