@@ -219,16 +219,26 @@ def _open_frames(source: Path, frames: FrameRange) -> Clip:
             f"{source} holds pictures of several kinds ({told}), which are no frames of one shot.",
             f"Name those that are meant, such as {source / f'shot.####{files[0].suffix}'}.",
         )
-    shots = shots_in(files) if frame_numbers(files) is None else []
+    numbers = frame_numbers(files)
+    shots = shots_in(files) if numbers is None else []
     if len(shots) > 1:
         names = " and ".join(f"{shot[0].name} to {shot[-1].name}" for shot in shots[:2])
         raise PhotoError(f"{source} holds several sequences: {names}.", "Name one as shot.####.png.")
     chosen = tuple(chosen_frames(files, frames))
     if not chosen:
         raise _no_frames(source, frames, len(files), f" ({files[0].name} to {files[-1].name})")
-    numbers = frame_numbers(files) or [*range(1, len(files) + 1)]
-    end, taken = numbers[-1], frame_numbers(files) and [numbers[files.index(file)] for file in chosen]
-    return Clip(source, frames, len(chosen), None, source_sha256(source), end, chosen, tuple(taken or ()))
+    number_of = dict(zip(files, numbers or (), strict=False))
+    taken = tuple(number_of[file] for file in chosen) if numbers else ()
+    return Clip(
+        source,
+        frames,
+        len(chosen),
+        fps=None,
+        sha256=source_sha256(source),
+        end=numbers[-1] if numbers else len(files),
+        files=chosen,
+        numbers=taken,
+    )
 
 
 @contextlib.contextmanager

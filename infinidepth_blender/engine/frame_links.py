@@ -146,18 +146,18 @@ def _approach(
     if len(usable) < LEAST_PAIRS:
         return unmoved
     chosen = usable[:: max(1, len(usable) // SAMPLES)]
-    y, x = np.mgrid[:height, :width]
-    rays = np.stack([(x + 0.5 - view.cx_px) / view.fx_px, (y + 0.5 - view.cy_px) / view.fy_px], axis=-1)
+    y, x = np.mgrid[:height, :width] + 0.5
+    rays = view.unproject(x, y, np.ones_like(x)).astype(np.float64)
     depth = np.exp(frame.log_depth.ravel()[chosen].astype(np.float64))
-    depth /= np.median(depth)
-    ray = np.concatenate([rays.reshape(-1, 2)[chosen], np.ones((len(chosen), 1))], axis=1)
+    # The scale of depth is open, and the motion has the same: it is that of the median here.
+    unit = float(np.median(depth))
+    points = rays.reshape(-1, 3)[chosen] * (depth / unit)[:, None]
     to_x, to_y = (values.ravel()[chosen] + 0.5 for values in places(forward))
-    matrix = np.array([[view.fx_px, 0, view.cx_px], [0, view.fy_px, view.cy_px], [0, 0, 1.0]])
     cv2.setRNGSeed(0)
     found, turn, shift, inliers = cv2.solvePnPRansac(
-        ray * depth[:, None],
+        points,
         np.stack([to_x, to_y], axis=-1).astype(np.float64),
-        matrix,
+        view.matrix(),
         np.zeros(4),
         iterationsCount=100,
         reprojectionError=1.0,
@@ -165,10 +165,8 @@ def _approach(
     )
     if not found or inliers is None or len(inliers) < _LEAST_RIGID * len(chosen):
         return unmoved
-    # The scale of depth above was that of this median.
-    unit = math.exp(median(frame.log_depth.ravel()[chosen]))
     third = cv2.Rodrigues(turn)[0][2]
-    along = rays @ third[:2] + third[2] + float(shift[2, 0]) * unit / np.exp(frame.log_depth.astype(np.float64))
+    along = rays @ third + float(shift[2, 0]) * unit / np.exp(frame.log_depth.astype(np.float64))
     with np.errstate(invalid="ignore", divide="ignore"):
         change = np.log(along)
     return np.where(np.abs(change) < _MAX_APPROACH, change, 0.0).astype(np.float32)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solveh_banded
 
 from ..camera import Camera
+from ..reconstruction import NO_DEPTH_M
 from .frame_links import LEAST_PAIRS, SAMPLES, Link, Links, SmallFrame, floats, median, moved, places
 
 _GAIN_ERROR, _SHIFT_ERROR = 0.03, 0.1
@@ -45,7 +46,7 @@ class Steadied:
 
     Attributes:
         gain, pivot, level: (K,) float64.
-        residuals: (K, h, w) float16, small.
+        residuals: (K, h, w) float16.
         cuts: Frames (from 0) that show another scene than the one before.
         flicker_before, flicker_after: Mean over pairs of neighbouring frames of the mean difference in log depth of what
             both show, less the camera's own motion; NaN for a single frame.
@@ -63,10 +64,10 @@ class Steadied:
     jumps_after: float
 
     def apply(self, frame: int, depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The steady depth of a frame at any size; infinite and larger than 1e9 stay as they are."""
+        """(H, W) float32 steady depth of a frame at any size, from that which the network gave; `NO_DEPTH_M` stays as it is."""
         height, width = depth_m.shape
         residual = cv2.resize(self.residuals[frame].astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-        there = depth_m < 1e9
+        there = depth_m < NO_DEPTH_M
         with np.errstate(divide="ignore", invalid="ignore"):
             changed = self.gain[frame] * (np.log(depth_m) - self.pivot[frame]) + self.level[frame] + residual
         return np.where(there, np.exp(changed), depth_m).astype(np.float32)
@@ -185,7 +186,7 @@ def _log_ratio(pair: _Pair) -> float:
 def _chain(
     steps: NDArray[np.float64], told: NDArray[np.bool_], prior: NDArray[np.float64], error: float, prior_error: float
 ) -> NDArray[np.float64]:
-    """Values of the frames whose neighbours differ by `steps` where they are told, and that stay near `prior`."""
+    """(K,) values of the frames, near `prior`, whose neighbours differ by `steps` (K - 1,) where these are told."""
     count = len(prior)
     if count == 1:
         return prior.copy()
@@ -238,7 +239,7 @@ def _residual(k: int, count: int, aligned: Callable[[int], NDArray[np.float32]],
 
 
 def _weighted_median(values: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(h, w) of (n, h, w)."""
+    """(h, w) of (n, h, w), over the first axis."""
     order = np.argsort(values, axis=0)
     ranked, share = np.take_along_axis(values, order, 0), np.cumsum(np.take_along_axis(weights, order, 0), axis=0)
     middle = np.argmax(share >= 0.5 * share[-1], axis=0)

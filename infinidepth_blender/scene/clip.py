@@ -2,7 +2,7 @@
 
 Every vertex lies on the ray of its pixel at depth 1, and a geometry-nodes group moves it along that ray to the
 depth that the sequence of EXR files has for the scene's frame. Where a cell of the grid lies across a depth step, it
-is cut loose and put at its farthest corner: what is behind goes on to the outline of what is before it, and nothing is
+is cut loose and put at its farthest corner, or what is farther beside it: what is behind goes on to the outline of what is before it, and nothing is
 stretched between them.
 """
 
@@ -13,10 +13,10 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from numpy.typing import NDArray
 
 from ..camera import Camera
 from ..errors import BundleError
+from ..geometry.mesh import mesh_grid_size, mesh_vertex_coords
 from ..reconstruction import ClipInfo, MeshArrays, Reconstruction
 from .attributes import set_attribute
 from .color_names import LINEAR_TEXTURES, NON_COLOR, SRGB_TEXTURES, set_first
@@ -77,17 +77,15 @@ def make_clip_mesh(rec: Reconstruction, name: str, picture: Picture) -> bpy.type
         BundleError: the depth maps are missing.
     """
     assert rec.clip is not None  # asked by the caller
-    mesh = mesh_from_arrays(_grid(rec.camera), name)
-    uv = np.empty(2 * len(mesh.loops), np.float32)
-    mesh.uv_layers[0].uv.foreach_get("vector", uv)
-    coordinates = np.zeros((len(mesh.vertices), 3), np.float32)
-    corners = np.empty(len(mesh.loops), np.int32)
-    mesh.attributes[".corner_vert"].data.foreach_get("value", corners)
-    coordinates[corners, :2] = uv.reshape(-1, 2)
-    set_attribute(mesh, _COORDINATE, "FLOAT_VECTOR", coordinates)
-    columns, rows = _grid_size(rec.camera)
+    grid = _grid(rec.camera)
+    mesh = mesh_from_arrays(grid, name)
+    count = len(grid.uv)
+    set_attribute(
+        mesh, _COORDINATE, "FLOAT_VECTOR", np.concatenate([grid.uv, np.zeros((count, 1), np.float32)], axis=1)
+    )
+    rows, columns = mesh_grid_size(_grid_side(rec.camera), rec.camera)
     cell = np.array([1 / (columns - 1), 1 / (rows - 1), 0], np.float32)
-    set_attribute(mesh, _CELL, "FLOAT_VECTOR", np.tile(cell, (len(mesh.vertices), 1)))
+    set_attribute(mesh, _CELL, "FLOAT_VECTOR", np.tile(cell, (count, 1)))
     mesh.materials.append(photo_material(name, picture))
     material = mesh.materials[0]
     for node in material.node_tree.nodes:
@@ -158,25 +156,20 @@ def _sequence(rec: Reconstruction, path: Path | None, name: str, spaces: tuple[s
     return image
 
 
-def _grid_size(camera: Camera) -> tuple[int, int]:
-    """Columns and rows of vertices."""
-    longer = max(camera.width_px, camera.height_px)
-    cells = min(GRID_SIDE - 1, longer)
-    return max(2, round(cells * camera.width_px / longer) + 1), max(2, round(cells * camera.height_px / longer) + 1)
+def _grid_side(camera: Camera) -> int:
+    """Vertices along the longer side: no cell is smaller than a pixel."""
+    return min(GRID_SIDE, max(camera.width_px, camera.height_px) + 1)
 
 
 def _grid(camera: Camera) -> MeshArrays:
     """The rays of a grid over the whole picture, as a mesh at depth 1."""
-    columns, rows = _grid_size(camera)
-    s, t = np.linspace(0, 1, columns), np.linspace(1, 0, rows)
-    uv = np.stack(np.meshgrid(s, t), axis=-1).reshape(-1, 2)
-    x = (uv[:, 0] * camera.width_px - camera.cx_px) / camera.fx_px
-    y = ((1 - uv[:, 1]) * camera.height_px - camera.cy_px) / camera.fy_px
+    coords_yx, (rows, columns) = mesh_vertex_coords(_grid_side(camera), camera)
+    t, s = (1 - coords_yx[:, 0]) / 2, (coords_yx[:, 1] + 1) / 2
+    vertices = camera.unproject(s * camera.width_px, (1 - t) * camera.height_px, np.ones_like(s))
     index = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns)
     quads = np.stack([index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]], axis=-1).reshape(-1, 4)
-    vertices: NDArray[np.float32] = np.stack([x, y, np.ones_like(x)], axis=1).astype(np.float32)
     normals = np.tile(np.array([0, 0, -1], np.float32), (len(vertices), 1))
-    return MeshArrays(vertices, uv.astype(np.float32), normals, quads, np.empty((0, 3), np.int32))
+    return MeshArrays(vertices, np.stack([s, t], axis=1), normals, quads, np.empty((0, 3), np.int32))
 
 
 def _clip_group() -> bpy.types.NodeTree:

@@ -2,16 +2,17 @@
 # pyright: reportInvalidTypeForm=false
 """Operators that drive the engine: reconstruct, cancel, and the delivery of a result."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import bpy
 from bpy.props import BoolProperty, CollectionProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
-from ..clip_files import VIDEO_SUFFIXES
+from ..clip_files import PHOTO_SUFFIXES, VIDEO_SUFFIXES
 from ..errors import InfiniDepthError, SceneError
 from . import addon, output, photo_settings, session
-from .active_image import PhotoFile, clip_file, clip_length, find_active_image, photo_file
+from .active_image import ActiveImage, PhotoFile, clip_file, clip_length, find_active_image, photo_file
 from .chosen_files import chosen_paths
 from .delivery import put_into_scene
 from .engine_options import options_of_each, with_frames
@@ -20,11 +21,7 @@ from .registering import add_classes, remove_classes
 from .reports import refuse
 from .text import in_panel_words
 
-PHOTO_SUFFIXES = (
-    ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".exr", ".hdr", ".jp2", ".heic", ".heif", ".avif",
-    ".tga", ".gif", ".ppm", ".pgm",
-)  # fmt: skip
-FILE_SUFFIXES = (*PHOTO_SUFFIXES, *sorted(VIDEO_SUFFIXES))
+FILE_SUFFIXES = tuple(sorted(PHOTO_SUFFIXES | VIDEO_SUFFIXES))
 
 
 class _Reconstruct:
@@ -36,6 +33,20 @@ class _Reconstruct:
         default=False,
         options={"HIDDEN", "SKIP_SAVE"},
     )
+
+    def _run_active(
+        self, context: bpy.types.Context, find_file: "Callable[[ActiveImage], PhotoFile]", some_frames: bool = False
+    ) -> set[str]:
+        """As `_run`, of the image that the user means; `find_file` says where it lies."""
+        active = find_active_image(context)
+        if active is None:
+            self.report({"ERROR"}, "There is no active image")  # pyright: ignore[reportAttributeAccessIssue]
+            return {"CANCELLED"}
+        try:
+            found = find_file(active)
+        except InfiniDepthError as error:
+            return refuse(self, error)
+        return self._run(context, {photo_settings.photo_key(active): found}, some_frames)
 
     def _run(self, context: bpy.types.Context, photos: "dict[str, PhotoFile]", some_frames: bool = False) -> set[str]:
         """Starts the job; the photos come with what they are known by. The panel's frames are those of the clip at hand."""
@@ -87,15 +98,7 @@ class INFINIDEPTH_OT_reconstruct_image(_Reconstruct, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Sends the image to the engine."""
-        active = find_active_image(context)
-        if active is None:
-            self.report({"ERROR"}, "There is no active image")
-            return {"CANCELLED"}
-        try:
-            photo = photo_file(active, context.scene)
-        except InfiniDepthError as error:
-            return refuse(self, error)
-        return self._run(context, {photo_settings.photo_key(active): photo})
+        return self._run_active(context, lambda active: photo_file(active, context.scene))
 
 
 class INFINIDEPTH_OT_reconstruct_clip(_Reconstruct, bpy.types.Operator):
@@ -119,15 +122,7 @@ class INFINIDEPTH_OT_reconstruct_clip(_Reconstruct, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Sends the clip to the engine."""
-        active = find_active_image(context)
-        if active is None:
-            self.report({"ERROR"}, "There is no active image")
-            return {"CANCELLED"}
-        try:
-            clip = clip_file(active.image)
-        except InfiniDepthError as error:
-            return refuse(self, error)
-        return self._run(context, {photo_settings.photo_key(active): clip}, some_frames=True)
+        return self._run_active(context, lambda active: clip_file(active.image), some_frames=True)
 
 
 class INFINIDEPTH_OT_reconstruct_file(_Reconstruct, bpy.types.Operator, ImportHelper):

@@ -211,8 +211,8 @@ def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         draw_photo_settings(layout, context)
         row = layout.row(align=True)
         row.scale_y = 1.5
-        if active is not None and clip_length(active.image):
-            _draw_clip(layout, row, settings, clip_length(active.image))
+        if active is not None and (frames := clip_length(active.image)):
+            _draw_clip(layout, row, settings, frames)
         else:
             row.operator("infinidepth.reconstruct_image", text="Reconstruct", icon="OUTLINER_OB_CAMERA")
         row = layout.row(align=True)
