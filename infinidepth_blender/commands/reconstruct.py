@@ -88,7 +88,7 @@ def left_out_videos(named: Sequence[Path], sequences: bool) -> list[str]:
     folders = [path for path in named if path.is_dir()] if not sequences else []
     found = [(folder, videos) for folder in folders if (videos := videos_in(folder)) and photos_in(folder)]
     return [
-        f"{len(videos)} videos in {folder} are left out, such as {videos[0].name}: name them."
+        f"{folder} holds videos, which are left out, such as {videos[0].name}: name them to have them made."
         for folder, videos in found
     ]
 
