@@ -14,10 +14,48 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .charts import make_charts
+from .pigments import SIZE
 from .shapes import Charts
-from .textures import PATTERNS, SIZE
+from .textures import PATTERNS
 
 LEVELS = 7
+TAPS = 4
+"""Places on a slanted surface whose mean a pixel shows."""
+_SLANTED = 1.5
+_LONGEST = 12.0
+"""Length of a pixel's image on a surface in multiples of its width: from where on, and up to where it counts."""
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What pixels cover of textures, in tiles.
+
+    Attributes:
+        width: (n,) across the direction of view.
+        along_u, along_v: (n,) the whole way along it.
+        slanted: (n,) bool, where that is clearly longer than the width.
+    """
+
+    width: Tensor
+    along_u: Tensor
+    along_v: Tensor
+    slanted: Tensor
+
+    @classmethod
+    def of(
+        cls, size: Tensor, slant_u: Tensor, slant_v: Tensor, cosine: Tensor, per_u: Tensor, per_v: Tensor
+    ) -> Footprint:
+        """From a pixel's (n,) size at the surface and what is seen of it.
+
+        Args:
+            size: In the units of the scene, facing the camera.
+            slant_u, slant_v: The direction of view in the surface's own axes.
+            cosine: Between that direction and the normal, positive.
+            per_u, per_v: Units of the scene per tile.
+        """
+        longer = (1 / cosine.clamp_min(1 / _LONGEST)) * size / torch.hypot(slant_u, slant_v).clamp_min(1e-6)
+        width = size / torch.sqrt(per_u * per_v)
+        return cls(width, longer * slant_u / per_u, longer * slant_v / per_v, cosine < 1 / _SLANTED)
 
 
 @dataclass
@@ -35,15 +73,29 @@ class Bank:
         """Texels of one texture over all levels."""
         return sum((SIZE >> level) ** 2 for level in range(LEVELS))
 
-    def sample(self, texture: Tensor, u: Tensor, v: Tensor, footprint: Tensor) -> Tensor:
-        """(n, 3) colours, bilinear within the mip level that fits the footprint.
+    def sample(self, texture: Tensor, u: Tensor, v: Tensor, footprint: Footprint) -> Tensor:
+        """(n, 3) colours: of surfaces seen at a slant the mean of several places along the pixel's image on them.
 
         Args:
             texture: (n,) int64 index.
             u, v: (n,) coordinates in tiles, v upward.
-            footprint: (n,) size of a pixel in tiles.
+            footprint: Of the pixels.
         """
-        level = torch.log2((footprint * SIZE).clamp_min(1e-6)).round().clamp(0, LEVELS - 1).long()
+        colours = self.blend(texture, u, v, footprint.width)
+        slant = footprint.slanted.nonzero()[:, 0]
+        if len(slant):
+            along_u, along_v = footprint.along_u[slant], footprint.along_v[slant]
+            width = torch.maximum(footprint.width[slant], torch.hypot(along_u, along_v) / TAPS)
+            total = torch.zeros_like(colours[slant])
+            for tap in range(TAPS):
+                share = (tap + 0.5) / TAPS - 0.5
+                total += self.blend(texture[slant], u[slant] + share * along_u, v[slant] + share * along_v, width)
+            colours[slant] = total / TAPS
+        return colours
+
+    def blend(self, texture: Tensor, u: Tensor, v: Tensor, width: Tensor) -> Tensor:
+        """(n, 3) colours, bilinear within the mip level whose texels are about (n,) `width` wide, in tiles."""
+        level = torch.log2((width * SIZE).clamp_min(1e-6)).round().clamp(0, LEVELS - 1).long()
         sizes = torch.tensor([SIZE >> k for k in range(LEVELS)], device=u.device)
         starts = torch.cat([sizes.new_zeros(1), (sizes * sizes).cumsum(0)[:-1]])
         size = sizes[level]

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import torch
 
+from .pigments import SIZE, grid, noise
 from .shapes import Charts
-from .textures import SIZE, grid, noise
 
 
 def _unit(values: np.ndarray) -> np.ndarray:

@@ -8,13 +8,21 @@ from . import boughs, fences, nature, outdoor, structures, vehicles
 from .looks import Looks, Placer, choose
 from .places import OUTDOOR_FREE, Place, floating, scatter
 from .shapes import BOX, CARD
-from .solids import SolidList
+from .solids import Material, SolidList
+
+
+def _walling(looks: Looks) -> Material:
+    """What a building shows: often windows that are only painted."""
+    rng = looks.rng
+    if rng.random() < 0.5:
+        return looks.make("facade", tile_m=rng.uniform(9, 24))
+    return looks.make("bricks", "bricks", "boards", "plaster", "tiles", "shingles", tile_m=rng.uniform(1.5, 12))
 
 
 def building(items: SolidList, looks: Looks, x, y, half_w, half_d, height, yaw) -> None:
     rng = looks.rng
     p = Placer(items, x, y, 0.0, yaw)
-    m = looks.make("facade", "facade", "facade", "bricks", "plaster", tile_m=rng.uniform(9, 24))
+    m = _walling(looks)
     p.box(-half_w, half_w, -half_d, half_d, 0, height, m)
     if rng.random() < 0.5:
         p.box(
@@ -27,7 +35,7 @@ def building(items: SolidList, looks: Looks, x, y, half_w, half_d, height, yaw) 
             looks.make("plaster", "plain", tile_m=3),
         )
     if rng.random() < 0.5:
-        base = looks.make("plaster", "stones", "tiles", "poster", "panels", tile_m=4)
+        base = looks.make("plaster", "stones", "tiles", "boards", "shingles", "poster", "panels", tile_m=4)
         p.box(-half_w - 0.05, half_w + 0.05, -half_d - 0.05, half_d + 0.05, 0, rng.uniform(2.5, 4.5), base)
     for side in (-1, 1):
         for _ in range(rng.integers(0, 3)):  # awnings, balconies, signs
@@ -58,15 +66,17 @@ def street(looks: Looks) -> Place:
     items = SolidList()
     lanes = rng.uniform(3, 11)
     pavement = rng.uniform(1.2, 5)
-    ground = looks.make("grass", "asphalt", "tiles", "noise", tile_m=4)
+    ground = looks.make("grass", "asphalt", "tiles", "shingles", "noise", tile_m=4)
     items.add(BOX, (0, 0, -0.62), (3000, 3000, 0.5), ground)
     items.add(
         BOX,
         (0, 250, -0.56),
         (lanes, 500, 0.56),
-        looks.make("asphalt", "asphalt", "asphalt", "stones", tile_m=5, specular=float(rng.choice([0, 0, 0.3]))),
+        looks.make(
+            "asphalt", "asphalt", "asphalt", "stones", "shingles", tile_m=5, specular=float(rng.choice([0, 0, 0.3]))
+        ),
     )
-    walk = looks.make("tiles", "asphalt", "stones", "plaster", tile_m=2.5)
+    walk = looks.make("tiles", "asphalt", "stones", "bricks", "shingles", "plaster", tile_m=2.5)
     for s in (-1, 1):
         items.add(BOX, (s * (lanes + pavement / 2), 250, -0.42), (pavement / 2, 500, 0.55), walk)
     paint = looks.make("plaster", "plain")
@@ -173,7 +183,10 @@ def courtyard(looks: Looks) -> Place:
     items = SolidList()
     size = rng.uniform(6, 30)
     items.add(
-        BOX, (0, 0, -0.5), (2000, 2000, 0.5), looks.make("tiles", "stones", "asphalt", "bricks", "grass", tile_m=3)
+        BOX,
+        (0, 0, -0.5),
+        (2000, 2000, 0.5),
+        looks.make("tiles", "stones", "asphalt", "bricks", "shingles", "grass", tile_m=3),
     )
     sides = rng.permutation(4)[: rng.integers(1, 5)]
     for k in sides:
@@ -215,7 +228,9 @@ def frontage(looks: Looks) -> Place:
     """A wall that fills much of the picture, seen from the pavement before it: at a slant, with things along it."""
     rng = looks.rng
     items = SolidList()
-    ground = looks.make("tiles", "stones", "bricks", "asphalt", "plaster", "grass", tile_m=float(rng.uniform(1, 4)))
+    ground = looks.make(
+        "tiles", "stones", "bricks", "shingles", "asphalt", "plaster", "grass", tile_m=float(rng.uniform(1, 4))
+    )
     items.add(BOX, (0, 0, -0.5), (2000, 2000, 0.5), ground)
     distance, slant = math.exp(rng.uniform(math.log(1.8), math.log(16))), float(rng.normal(0, 0.45))
     height = float(rng.choice([rng.uniform(1.2, 3.5), rng.uniform(3, 9), rng.uniform(8, 30)], p=[0.15, 0.4, 0.45]))
@@ -230,7 +245,20 @@ def frontage(looks: Looks) -> Place:
     if rng.random() < 0.45:
         building(items, looks, *middle, half, deep, height, slant)
     else:
-        wall = looks.make("bricks", "bricks", "plaster", "stones", "panels", "wood", "poster", tile_m=rng.uniform(1, 4))
+        wall = looks.make(
+            "bricks",
+            "bricks",
+            "boards",
+            "boards",
+            "tiles",
+            "shingles",
+            "plaster",
+            "stones",
+            "panels",
+            "wood",
+            "poster",
+            tile_m=rng.uniform(1, 4),
+        )
         Placer(items, *middle, 0, slant).box(-half, half, -deep, deep, 0, height, wall)
     if rng.random() < 0.3:  # part of it stands forward, or is higher
         half_w, half_d, out = rng.uniform(1, 4), rng.uniform(2, 8), rng.uniform(-2, 0.5 * distance)

@@ -116,22 +116,30 @@ def room(looks: Looks) -> Place:
         w, d, h = rng.uniform(1.3, 2.8), rng.uniform(6, 25), rng.uniform(2.2, 3.2)
     else:
         w, d, h = rng.uniform(7, 25), rng.uniform(8, 35), rng.uniform(3, 9)
-    ceiling = looks.make("plaster", "plaster", "tiles", "wood", tile_m=2.5)
+    ceiling = looks.make("plaster", "plaster", "plaster", "tiles", "boards", "wood", tile_m=2.5)
     floor = looks.make(
-        "wood", "tiles", "noise", "plain", "stones", "cloth", tile_m=2.0, specular=float(rng.choice([0, 0.1, 0.4]))
+        "wood",
+        "tiles",
+        "bricks",
+        "noise",
+        "plain",
+        "stones",
+        "cloth",
+        tile_m=2.0,
+        specular=float(rng.choice([0, 0.1, 0.4])),
     )
     items.add(BOX, (0, d / 2, -0.1), (w / 2 + 8, d / 2 + 8, 0.1), floor)
     items.add(BOX, (0, d / 2, h + 0.05), (w / 2 + 0.3, d / 2 + 0.3, 0.05), ceiling)
     items.add(BOX, (0, d / 2, -3.5), (900, 900, 0.2), looks.make("grass", "asphalt", "tiles", tile_m=4))
     corners = [(-w / 2, 0), (w / 2, 0), (w / 2, d), (-w / 2, d)]
     windows: list = []
-    shared = looks.make("plaster", "plaster", "plain", "noise", "bricks", tile_m=2.5)
+    shared = looks.make("plaster", "plaster", "plain", "noise", "bricks", "boards", "tiles", tile_m=2.5)
     trim = looks.make("plain", "plaster", "wood")
     for k in range(4):
         m = (
             shared
             if rng.random() < 0.75
-            else looks.make("plaster", "plain", "stripes", "bricks", "tiles", "wood", tile_m=1.5)
+            else looks.make("plaster", "plain", "stripes", "bricks", "tiles", "boards", "wood", tile_m=1.5)
         )
         windows += _wall(items, looks, corners[k], corners[(k + 1) % 4], h, m, trim)
     for _ in range(rng.integers(3, 9)):  # outside, seen through windows
@@ -286,7 +294,7 @@ def tabletop(looks: Looks) -> Place:
         BOX,
         (0, far + 0.1, 1),
         (6, 0.1, 2.5),
-        looks.make("plaster", "plain", "bricks", "stripes", "noise", "books", tile_m=1.5),
+        looks.make("plaster", "plain", "bricks", "boards", "stripes", "noise", "books", tile_m=1.5),
     )
     for side in (-1, 1):
         items.add(

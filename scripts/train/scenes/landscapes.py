@@ -116,8 +116,13 @@ def passage(looks: Looks) -> Place:
     rng = looks.rng
     items = SolidList()
     w, h, gap, count = rng.uniform(1.2, 5), rng.uniform(2.5, 7), rng.uniform(1.8, 5), int(rng.integers(3, 10))
-    items.add(BOX, (0, 0, -0.5), (1500, 1500, 0.5), looks.make("tiles", "stones", "asphalt", "wood", "plain", tile_m=2))
-    m = looks.make("stones", "plaster", "bricks", "plain", "tiles", tile_m=2)
+    items.add(
+        BOX,
+        (0, 0, -0.5),
+        (1500, 1500, 0.5),
+        looks.make("tiles", "stones", "asphalt", "shingles", "wood", "plain", tile_m=2),
+    )
+    m = looks.make("stones", "plaster", "bricks", "boards", "plain", "tiles", tile_m=2)
     opening, length = rng.uniform(0.6, 0.9), gap * count
     for k in range(count):
         items.add(ARCH, (0, 2 + k * gap, h / 2), (w, rng.uniform(0.1, 0.4), h / 2), m, param=opening)

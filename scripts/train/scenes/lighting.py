@@ -171,7 +171,7 @@ class Sky:
         colour = horizon + (zenith - horizon) * (1 - (1 - up) ** 3)[:, None]
         texture = torch.full((len(directions),), self.texture, device=directions.device)
         u, v = directions[:, 0] / (up + 0.12) * self.spread, directions[:, 1] / (up + 0.12) * self.spread
-        cloud = bank.sample(texture, u, v, torch.full_like(u, 0.01)).mean(dim=1)
+        cloud = bank.blend(texture, u, v, torch.full_like(u, 0.01)).mean(dim=1)
         cloud = ((cloud - cloud.mean()) / (cloud.std(correction=0) + 1e-3) * 0.35 + self.cover).clamp(0, 1)
         grey = directions.new_tensor([self.grey, self.grey, self.grey * 1.02])
         colour = colour + (grey - colour) * (cloud * (up * 6).clamp(0, 1))[:, None]

@@ -27,7 +27,9 @@ def boundary_wall(p: Placer, looks: Looks, half: float) -> None:
     """A wall along x of blocks, bricks, panels or render, with piers, plinth and coping; its face is at y = 0."""
     rng = looks.rng
     h = rng.uniform(0.8, 3.2)
-    m = looks.make("plaster", "plaster", "bricks", "stones", "panels", "plain", tile_m=rng.uniform(0.8, 3))
+    m = looks.make(
+        "plaster", "plaster", "bricks", "bricks", "boards", "stones", "panels", "plain", tile_m=rng.uniform(0.8, 3)
+    )
     if rng.random() < 0.5:  # pale: render, limestone, concrete
         shade = rng.uniform(0.8, 1.3)
         m.tint = (shade, shade * rng.uniform(0.88, 1.0), shade * rng.uniform(0.75, 1.0))
@@ -143,7 +145,7 @@ def _side(items: SolidList, looks: Looks, side: int, road: float) -> float:
     items.add(BOX, (side * (road + 0.2 + verge / 2), 250, kerb - 0.5), (verge / 2, 500, 0.49), m)
     if verge > 1.5 and rng.random() < 0.4:  # a path
         at = road + 0.3 + rng.uniform(0.2, 0.7) * verge
-        path = looks.make("tiles", "asphalt", "plaster", tile_m=2)
+        path = looks.make("tiles", "asphalt", "bricks", "shingles", "plaster", tile_m=2)
         items.add(BOX, (side * at, 250, kerb - 0.48), (min(1.0, verge / 4), 500, 0.49), path)
     planted = rng.choice([0, rng.integers(2, 8), rng.integers(6, 18)])
     one = choose(rng, VERGE) if rng.random() < 0.4 else None

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import shapes
-from .bank import Bank
+from .bank import Bank, Footprint
 from .solids import Solids
 
 
@@ -86,7 +86,14 @@ def surface(
     tile = look[:, 0].clamp_min(1e-3)
     u = torch.where(stretched, u / half_u * 0.4995 + 0.5, u / tile + look[:, 1])
     v = torch.where(stretched, v / half_v * 0.4995 + 0.5, v / tile + look[:, 2])
-    footprint = distance * pixel_rad / torch.where(stretched, 2 * half_v, tile) / cosine.abs().clamp_min(0.2)
+    eye = (r * to_eye[:, None]).sum(dim=2)
+    round_u = (eye[:, 1] * x / half[:, 0] - eye[:, 0] * y / half[:, 1]) / torch.hypot(
+        x / half[:, 0], y / half[:, 1]
+    ).clamp_min(1e-6)
+    slant_u = torch.where(side, eye[:, 1], torch.where(flat, eye[:, 0], round_u))
+    slant_v = torch.where(level, eye[:, 1], eye[:, 2])
+    per_u, per_v = torch.where(stretched, 2 * half_u, tile), torch.where(stretched, 2 * half_v, tile)
+    footprint = Footprint.of(distance * pixel_rad, slant_u, slant_v, cosine.abs(), per_u, per_v)
     albedo = bank.sample(textures, u, v, footprint) * look[:, 3:6]
     return Hits(points, normal, albedo, look[:, 7:8], look[:, 6:7], to_eye, kinds == shapes.CARD)
 

@@ -16,7 +16,7 @@ def arcade(p: Placer, looks: Looks, count: int | None = None) -> None:
     rng = looks.rng
     count = int(rng.integers(1, 7)) if count is None else count
     w, h, d = rng.uniform(0.9, 2.2), rng.uniform(2.4, 6), rng.uniform(0.15, 0.6)
-    m = looks.make("plaster", "stones", "bricks", "bricks", "plain", tile_m=2)
+    m = looks.make("plaster", "stones", "bricks", "bricks", "tiles", "plain", tile_m=2)
     opening = rng.uniform(0.65, 0.88)
     for k in range(count):
         p.put(ARCH, ((2 * k - count + 1) * w, 0, h / 2), (w, d, h / 2), m, param=opening)
@@ -225,7 +225,7 @@ def monument(p: Placer, looks: Looks) -> None:
 def roof(p: Placer, looks: Looks, half_w: float, half_d: float, height: float) -> None:
     """A pitched roof with a chimney, over a building."""
     rng = looks.rng
-    tile = looks.make("tiles", "bricks", "plain", "panels", tile_m=2)
+    tile = looks.make("shingles", "shingles", "tiles", "bricks", "boards", "plain", "panels", tile_m=2)
     rise = min(half_w * rng.uniform(0.25, 0.55), 3.5)
     p.put(
         GABLE, (0, 0, height + rise), (half_w + 0.3, half_d + 0.3, rise), tile, param=float(rng.choice([0, 0, 0, 0.9]))

@@ -1,4 +1,4 @@
-"""Tileable procedural patterns: what walls, grounds, furniture and leaves are painted with."""
+"""Tileable procedural patterns: what walls, grounds, furniture and leaves are painted with. sRGB, row 0 at the top."""
 
 from __future__ import annotations
 
@@ -6,59 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-SIZE = 256
-
-
-# -- building blocks ---------------------------------------------------------------
-
-
-def noise(rng: np.random.Generator, slope: float | None = None, stretch: float = 1.0) -> np.ndarray:
-    """(SIZE, SIZE) tileable noise in [0, 1] with a power spectrum falling with frequency."""
-    slope = rng.uniform(0.7, 2.2) if slope is None else slope
-    fy = np.fft.fftfreq(SIZE)[:, None] * SIZE
-    fx = np.fft.rfftfreq(SIZE)[None, :] * SIZE
-    radius = np.hypot(fy * stretch, fx / stretch)
-    radius[0, 0] = 1.0
-    spectrum = np.fft.rfft2(rng.standard_normal((SIZE, SIZE))) / np.maximum(radius, 1.0) ** slope
-    spectrum[0, 0] = 0
-    values = np.fft.irfft2(spectrum, s=(SIZE, SIZE))
-    return np.clip(0.5 + values / (values.std() * 5 + 1e-9), 0, 1)
-
-
-def colour(rng: np.random.Generator, vivid: float | None = None) -> np.ndarray:
-    """(3,) a colour; mostly muted as in real places."""
-    vivid = (rng.beta(1, 6) if rng.random() < 0.7 else rng.beta(1.2, 2.5)) if vivid is None else vivid
-    value = rng.beta(2.2, 1.8)
-    hue = rng.choice([rng.uniform(0, 1), rng.normal(0.09, 0.05), rng.normal(0.6, 0.05)], p=[0.45, 0.4, 0.15])
-    rgb = 1 - vivid * np.clip(np.abs((hue * 6 + np.array([3, 1, 5])) % 6 - 3) - 0.5, 0, 1)
-    return np.clip(value * rgb, 0.02, 1)
-
-
-def near_colour(rng: np.random.Generator, base: np.ndarray, spread: float = 0.12) -> np.ndarray:
-    """(3,) a colour close to another."""
-    return np.clip(base * (1 + rng.normal(0, spread)) + rng.normal(0, spread / 4, 3), 0.01, 1)
-
-
-def ramp(values: np.ndarray, colours: list[np.ndarray]) -> np.ndarray:
-    """(..., 3) colours interpolated along [0, 1]."""
-    positions = np.linspace(0, 1, len(colours))
-    table = np.stack(colours)
-    return np.stack([np.interp(values, positions, table[:, k]) for k in range(3)], axis=-1)
-
-
-def grid() -> tuple[np.ndarray, np.ndarray]:
-    """Row and column coordinates in [0, 1)."""
-    axis = (np.arange(SIZE) + 0.5) / SIZE
-    return axis[:, None], axis[None, :]
-
-
-def grime(rng: np.random.Generator, image: np.ndarray, amount: float | None = None) -> np.ndarray:
-    """Uneven brightness over a pattern."""
-    amount = rng.uniform(0.0, 0.35) if amount is None else amount
-    return image * (1 - amount * noise(rng)[..., None] * 1.2) + rng.normal(0, 0.012, (SIZE, SIZE, 1))
-
-
-# -- patterns (sRGB, row 0 at the top) ---------------------------------------------
+from .masonry import draw_boards, draw_bricks, draw_shingles, draw_tiles
+from .pigments import SIZE, colour, grid, grime, near_colour, noise, ramp
 
 
 def draw_noise(rng):
@@ -74,33 +23,6 @@ def draw_plain(rng):
 def draw_plaster(rng):
     light = colour(rng, rng.uniform(0, 0.25)) * 0.35 + 0.62
     return grime(rng, np.broadcast_to(light, (SIZE, SIZE, 3)), rng.uniform(0.02, 0.2))
-
-
-def draw_bricks(rng):
-    rows = 2 * rng.integers(3, 13)
-    columns = max(1, int(rows / rng.uniform(1.5, 3.5)))
-    y, x = grid()
-    row = np.floor(y * rows).astype(int)
-    shifted = x * columns + (row % 2) * rng.choice([0.5, 0.5, 0.0, 0.33])
-    column = np.floor(shifted).astype(int) % columns
-    base = colour(rng)
-    tones = np.stack([near_colour(rng, base, 0.18) for _ in range(64)])
-    image = tones[(row * 31 + column * 17 + (row * column) % 13) % 64]
-    joint = rng.uniform(0.03, 0.12)
-    gap = ((y * rows) % 1 < joint) | (shifted % 1 < joint * columns / rows)
-    return grime(rng, np.where(gap[..., None], near_colour(rng, np.full(3, rng.uniform(0.3, 0.8))), image))
-
-
-def draw_tiles(rng):
-    count = rng.integers(1, 9)
-    y, x = grid()
-    base = colour(rng)
-    other = colour(rng) if rng.random() < 0.3 else near_colour(rng, base, 0.1)
-    checker = (np.floor(y * count) + np.floor(x * count)) % 2
-    image = np.where(checker[..., None] > 0, base, other)
-    joint = rng.uniform(0.01, 0.05)
-    gap = ((y * count) % 1 < joint) | ((x * count) % 1 < joint)
-    return grime(rng, np.where(gap[..., None], np.full(3, rng.uniform(0.15, 0.9)), image))
 
 
 def draw_wood(rng):
@@ -349,8 +271,8 @@ PATTERNS: dict[str, tuple[Callable[[np.random.Generator], np.ndarray], float]] =
     "noise": (draw_noise, 1.5),
     "plain": (draw_plain, 1.5),
     "plaster": (draw_plaster, 1.0),
-    "bricks": (draw_bricks, 1.0),
-    "tiles": (draw_tiles, 1.0),
+    "bricks": (draw_bricks, 1.6),
+    "tiles": (draw_tiles, 1.4),
     "wood": (draw_wood, 1.2),
     "stripes": (draw_stripes, 0.7),
     "text": (draw_text, 0.6),
@@ -368,4 +290,6 @@ PATTERNS: dict[str, tuple[Callable[[np.random.Generator], np.ndarray], float]] =
     "cloth": (draw_cloth, 0.8),
     "metal": (draw_metal, 0.6),
     "panels": (draw_panels, 0.8),
+    "boards": (draw_boards, 1.2),
+    "shingles": (draw_shingles, 1.0),
 }

@@ -98,7 +98,9 @@ def wall(looks: Looks) -> Place:
 def _outside(looks: Looks) -> Place:
     rng = looks.rng
     items = SolidList()
-    ground = looks.make("tiles", "stones", "asphalt", "grass", "grass", "plaster", tile_m=float(rng.uniform(1, 4)))
+    ground = looks.make(
+        "tiles", "stones", "asphalt", "bricks", "shingles", "grass", "grass", "plaster", tile_m=float(rng.uniform(1, 4))
+    )
     items.add(BOX, (0, 0, -0.5), (2000, 2000, 0.5), ground)
     distance = math.exp(rng.uniform(math.log(2.0), math.log(12)))
     slant = float(rng.choice([rng.normal(0, 0.06), rng.normal(0, 0.6)]))
@@ -111,7 +113,19 @@ def _outside(looks: Looks) -> Place:
 
     p = before(0.0)
     m = looks.make(
-        "bricks", "bricks", "plaster", "plaster", "stones", "panels", "wood", "tiles", tile_m=rng.uniform(0.8, 3)
+        "bricks",
+        "bricks",
+        "bricks",
+        "boards",
+        "boards",
+        "tiles",
+        "shingles",
+        "plaster",
+        "plaster",
+        "stones",
+        "panels",
+        "wood",
+        tile_m=rng.uniform(0.8, 3.5),
     )
     if rng.random() < 0.5:  # pale: limewash, white brick, render
         shade = float(rng.uniform(1.1, 1.5))
@@ -153,18 +167,18 @@ def _inside(looks: Looks) -> Place:
     floor = looks.make(
         "wood", "tiles", "cloth", "plain", "noise", tile_m=1.5, specular=float(rng.choice([0, 0.1, 0.3]))
     )
-    ceiling = looks.make("plaster", "plaster", "tiles", "wood", tile_m=2)
+    ceiling = looks.make("plaster", "plaster", "plaster", "tiles", "boards", "wood", tile_m=2)
     items.add(BOX, (0, 0, -0.05), (reach + 2, reach + 2, 0.05), floor)
     items.add(BOX, (0, 0, height + 0.05), (reach + 2, reach + 2, 0.05), ceiling)
     c, s = math.cos(slant), math.sin(slant)
     # Its x runs towards the left, so that its y points at the camera.
     p = Placer(items, c * reach / 2, distance + s * reach / 2, 0.0, slant + math.pi)
-    m = looks.make("plaster", "plaster", "plaster", "plain", "bricks", "tiles", "wood", tile_m=1.5)
+    m = looks.make("plaster", "plaster", "plaster", "plain", "bricks", "tiles", "boards", "wood", tile_m=1.5)
     p.box(-reach, 2 * reach, -0.2, 0, 0, height, m)
     if rng.random() < 0.6:
         p.box(-reach, 2 * reach, 0, 0.015, 0, rng.uniform(0.06, 0.15), looks.make("plaster", "wood", "plain"))
     panels.along_wall(p, looks, reach, height)
-    side = looks.make("plaster", "plaster", "plain", "bricks", tile_m=1.5) if rng.random() < 0.5 else m
+    side = looks.make("plaster", "plaster", "plain", "bricks", "boards", tile_m=1.5) if rng.random() < 0.5 else m
     for end in (-1, 1):
         items.add(BOX, (end * rng.uniform(0.6, 1) * reach, 0, height / 2), (0.1, reach, height / 2), side)
     items.add(BOX, (0, -reach * 0.6, height / 2), (reach, 0.1, height / 2), side)

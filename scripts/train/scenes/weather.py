@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from .bank import Bank
+from .pigments import SIZE
 from .shading import Hits
-from .textures import SIZE
 
 SNOW_COLOUR = (0.86, 0.88, 0.93)
 _PATCHES_M = 5.0, 23.0
@@ -128,5 +128,5 @@ def _standard(bank: Bank, texture: int, points: Tensor, size_m: float, footprint
     index = torch.full((len(points),), texture, device=points.device)
     u, v = (points[:, 0] / size_m, points[:, 1] / size_m)
     whole = bank.texels[texture * bank.per_texture : texture * bank.per_texture + SIZE * SIZE].mean(dim=1)
-    value = bank.sample(index, u, v, footprint_m / size_m).mean(dim=1)
+    value = bank.blend(index, u, v, footprint_m / size_m).mean(dim=1)
     return ((value - whole.mean()) / (whole.std() + 1e-4))[:, None]
