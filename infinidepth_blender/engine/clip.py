@@ -1,24 +1,13 @@
-"""The frames of a clip, one after the other, each as an upright photo.
-
-Videos are decoded by PyAV (FFmpeg): colours by the matrix that the file names (BT.709 for HD that names none), turned as
-the file says, pixels made square.
-"""
+"""The frames of a clip, a video or files, one after the other, each as an upright photo."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
-
-import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from ..clip_files import (
     FrameRange,
@@ -34,11 +23,8 @@ from ..clip_files import (
 from ..errors import PhotoError
 from .exif_camera import PhotoExif
 from .photo import Photo, open_photo
+from .video import USABLE, VideoReading, opened
 
-_USABLE = "Convert it to an MP4 file (H.264), or to a folder of PNG or JPEG files."
-_FORMATS = "mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo,asf,ogg"
-"""What a video may be: lists of other files and streams are none."""
-_UNSPECIFIED_COLOURS, _HD_ROWS = 2, 720
 _TIME_BASES = 500
 """Rates from which they are the units of time of a container and no frames a second."""
 _COUNT_TOLERANCE = 2
@@ -134,35 +120,21 @@ class Clip:
             yield photo
 
     def _decoded(self, note: Callable[[str], object], skip: Callable[[], object]) -> Iterator[Photo]:
-        number = made = broken = 0
-        with _opened(self.source) as (container, stream):
-            expected = int(stream.frames)  # 0: the header does not count them
-            for packet in container.demux(stream):
-                try:
-                    decoded = packet.decode()
-                except _errors():
-                    broken += 1
-                    continue
-                for frame in decoded:
-                    number += 1
-                    if number not in self.frames:
-                        skip()
-                    else:
-                        made += 1
-                        yield Photo(
-                            self.source.absolute(),
-                            _upright(frame, stream.sample_aspect_ratio),
-                            None,
-                            PhotoExif(),
-                            False,
-                            self.sha256,
-                        )
+        made = 0
+        reading = VideoReading(self.source, self.frames.begin, skip)
+        with contextlib.closing(reading.frames()) as frames:
+            for number, pixels in frames:
+                if number in self.frames:
+                    made += 1
+                    yield Photo(self.source.absolute(), pixels(), None, PhotoExif(), False, self.sha256)
+                else:
+                    skip()
                 if self.frames.last is not None and number >= self.frames.last:
                     break
         if made == 0:
             raise _no_frames(self.source, self.frames)
-        wanted = self.frames.count(expected) if expected else made
-        if broken or made < wanted - _COUNT_TOLERANCE:
+        wanted = self.frames.count(reading.told) if reading.told else made
+        if reading.broken or made < wanted - _COUNT_TOLERANCE:
             note(
                 f"{self.source.name} is damaged or cut short: {made} of {max(wanted, made)} frames could be decoded, and "
                 "what follows a gap comes too early."
@@ -181,7 +153,7 @@ def open_clip(source: Path, frames: FrameRange) -> Clip:
         raise PhotoError(
             f"{source.name} has no frame 0: those of a video are counted from 1.", "Give --frames from 1 on."
         )
-    with _opened(source) as (container, stream):
+    with opened(source) as (container, stream):
         rate = stream.average_rate
         # Recordings that were written while they went on count nothing; reading them without decoding takes a moment.
         total = int(stream.frames) or sum(packet.size > 0 for packet in container.demux(stream))
@@ -241,58 +213,6 @@ def _open_frames(source: Path, frames: FrameRange) -> Clip:
     )
 
 
-@contextlib.contextmanager
-def _opened(source: Path) -> Iterator[tuple[Any, Any]]:
-    """A video's container and its first video stream."""
-    av = _library(source)
-    try:
-        # As a file object: the library takes no path that is not UTF-8.
-        with source.open("rb") as file:
-            if not file.read(1):
-                raise PhotoError(f"{source.name} is empty (0 bytes).", "Copy or download the file again.")
-            file.seek(0)
-            with av.open(file, options={"format_whitelist": _FORMATS}) as container:
-                if not container.streams.video:
-                    raise PhotoError(f"{source.name} holds no pictures, only sound or text.", _USABLE)
-                stream = container.streams.best("video") or container.streams.video[0]
-                stream.thread_type = "AUTO"
-                yield container, stream
-    except FileNotFoundError:
-        raise PhotoError(f"{source} does not exist.", "Check the name and the folder.") from None
-    except _errors() as error:
-        raise PhotoError(
-            f"{source.name} cannot be decoded as a video: it is damaged, or of an unknown kind.", _USABLE
-        ) from error
-    except OSError as error:
-        raise PhotoError(f"{source} cannot be read: {error.strerror}.", "Copy it to a local drive.") from error
-
-
-def _library(source: Path) -> Any:
-    try:
-        return importlib.import_module("av")
-    except ImportError as error:
-        raise PhotoError(
-            f"{source.name} is a video, and the engine's Python environment has no package av.",
-            "Install av there, or convert the video to a folder of PNG files.",
-        ) from error
-
-
-def _errors() -> type[Exception]:
-    return importlib.import_module("av").error.FFmpegError
-
-
-def _upright(frame: Any, aspect: Fraction | None) -> NDArray[np.uint8]:
-    """(H, W, 3) sRGB pixels of a decoded frame, square and turned as it is to be seen; `aspect` is a pixel's width over its height."""
-    matrix = None
-    if int(frame.colorspace) == _UNSPECIFIED_COLOURS and frame.height >= _HD_ROWS:
-        matrix = "itu709"
-    pixels: NDArray[np.uint8] = frame.reformat(format="rgb24", src_colorspace=matrix).to_ndarray()
-    if aspect is not None and aspect > 0 and aspect != 1:
-        width = max(1, round(pixels.shape[1] * float(aspect)))
-        pixels = np.asarray(cv2.resize(pixels, (width, pixels.shape[0]), interpolation=cv2.INTER_LANCZOS4), np.uint8)
-    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
-
-
 def _no_frames(source: Path, frames: FrameRange, total: int = 0, named: str = "") -> PhotoError:
     if total and (named or frames.begin > total):
         last = f"to {frames.last}" if frames.last is not None else "on"
@@ -300,4 +220,4 @@ def _no_frames(source: Path, frames: FrameRange, total: int = 0, named: str = ""
             f"{source.name} has {total} frames{named}, and none from {frames.begin} {last}.",
             "Name others with --frames.",
         )
-    return PhotoError(f"{source.name} holds no frame that can be decoded.", _USABLE)
+    return PhotoError(f"{source.name} holds no frame that can be decoded.", USABLE)
