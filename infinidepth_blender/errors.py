@@ -122,6 +122,12 @@ class SceneError(InfiniDepthError):
     kind = "scene"
 
 
+class FramesMissingError(SceneError):
+    """The frames of a clip in the scene are not where they were."""
+
+    kind = "frames"
+
+
 class Cancelled(InfiniDepthError):
     """The user stopped the work; nothing was kept."""
 
@@ -147,6 +153,7 @@ _KINDS: dict[str, type[InfiniDepthError]] = {
         EngineError,
         RuntimeMissingError,
         SceneError,
+        FramesMissingError,
         Cancelled,
     )
 }

@@ -147,13 +147,18 @@ def _sequence(rec: Reconstruction, path: Path | None, name: str, spaces: tuple[s
         raise BundleError(f"{path} cannot be read: {error}.", "Reconstruct the clip again.") from error
     image.name = name
     image.source = "SEQUENCE"
-    if bpy.data.filepath:
-        # It cannot be packed: so it is found again when the file is moved with what lies beside it.
-        with contextlib.suppress(ValueError):  # on another drive
-            image.filepath = bpy.path.relpath(str(path.resolve()))
+    set_file(image, path)
     set_first(image.colorspace_settings, "name", spaces)
     image.alpha_mode = "CHANNEL_PACKED"
     return image
+
+
+def set_file(image: bpy.types.Image, path: Path) -> None:
+    """Names the first file of a sequence, which cannot be packed: so that it is found again when the .blend file is moved with it."""
+    image.filepath = str(path.resolve())
+    if bpy.data.filepath:
+        with contextlib.suppress(ValueError):  # on another drive
+            image.filepath = bpy.path.relpath(str(path.resolve()))
 
 
 def _grid_side(camera: Camera) -> int:

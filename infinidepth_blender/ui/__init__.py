@@ -27,6 +27,7 @@ def _modules():
         camera_operators,
         command,
         drop,
+        lost_frames,
         model_fetch,
         model_operators,
         moving_camera,
@@ -44,5 +45,6 @@ def _modules():
 
     return [
         properties, preferences, operators, model_operators, scene_operators, camera_operators, moving_camera,
-        splat_export, photo_settings, panels, drop, command, session, results_home, runtime_link, model_fetch,
+        splat_export, photo_settings, panels, drop, command, session, results_home, lost_frames, runtime_link,
+        model_fetch,
     ]  # fmt: skip

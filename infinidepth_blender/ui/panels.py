@@ -257,6 +257,7 @@ def _draw_progress(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
 _REMEDY_BUTTONS = {
     "output": ("infinidepth.open_preferences", "Choose Another Folder", "PREFERENCES"),
     "engine": ("infinidepth.open_preferences", "Open Preferences", "PREFERENCES"),
+    "frames": ("infinidepth.find_frames", "Find Frames...", "FILE_FOLDER"),
 }
 """The button that mends an error, by its kind."""
 

@@ -17,10 +17,11 @@ from test_photo_range import write_linear
 
 from infinidepth_blender.bundle_record import clip_frame
 from infinidepth_blender.camera import Camera
-from infinidepth_blender.errors import BundleError
+from infinidepth_blender.errors import BundleError, FramesMissingError
 from infinidepth_blender.reconstruction import ClipInfo, Reconstruction, load, write_arrays
 from infinidepth_blender.scene.blendfile import write_blend
 from infinidepth_blender.scene.build import SceneOptions, build_scene
+from infinidepth_blender.scene.clip_frames import find_frames, lost_frames
 from infinidepth_blender.scene.match import match_scene_to_photo
 from infinidepth_blender.scene.moving_camera import add_moving_camera
 from infinidepth_blender.scene.photo_modes import surface_mode
@@ -220,3 +221,32 @@ def test_two_clips_share_the_node_group(make_clip) -> None:
     build_scene(make_clip("off-centre", "First"))
     build_scene(make_clip("portrait", "Second"))
     assert [group.name for group in bpy.data.node_groups if "Clip" in group.name] == ["InfiniDepth Clip"]
+
+
+def test_frames_that_were_moved_are_missed_and_found(make_clip, tmp_path: Path) -> None:
+    rec = make_clip()
+    write_blend(rec.folder, rec.folder / "scene.blend")
+    alone = tmp_path / "elsewhere" / "scene.blend"
+    alone.parent.mkdir()
+    shutil.copy(rec.folder / "scene.blend", alone)
+    bpy.ops.wm.open_mainfile(filepath=str(rec.folder / "scene.blend"))
+    assert not lost_frames()
+    before = vertices(_moving_surface(), 2)
+    bpy.ops.wm.open_mainfile(filepath=str(alone))
+    assert not np.array_equal(vertices(_moving_surface(), 2), before)
+    (lost,) = lost_frames()
+    assert lost.folder == alone.parent / "sequence" and "Clip" in str(lost.error())
+    with pytest.raises(FramesMissingError, match="does not hold the frames of 'Clip'"):
+        find_frames(tmp_path)
+    for folder in (rec.folder, rec.folder / "sequence", rec.folder / "sequence" / "depth"):
+        bpy.ops.wm.open_mainfile(filepath=str(alone))
+        assert [clip.name for clip in find_frames(folder)] == [lost.name]
+        assert not lost_frames()
+    np.testing.assert_allclose(vertices(_moving_surface(), 2), before)
+    bpy.ops.wm.save_mainfile()
+    bpy.ops.wm.open_mainfile(filepath=str(alone))
+    assert not lost_frames()
+
+
+def _moving_surface() -> bpy.types.Object:
+    return next(obj for obj in bpy.data.objects if obj.type == "MESH" and obj.modifiers)
