@@ -385,7 +385,7 @@ def test_points_help_a_network_that_learns_from_them(pool, tmp_path):
     trainer = Trainer(tmp_path, replace(TINY, prompted_share=1.0))
     batch = prompted_batch(pool)
     batch.image.zero_()  # which it would learn by heart instead
-    for _ in range(150):
+    for _ in range(300):
         trainer.learn(batch, 0.0)
     network = trainer.network.eval()
     with torch.no_grad():
