@@ -13,7 +13,7 @@ from ..scene.clip_frames import find_frames, lost_frames
 from . import addon
 from .registering import add_classes, remove_classes
 from .reports import refuse
-from .session import report_problem, session
+from .session import forget_refusal, report_problem, session
 
 
 class INFINIDEPTH_OT_find_frames(bpy.types.Operator):
@@ -34,6 +34,7 @@ class INFINIDEPTH_OT_find_frames(bpy.types.Operator):
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         """Takes the frames from there."""
+        forget_refusal()
         try:
             found = find_frames(Path(bpy.path.abspath(self.directory)))
         except InfiniDepthError as error:
