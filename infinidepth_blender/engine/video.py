@@ -61,6 +61,7 @@ class VideoReading:
         shown = _shown_at(self._source, self._skip) if self._begin > _FAR else []
         if self._begin <= len(shown):
             for earlier_s in _EARLIER_S:
+                self.broken = 0
                 with opened(self._source) as (container, stream):
                     self.told = int(stream.frames)
                     at = shown[self._begin - 1] - int(earlier_s / stream.time_base)

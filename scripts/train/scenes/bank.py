@@ -43,19 +43,19 @@ class Footprint:
 
     @classmethod
     def of(
-        cls, size: Tensor, slant_u: Tensor, slant_v: Tensor, cosine: Tensor, per_u: Tensor, per_v: Tensor
+        cls, size_m: Tensor, slant_u: Tensor, slant_v: Tensor, cosine: Tensor, tile_u_m: Tensor, tile_v_m: Tensor
     ) -> Footprint:
-        """From a pixel's (n,) size at the surface and what is seen of it.
+        """From a pixel's size at the surface and what is seen of it; all are (n,).
 
         Args:
-            size: In the units of the scene, facing the camera.
+            size_m: Of surfaces that face the camera.
             slant_u, slant_v: The direction of view in the surface's own axes.
             cosine: Between that direction and the normal, positive.
-            per_u, per_v: Units of the scene per tile.
+            tile_u_m, tile_v_m: Size of a tile.
         """
-        longer = (1 / cosine.clamp_min(1 / _LONGEST)) * size / torch.hypot(slant_u, slant_v).clamp_min(1e-6)
-        width = size / torch.sqrt(per_u * per_v)
-        return cls(width, longer * slant_u / per_u, longer * slant_v / per_v, cosine < 1 / _SLANTED)
+        longer = (1 / cosine.clamp_min(1 / _LONGEST)) * size_m / torch.hypot(slant_u, slant_v).clamp_min(1e-6)
+        width = size_m / torch.sqrt(tile_u_m * tile_v_m)
+        return cls(width, longer * slant_u / tile_u_m, longer * slant_v / tile_v_m, cosine < 1 / _SLANTED)
 
 
 @dataclass

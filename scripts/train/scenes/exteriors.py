@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from . import boughs, fences, nature, outdoor, structures, vehicles
-from .looks import Looks, Placer, choose
+from .looks import OUTER_WALL, Looks, Placer, choose
 from .places import OUTDOOR_FREE, Place, floating, scatter
 from .shapes import BOX, CARD
 from .solids import Material, SolidList
@@ -245,20 +245,7 @@ def frontage(looks: Looks) -> Place:
     if rng.random() < 0.45:
         building(items, looks, *middle, half, deep, height, slant)
     else:
-        wall = looks.make(
-            "bricks",
-            "bricks",
-            "boards",
-            "boards",
-            "tiles",
-            "shingles",
-            "plaster",
-            "stones",
-            "panels",
-            "wood",
-            "poster",
-            tile_m=rng.uniform(1, 4),
-        )
+        wall = looks.make(*OUTER_WALL, "poster", tile_m=rng.uniform(1, 4))
         Placer(items, *middle, 0, slant).box(-half, half, -deep, deep, 0, height, wall)
     if rng.random() < 0.3:  # part of it stands forward, or is higher
         half_w, half_d, out = rng.uniform(1, 4), rng.uniform(2, 8), rng.uniform(-2, 0.5 * distance)

@@ -102,6 +102,9 @@ def random_rotation(rng: np.random.Generator) -> np.ndarray:
     return q * (1.0 if np.linalg.det(q) > 0 else -1.0)
 
 
+OUTER_WALL = ("bricks", "bricks", "boards", "boards", "tiles", "shingles", "plaster", "stones", "panels", "wood")
+"""Patterns of walls outdoors, the common ones twice."""
+
 Thing = Callable[[Placer, Looks], None]
 """Adds one thing to its place."""
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from . import boughs, fences, furniture, nature, outdoor, panels, structures, vehicles
-from .looks import Looks, Placer, choose
+from .looks import OUTER_WALL, Looks, Placer, choose
 from .places import INDOOR_WALL, OUTDOOR_FREE, Place
 from .shapes import BOX, CYLINDER
 from .solids import SolidList
@@ -112,21 +112,7 @@ def _outside(looks: Looks) -> Place:
         return Placer(items, c * shift + s * reach, distance + s * shift - c * reach, 0.0, slant + turn)
 
     p = before(0.0)
-    m = looks.make(
-        "bricks",
-        "bricks",
-        "bricks",
-        "boards",
-        "boards",
-        "tiles",
-        "shingles",
-        "plaster",
-        "plaster",
-        "stones",
-        "panels",
-        "wood",
-        tile_m=rng.uniform(0.8, 3.5),
-    )
+    m = looks.make("bricks", *OUTER_WALL, "plaster", tile_m=rng.uniform(0.8, 3.5))
     if rng.random() < 0.5:  # pale: limewash, white brick, render
         shade = float(rng.uniform(1.1, 1.5))
         m.tint = (shade, shade * float(rng.normal(1, 0.02)), shade * float(rng.normal(0.97, 0.05)))
