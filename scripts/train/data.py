@@ -22,6 +22,7 @@ from .measured import PROMPT_POINTS, draw_points
 from .pool import Shard, decode_log_depth, shard_folders
 from .queries import both_surfaces, near_edges
 from .recolour import recoloured
+from .relight import chosen_to_relight, every_other, relit
 from .views import Views, draw_views
 
 EDGE_SHARE = 0.2
@@ -179,6 +180,10 @@ def make_batch(
     rows, columns = patch_grid(width, height, tokens)
     size = rows * input_patch_px, columns * input_patch_px
     labels = np.stack([labels for *_, labels in drawn])
+    if augment:
+        for k in chosen_to_relight(count, rng):
+            image, codes, own = drawn[k]
+            drawn[k] = _relit(image, codes, own, rng)
     views = draw_views(labels, (height, width), (rows, columns), 2 * CELLS_PER_PATCH, rng, augment)
     parts = [
         _prepare(
@@ -211,6 +216,18 @@ def make_batch(
         prompt=prompt,
         log_spread=log_spread,
     )
+
+
+def _relit(
+    image: NDArray[np.uint8], codes: NDArray[np.uint16], labels: NDArray[np.float32], rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.uint16], NDArray[np.float32]]:
+    """An image with its truth and labels, in another light."""
+    height, width = image.shape[:2]
+    log_depth = decode_log_depth(every_other(codes, height))
+    pixels = torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32) / 255)
+    focal = torch.tensor([float(labels[0]) / math.hypot(height, width)])
+    changed = relit(pixels[None], torch.from_numpy(log_depth)[None], focal, rng)[0]
+    return (255 * changed + 0.5).to(torch.uint8).permute(1, 2, 0).numpy(), codes, labels
 
 
 def _cut(

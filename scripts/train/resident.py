@@ -31,6 +31,7 @@ from .measured import (
 )
 from .queries import AHEAD, BEND
 from .recolour import recoloured
+from .relight import chosen_to_relight, every_other, relit
 from .resident_pool import Images, ResidentPool, decode_on_device
 from .resident_prompts import prompt_maps
 from .sending import constant, sent
@@ -103,8 +104,8 @@ class _Maker:
         height, width = images.image.shape[1:3]
         self.patch_rows, self.patch_columns = grid = patch_grid(width, height, tokens)
         chosen = self.rng.integers(0, images.count, stream.count)
-        labels = images.labels[chosen]
-        self.views = draw_views(labels, (height, width), grid, 2 * CELLS_PER_PATCH, self.rng, augment=True)
+        self.labels = images.labels[chosen]
+        self.views = draw_views(self.labels, (height, width), grid, 2 * CELLS_PER_PATCH, self.rng, augment=True)
         self.chosen = sent(chosen, self.device)
         to_image = self.views.to_image()
         self.to_image = sent(to_image, self.device)
@@ -144,7 +145,7 @@ class _Maker:
     def _pixels(self) -> Tensor:
         """(B, 3, h, w) the views as the network takes them."""
         height, width = (n * self.stream.input_patch_px for n in (self.patch_rows, self.patch_columns))
-        whole = self.images.image[self.chosen].permute(0, 3, 1, 2).float() / 255
+        whole = self._relit(self.images.image[self.chosen].permute(0, 3, 1, 2).float() / 255)
         # `affine_grid` takes (x, y, 1) in [-1, 1] of the view to (x, y) in [-1, 1] of the image.
         size = constant(tuple(whole.shape[2:]), self.device)[:, None]
         theta = self.to_image * 2 / size
@@ -160,6 +161,16 @@ class _Maker:
                 shift = theta[:, :, 0] * (column / width) + theta[:, :, 1] * (row / height)
                 pixels += F.grid_sample(whole, grid + shift[:, None, None], **options)
         return pixels / 4
+
+    def _relit(self, whole: Tensor) -> Tensor:
+        """The images, some of them in another light."""
+        chosen = chosen_to_relight(len(whole), self.rng)
+        if not len(chosen):
+            return whole
+        some, (height, width) = sent(chosen, self.device), whole.shape[2:]
+        log_depth = decode_on_device(every_other(self.images.codes[self.chosen[some]], height))
+        focal = sent(self.labels[chosen, 0] / math.hypot(height, width), self.device)
+        return whole.index_copy(0, some, relit(whole[some], log_depth, focal, self.rng))
 
     def _place(self, places: Tensor) -> tuple[Tensor, Tensor]:
         """Row and column (B, n) of the truth at (B, n, 2) places of the views, order (y, x)."""

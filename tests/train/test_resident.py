@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from train.data import _cut
+from train.data import _cut, _relit
 from train.measured import PROMPT_POINTS
 from train.pool import Shard, decode_log_depth
 from train.presets import PRESETS
@@ -53,6 +53,7 @@ def truth_codes(maker, chosen: int) -> np.ndarray:
 def test_pixels_are_those_of_the_cut_image(maker, shrinks, monkeypatch):
     if shrinks:
         monkeypatch.setattr(maker.stream, "input_patch_px", 6)
+    monkeypatch.setattr("train.relight.SHARE", 0.0)
     pixels = maker._pixels()
     assert any(maker.views.turn_rad)
     assert any(maker.views.mirrored)
@@ -63,6 +64,23 @@ def test_pixels_are_those_of_the_cut_image(maker, shrinks, monkeypatch):
         # Averaged over areas or over four places, and turned before or while it is resized.
         assert float(np.median(difference)) < 0.01
         assert float(difference.mean()) < (0.03 if maker.views.turn_rad[k] else 0.012)
+
+
+def test_images_in_another_light_are_those_of_the_other_way(maker, monkeypatch):
+    """The same change as image by image, from the truth that lies on the device."""
+    monkeypatch.setattr("train.relight.SHARE", 1.0)
+    chosen = maker.chosen[:1]
+    maker.chosen, maker.labels = chosen, maker.labels[:1]
+    whole = maker.images.image[chosen].permute(0, 3, 1, 2).float() / 255
+    maker.rng = np.random.default_rng(5)
+    found = maker._relit(whole)
+    rng = np.random.default_rng(5)
+    rng.random(1)  # which are chosen
+    image, codes = maker.images.image[chosen[0]].numpy(), truth_codes(maker, int(chosen[0]))
+    wanted, _, _ = _relit(image, codes, maker.labels[0], rng)
+    difference = np.abs(found[0].permute(1, 2, 0).numpy() * 255 - wanted)
+    assert float(difference.max()) < 1.01
+    assert float((found - whole).abs().max()) > 0.01
 
 
 def test_queries_read_the_truth_at_their_places(maker):

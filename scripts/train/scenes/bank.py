@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .charts import make_charts
@@ -72,6 +73,11 @@ class Bank:
     def per_texture(self) -> int:
         """Texels of one texture over all levels."""
         return sum((SIZE >> level) ** 2 for level in range(LEVELS))
+
+    def mean_colours(self) -> NDArray[np.float64]:
+        """(n, 3) linear RGB of every texture in the mean."""
+        last = (SIZE >> (LEVELS - 1)) ** 2
+        return self.texels.reshape(-1, self.per_texture, 3)[:, -last:].mean(dim=1).double().cpu().numpy()
 
     def sample(self, texture: Tensor, u: Tensor, v: Tensor, footprint: Footprint) -> Tensor:
         """(n, 3) colours: of surfaces seen at a slant the mean of several places along the pixel's image on them.

@@ -44,7 +44,7 @@ def bough(p: Placer, looks: Looks, start, direction, length: float, radius: floa
 def bare_tree(p: Placer, looks: Looks, scale: float = 1.0) -> None:
     """A tree in winter: trunk, boughs in all directions and their twigs, or a thicket of stems."""
     rng = looks.rng
-    bark, h = _bark(looks), rng.uniform(3, 9) * scale
+    bark, h = _bark(looks), (3 + 11 * rng.random() ** 1.4) * scale
     style = rng.random()
     if style < 0.2:  # flat, with the finest twigs
         for k in range(rng.integers(1, 4)):

@@ -1,4 +1,4 @@
-"""Open country, woods, and covered passages."""
+"""Open country, woods, covered passages and open frames."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from . import boughs, fences, furniture, nature, structures, vehicles
+from . import boughs, fences, frames, furniture, nature, outdoor, structures, vehicles
 from .exteriors import building
-from .looks import Looks, Placer
+from .looks import Looks, Placer, Thing, choose
 from .places import INDOOR_FREE, NATURE_FREE, OUTDOOR_FREE, Place, scatter
 from .shapes import ARCH, BOX, CYLINDER, RELIEF
 from .solids import SolidList
@@ -72,8 +72,9 @@ def landscape(looks: Looks) -> Place:
             for k in range(-2, 3):
                 x = 4 * k
                 nature.hedge(Placer(items, x, y + rng.uniform(0.6, 1.5), height_at(x, y) - 0.1, turn), looks)
-    for _ in range(int(rng.choice([0, rng.integers(1, 4)], p=[0.65, 0.35]))):  # bare, near
-        x, y = rng.uniform(-5, 5), rng.uniform(3, 14)
+    for _ in range(int(rng.choice([0, rng.integers(1, 7)], p=[0.6, 0.4]))):  # bare
+        y = 3 + 27 * rng.random() ** 1.5
+        x = rng.normal(0, 0.45 * y)
         boughs.bare_tree(Placer(items, x, y, height_at(x, y) - 0.05), looks)
     if rng.random() < 0.12:
         boughs.overhang(Placer(items, 0, rng.uniform(1.2, 4), height_at(0, 0) + 1.5), looks)
@@ -155,3 +156,50 @@ def passage(looks: Looks) -> Place:
     lamps = tuple((0.0, 2 + (k + 0.5) * gap, h * 0.85) for k in range(min(count, 4)))
     eye = (0.0, rng.uniform(-1.5, 1.0), float(rng.choice([1.6, rng.uniform(0.4, h * 0.7)])))
     return Place(items, bool(roofed), eye, (w * 0.4, 0.3, 0.1), 0.0, 0.25, 0.0, 0.13, lamps, (), (40.0, 100.0))
+
+
+def framework(looks: Looks) -> Place:
+    """Under a long pergola or canopy, or before some frames, with open country or houses seen through them."""
+    rng = looks.rng
+    items = SolidList()
+    ground = looks.make("grass", "grass", "noise", "asphalt", "stones", "tiles", tile_m=rng.uniform(1.5, 5))
+    items.add(BOX, (0, 0, -0.5), (2000, 2000, 0.5), ground)
+    half, h = rng.uniform(0.8, 4.5), rng.uniform(2.1, 6)
+    step, count = rng.uniform(0.8, 4.5), int(rng.integers(4, 13))
+    length = step * (count - 1)
+    if rng.random() < 0.6:
+        path = looks.make("tiles", "boards", "wood", "asphalt", "bricks", "plaster", tile_m=2)
+        items.add(BOX, (0, length / 2, 0.0), (half * rng.uniform(0.5, 1.3), length, 0.04), path)
+    inside = rng.random() < 0.65
+    frames.portals(Placer(items, 0, rng.uniform(-1, 2), 0, rng.normal(0, 0.04)), looks, half, h, step, count)
+    taken: list[tuple[float, float]] = [(0.0, 0.0)]
+    if rng.random() < 0.5:  # along both sides: benches, tubs, boxes
+        draw: Thing = (outdoor.bench, nature.bush, outdoor.bin_or_box, nature.tuft)[rng.integers(4)]
+        for k in range(int(rng.integers(2, 8))):
+            for side in (-1, 1):
+                draw(Placer(items, side * 0.8 * half, 1.5 + 1.8 * k, 0, -side * math.pi / 2), looks)
+    for side in (-1, 1):
+        near = half + 1.0
+        bounds = (near, near + 18, 0, 35) if side > 0 else (-near - 18, -near, 0, 35)
+        scatter(items, looks, OUTDOOR_FREE, rng.integers(0, 8), bounds, taken, 1.5)
+        for _ in range(rng.integers(0, 3)):
+            at = side * (near + rng.uniform(3, 15)), rng.uniform(2, 30)
+            choose(rng, frames.FRAMES)(Placer(items, *at, 0, rng.uniform(0, 6.3)), looks)
+    end = rng.random()
+    for _ in range(rng.integers(0, 5)):
+        nature.hill(items, looks, rng.uniform(-300, 300), rng.uniform(60, 500), rng.uniform(30, 200))
+    for _ in range(rng.integers(0, 9)):
+        nature.tree(Placer(items, rng.normal(0, 25), length + rng.uniform(6, 70), 0), looks, rng.uniform(0.8, 2))
+    if end < 0.3:
+        building(
+            items, looks, rng.normal(0, 8), length + rng.uniform(8, 40), rng.uniform(4, 12), 5, rng.uniform(3, 14), 0
+        )
+    if inside:
+        eye, yaw = (0.0, 0.0, float(rng.choice([1.6, rng.uniform(0.5, 0.8 * h)]))), 0.0
+        spread = (0.6 * half, 0.8, 0.1)
+    else:
+        away = rng.uniform(2, 10)
+        side = float(rng.choice([-1, 1]))
+        eye = (side * (half + away), rng.uniform(-2, 3), rng.uniform(1.0, 2.5))
+        yaw, spread = side * rng.uniform(0.1, 0.9), (0.5, 0.5, 0.1)
+    return Place(items, False, eye, spread, yaw, 0.25, 0.02, 0.13, (), (), (40.0, 100.0))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from . import furniture
 from .exteriors import courtyard, frontage, street
 from .interiors import room, tabletop
-from .landscapes import landscape, passage, woods
+from .landscapes import framework, landscape, passage, woods
 from .looks import Looks, Placer
 from .places import Place, floating
 from .roadsides import road
@@ -69,5 +69,6 @@ LAYOUTS: dict[str, tuple[Callable[[Looks], Place], float]] = {
     "frontage": (frontage, 0.07),
     "wall": (wall, 0.08),
     "road": (road, 0.09),
+    "framework": (framework, 0.06),
 }
 """Every kind of place and its share of the images."""

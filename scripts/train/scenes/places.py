@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import boughs, fences, furniture, nature, outdoor, structures
+from . import boughs, fences, frames, furniture, nature, outdoor, structures
 from .looks import Looks, Placer, Thing, choose, random_rotation
 from .solids import SolidList
 
@@ -51,6 +51,7 @@ OUTDOOR_FREE: list[tuple[Thing, float]] = [
     (structures.stairs, 0.4),
     (furniture.solid, 2),
     (fences.piece, 2.1),
+    *[(draw, 0.35 * weight) for draw, weight in frames.FRAMES],
     (boughs.bare_tree, 0.7),
     (furniture.carton, 0.7),
 ]

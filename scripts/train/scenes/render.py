@@ -12,7 +12,7 @@ from torch import Tensor
 
 from infinidepth_blender.camera import Camera
 
-from . import layouts, shading
+from . import harmony, layouts, shading
 from .bank import Bank
 from .casting import RayGrid, cast_grid, cast_rays
 from .layouts import Place
@@ -103,6 +103,8 @@ def take_shot(rng: np.random.Generator, bank: Bank, height: int, width: int, kin
     for attempt in range(8):
         name = kind or str(rng.choice(names, p=shares / shares.sum()))
         place = layouts.LAYOUTS[name][0](Looks(rng, bank))
+        if rng.random() < harmony.SHARE:
+            harmony.harmonise(place.items, bank, rng)
         shot = _aim(rng, bank, place, name, height, width)
         depth, index = cast_grid(shot.solids, _thin(shot.rays(1, bank.texels.device)))
         ground = depth[torch.isfinite(depth)]

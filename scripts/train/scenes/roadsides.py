@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from . import fences, nature, outdoor, structures, vehicles
+from . import fences, frames, nature, outdoor, structures, vehicles
 from .exteriors import building
 from .looks import Looks, Placer, choose
 from .places import Place
@@ -204,6 +204,8 @@ def road(looks: Looks) -> Place:
         nature.hill(items, looks, rng.uniform(-500, 500), rng.uniform(250, 800), 180)
     for _ in range(rng.integers(0, 4)):  # what ends the view
         nature.tree(Placer(items, rng.normal(0, 25), rng.uniform(70, 160), 0), looks, rng.uniform(1, 2))
+    if rng.random() < 0.15:
+        frames.gantry(Placer(items, 0, rng.uniform(8, 50), 0), looks)
     busy = rng.random()
     for k in range(2 * lanes):
         x, y = (k - lanes + 0.5) * lane, rng.uniform(6, 20)

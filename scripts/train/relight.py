@@ -1,0 +1,123 @@
+"""The same places in other light: changes of tone that follow the surfaces, which `recolour` does not see.
+
+In rendered scenes a wall is hardly ever as bright as the ground before it, and a network learns to tell them apart by
+that. In photographs of plain rooms and shaded roads they often are. What a picture owes to the directions of its
+surfaces is close to nine spherical harmonics of their normals (Ramamoorthi and Hanrahan, "An efficient representation
+for irradiance environment maps", 2001): fitted and taken away, surfaces become equally bright; another light can be
+put in its place. Runs where the images are.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .sending import sent
+
+Codes = TypeVar("Codes", NDArray[np.uint16], Tensor)
+SHARE = 0.35
+"""Of the images of a batch."""
+_LEVELLED_SHARE = 0.65
+_LEVELLED = (0.4, 1.1)
+_LIGHT, _TINT = 0.22, 0.05
+"""Standard deviations of the logarithm of light from one side, of all channels and of each."""
+_LARGEST = 1.2
+"""Change of the logarithm that no pixel exceeds."""
+_DARKEST = 0.02
+
+
+def chosen_to_relight(count: int, rng: np.random.Generator) -> NDArray[np.int_]:
+    """Which of `count` images get another light."""
+    return np.flatnonzero(rng.random(count) < SHARE)
+
+
+def every_other(codes: Codes, height_px: int) -> Codes:
+    """(..., h, w) truth at every other pixel of an image of that height, which is as fine as the truth or half as fine."""
+    step = 2 * codes.shape[-2] // height_px
+    return codes[..., step // 2 :: step, step // 2 :: step]
+
+
+def relit(images: Tensor, log_depth: Tensor, focal: Tensor, rng: np.random.Generator) -> Tensor:
+    """(n, 3, H, W) images in [0, 1] whose light from all sides was evened out, or changed, or both.
+
+    Args:
+        images: (n, 3, H, W) in [0, 1].
+        log_depth: (n, h, w) in even rows and columns of them, infinite at the sky, which stays as it is.
+        focal: (n,) focal lengths over the diagonal.
+        rng: Source of randomness.
+    """
+    count, device = len(images), images.device
+    normal = normals(log_depth, focal)
+    solid = normal.square().sum(1) > 0.5
+    strength = np.where(rng.random(count) < _LEVELLED_SHARE, rng.uniform(*_LEVELLED, count), 0.0)
+    light = rng.normal(0, _LIGHT, (count, 3, 1)) + rng.normal(0, _TINT, (count, 3, 3))
+    change = -sent(strength, device)[:, None, None, None] * explained(images, normal, solid)
+    change = change + torch.einsum("nkhw,nkc->nchw", normal, sent(light, device))
+    change = change.clamp(-_LARGEST, _LARGEST) * solid[:, None]
+    return (images * F.interpolate(change, images.shape[2:], mode="bilinear").exp()).clamp(0, 1)
+
+
+def normals(log_depth: Tensor, focal: Tensor) -> Tensor:
+    """(n, 3, h, w) unit normals in the camera's axes, from the nearer of the neighbours to either side; 0 at the sky.
+
+    Args:
+        log_depth, focal: As `relit` has them.
+    """
+    count, height, width = log_depth.shape
+    device = log_depth.device
+    focal_px = focal * float(np.hypot(height, width))
+    y = torch.arange(height, device=device) + 0.5 - height / 2
+    x = torch.arange(width, device=device) + 0.5 - width / 2
+    ray_y = (y / focal_px[:, None])[:, :, None].expand(count, height, width)
+    ray_x = (x / focal_px[:, None])[:, None, :].expand(count, height, width)
+    rays = torch.stack([ray_x, ray_y, torch.ones_like(ray_x)], dim=1)
+    known = log_depth.isfinite()
+    points = rays * torch.where(known, log_depth, 0.0).exp()[:, None]
+    # x right and y down: in this order it looks at the camera.
+    normal = torch.linalg.cross(_step(points, log_depth, known, 2), _step(points, log_depth, known, 3), dim=1)
+    length = normal.square().sum(dim=1, keepdim=True).sqrt()
+    return torch.where(known[:, None] & (length > 0), normal / length.clamp_min(1e-20), 0.0)
+
+
+def _step(points: Tensor, log_depth: Tensor, known: Tensor, axis: int) -> Tensor:
+    """(n, 3, h, w) way to the next place along an axis of `points`, or from the one before if that is closer in depth."""
+    size = points.shape[axis]
+    both = known.narrow(axis - 1, 0, size - 1) & known.narrow(axis - 1, 1, size - 1)
+    jump = torch.where(both, log_depth.diff(dim=axis - 1).abs(), torch.inf)
+    after, before = ((0, 0, 0, 1), (0, 0, 1, 0)) if axis == 2 else ((0, 1), (1, 0))
+    closer = F.pad(jump, after, value=torch.inf) <= F.pad(jump, before, value=torch.inf)
+    ahead = points.diff(dim=axis)
+    return torch.where(closer[:, None], F.pad(ahead, after), F.pad(ahead, before))
+
+
+def harmonics(normal: Tensor) -> Tensor:
+    """(n, 9, H, W) spherical harmonics up to the second order, but for constant factors."""
+    x, y, z = normal.unbind(1)
+    one = torch.ones_like(x)
+    return torch.stack([one, x, y, z, x * y, y * z, z * x, x * x - y * y, 3 * z * z - 1], dim=1)
+
+
+def explained(images: Tensor, normal: Tensor, solid: Tensor) -> Tensor:
+    """(n, 3, h, w) what normals tell of the logarithm of every channel, its mean over the surfaces taken away.
+
+    Args:
+        images: (n, 3, H, W).
+        normal: (n, 3, h, w).
+        solid: (n, h, w) where there is a surface.
+    """
+    basis = harmonics(normal)
+    weight = solid[:, None].flatten(2).to(images.dtype)
+    known = basis.flatten(2) * weight
+    pixels = F.interpolate(images, solid.shape[1:], mode="nearest")
+    tones = pixels.flatten(2).clamp_min(_DARKEST).log() * weight
+    total = weight.sum(2, keepdim=True).clamp_min(1)
+    ridge = 1e-3 * torch.eye(basis.shape[1], device=images.device)
+    factors = torch.linalg.solve(known @ known.mT / total + ridge, known @ tones.mT / total)
+    told = torch.einsum("nkhw,nkc->nchw", basis[:, 1:], factors[:, 1:])
+    mean = (told.flatten(2) * weight).sum(2, keepdim=True) / total
+    return told - mean[..., None]

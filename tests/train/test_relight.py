@@ -1,0 +1,80 @@
+"""Light that is changed by the directions of surfaces."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from train import relight
+from train.relight import every_other, explained, normals, relit
+
+FOCAL = 0.7
+"""Over the diagonal."""
+HEIGHT, WIDTH = 120, 160
+
+
+def corner() -> tuple[torch.Tensor, torch.Tensor]:
+    """Log depth (1, h, w) of a ground 1.5 m below and a wall 6 m ahead of a level camera, sky above; where the wall is."""
+    focal_px = FOCAL * math.hypot(HEIGHT, WIDTH)
+    y = (torch.arange(HEIGHT) + 0.5 - HEIGHT / 2)[:, None].expand(HEIGHT, WIDTH) / focal_px
+    ground = torch.where(y > 0, 1.5 / y.clamp_min(1e-6), torch.inf)
+    depth = torch.minimum(ground, torch.tensor(6.0))
+    depth = torch.where(y < -0.25, torch.inf, depth)
+    return depth.log()[None], (depth == 6.0)[None]
+
+
+def test_normals_of_a_ground_and_a_wall_are_exact_up_to_their_edge() -> None:
+    log_depth, wall = corner()
+    found = normals(log_depth, torch.tensor([FOCAL]))
+    ground = log_depth.isfinite() & ~wall
+    up, ahead = torch.tensor([0.0, -1.0, 0.0]), torch.tensor([0.0, 0.0, -1.0])
+    # The row where they meet belongs to both.
+    assert float(((found.permute(0, 2, 3, 1)[ground] - up).norm(dim=1) < 1e-3).float().mean()) > 0.95
+    assert float(((found.permute(0, 2, 3, 1)[wall] - ahead).norm(dim=1) < 1e-3).float().mean()) > 0.95
+    assert float(found.permute(0, 2, 3, 1)[log_depth.isinf()].abs().max()) == 0
+
+
+def test_what_surfaces_differ_in_is_found_and_the_rest_stays() -> None:
+    """A dark ground, a light wall, both with grain: their means become equal, the grain and the sky stay."""
+    log_depth, wall = corner()
+    sky = log_depth.isinf()
+    tone = torch.where(wall, 0.6, 0.15).where(~sky, torch.tensor(0.9))
+    grain = 0.05 * torch.randn(1, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1))
+    images = (tone[:, None] * grain.exp()).clamp(0, 1)
+    normal = normals(log_depth, torch.tensor([FOCAL]))
+    evened = images * (-explained(images, normal, ~sky) * ~sky[:, None]).exp()
+    means = [float(evened.permute(0, 2, 3, 1)[part].log().mean()) for part in (wall, ~wall & ~sky)]
+    assert means[0] == pytest.approx(means[1], abs=0.05)
+    spread = float(evened.permute(0, 2, 3, 1)[wall].log().std())
+    assert spread == pytest.approx(0.05, rel=0.2)
+
+
+def test_another_light_changes_images_by_their_surfaces_and_leaves_the_sky() -> None:
+    log_depth, wall = corner()
+    log_depth, wall = log_depth.repeat(6, 1, 1), wall.repeat(6, 1, 1)
+    images = torch.full((6, 3, 2 * HEIGHT, 2 * WIDTH), 0.4)
+    changed = relit(images, log_depth, torch.full((6,), FOCAL), np.random.default_rng(3))
+    again = relit(images, log_depth, torch.full((6,), FOCAL), np.random.default_rng(3))
+    assert torch.equal(changed, again)
+    assert float(changed.min()) >= 0
+    assert float(changed.max()) <= 1
+    assert float((changed[:, :, 4:40] - 0.4).abs().max()) < 1e-6  # the sky
+    low, high = changed[:, 0, -10].mean(1), changed[:, 0, 80].mean(1)  # ground and wall
+    assert float(((low / high).log().abs() > 0.05).float().mean()) > 0.5
+
+
+def test_nothing_but_sky_stays_as_it_is() -> None:
+    images = torch.rand((1, 3, 32, 40), generator=torch.Generator().manual_seed(2))
+    changed = relit(images, torch.full((1, 16, 20), torch.inf), torch.tensor([FOCAL]), np.random.default_rng(0))
+    torch.testing.assert_close(changed, images)
+
+
+@pytest.mark.parametrize("finer", [1, 2])
+def test_truth_at_every_other_pixel(finer: int) -> None:
+    codes = np.arange(finer * 20)[:, None] * 1000 + np.arange(finer * 30)[None]
+    seen = every_other(codes.astype(np.uint16), 20)
+    assert seen.shape == (10, 15)
+    assert seen[0, 0] // 1000 == finer
+    assert relight.SHARE < 1
