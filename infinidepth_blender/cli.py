@@ -164,7 +164,7 @@ def _add_render(commands: Any) -> None:
 
 
 def _add_convert(commands: Any) -> None:
-    parser = _parser(commands, "convert", "a splat file as one of another kind (.ply, .spz, .splat)")
+    parser = _parser(commands, "convert", "a splat file as one of another kind (.ply, .spz, .splat, .glb)")
     parser.set_defaults(run=convert.run)
     convert.add_arguments(parser)
 
@@ -176,7 +176,7 @@ def _add_info(commands: Any) -> None:
         "path",
         type=named_path,
         metavar="BUNDLE|FILE",
-        help="folder of a result, a file of splats, points or a mesh (.ply, .spz, .sog, .splat), or a model (.ckpt, .safetensors)",
+        help="folder of a result, a file of splats, points or a mesh (.ply, .spz, .sog, .splat, .glb), or a model (.ckpt, .safetensors)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 

@@ -14,8 +14,10 @@ from .context import Context, expanded
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describes the arguments of `convert`."""
-    parser.add_argument("source", type=named_path, metavar="SPLATS", help="a splat file: .ply, .spz, .sog or .splat")
-    parser.add_argument("output", type=named_path, metavar="OUTPUT", help="the new file: .ply, .spz or .splat")
+    parser.add_argument(
+        "source", type=named_path, metavar="SPLATS", help="a splat file: .ply, .spz, .sog, .glb or .splat"
+    )
+    parser.add_argument("output", type=named_path, metavar="OUTPUT", help="the new file: .ply, .spz, .glb or .splat")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -42,7 +44,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     suffix = output.suffix.lower()
     if suffix == ".splat" and gaussians.sh.shape[1] > 1:
         lost.append("colours that depend on the view")
-    if suffix != ".ply" and file.camera is not None:
+    if suffix not in (".ply", ".glb") and file.camera is not None:
         lost.append("the camera")
     if file.dropped:
         lost.append(f"{file.dropped:,} splats with values that are not numbers")

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "source",
         type=named_path,
         metavar="BUNDLE|SPLATS",
-        help="folder of a result, or a splat file (.ply, .spz, .sog, .splat)",
+        help="folder of a result, or a splat file (.ply, .spz, .sog, .splat, .glb)",
     )
     parser.add_argument(
         "-o",

@@ -44,7 +44,7 @@ def export_splats(
         path: The file; its ending says which kind (`splats.WRITTEN_SUFFIXES`).
         objects: Splat objects.
         scene: Its unit scale says what a metre is.
-        with_camera: Whether a PLY gets the photo's camera, as it stands, if all objects are of one photo.
+        with_camera: Whether a PLY or GLB gets the photo's camera, as it stands, if all objects are of one photo.
 
     Returns:
         The number of splats.

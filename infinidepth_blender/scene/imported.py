@@ -22,11 +22,11 @@ SPLAT_BOUNCES = 128
 def import_splats(path: Path, scene: bpy.types.Scene) -> tuple[bpy.types.Object, list[str]]:
     """Reads a splat file into an object of the scene's own collection.
 
-    Axes are taken for OpenCV's (y down, z forward), as 3DGS trainers write them, in SPZ for OpenGL's. They are drawn for the
+    Axes are taken for OpenCV's (y down, z forward), as 3DGS trainers write them, in SPZ and GLB for OpenGL's. They are drawn for the
     scene's active camera; a camera that the file brings becomes an object below the splats.
 
     Args:
-        path: A PLY, SPZ, SOG or .splat file.
+        path: A PLY, SPZ, SOG, GLB or .splat file.
         scene: Where the object goes.
 
     Returns:

@@ -4,7 +4,7 @@
 `video` also need numba and OpenCV and are imported by the engine only.
 """
 
-WRITTEN_SUFFIXES = (".ply", ".spz", ".splat")
+WRITTEN_SUFFIXES = (".ply", ".spz", ".splat", ".glb")
 """Kinds of splat files that `files.write_splats` writes."""
 
 READ_SUFFIXES = (*WRITTEN_SUFFIXES, ".sog")

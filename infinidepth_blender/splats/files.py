@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..camera import Camera
 from ..errors import SplatFileError
+from ..glb_container import MAGIC as GLB_MAGIC
 from ..reconstruction import Gaussians
 from . import WRITTEN_SUFFIXES
 from .dot_splat import read_dot_splat, write_dot_splat
@@ -16,6 +17,7 @@ from .ply import read_splat_ply, write_splat_ply
 from .sog import MAGIC as ZIP_MAGIC
 from .sog import RgbaOf, read_sog, rgba_by_pillow
 from .splat_file import SplatFile, opening
+from .splat_glb import read_splat_glb, write_splat_glb
 from .spz import MAGIC as SPZ_MAGIC
 from .spz import read_spz, write_spz
 
@@ -23,7 +25,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 def read_splats(path: Path, rgba_of: RgbaOf = rgba_by_pillow) -> SplatFile:
-    """Reads a splat file: PLY (plain or packed by SuperSplat), SPZ, SOG or .splat, known by its first bytes.
+    """Reads a splat file: PLY (plain or packed by SuperSplat), SPZ, SOG, GLB or .splat, known by its first bytes.
 
     Args:
         path: The file.
@@ -40,10 +42,12 @@ def read_splats(path: Path, rgba_of: RgbaOf = rgba_by_pillow) -> SplatFile:
         return read_spz(path)
     if start == ZIP_MAGIC:
         return read_sog(path, rgba_of)
+    if start == GLB_MAGIC:
+        return read_splat_glb(path)
     if path.suffix.lower() == ".splat":
         return read_dot_splat(path)
     raise SplatFileError(
-        f"{path} is no splat file of a kind that can be read.", "Export it as PLY, SPZ, SOG or .splat."
+        f"{path} is no splat file of a kind that can be read.", "Export it as PLY, SPZ, SOG, GLB or .splat."
     )
 
 
@@ -52,7 +56,7 @@ def write_splats(
 ) -> None:
     """Writes a splat file of the kind that its name ends in, all or nothing.
 
-    A camera goes into PLY files alone, and harmonics into all but .splat. Colours are sRGB-encoded.
+    A camera goes into PLY and GLB files, and harmonics into all but .splat. Colours are sRGB-encoded.
 
     Args:
         path: The file; its folder is made where needed.
@@ -71,5 +75,7 @@ def write_splats(
         write_spz(path, gaussians)
     elif suffix == ".splat":
         write_dot_splat(path, gaussians)
+    elif suffix == ".glb":
+        write_splat_glb(path, gaussians, camera, cam_to_world)
     else:
         raise SplatFileError(f"{path} ends in no kind of splat file.", f"Use {', '.join(WRITTEN_SUFFIXES)}.")

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from ..errors import SplatFileError
 from ..reconstruction import Gaussians
-from .sh import sh_basis
 from .splat_file import OTHERS, SplatFile, atomic_file, completed_quaternions, damaged, opening, usable
+from .transform import half_turned
 
 MAGIC = b"NGSP"
 _HEADER = struct.Struct("<4sIIBBBB")
@@ -76,6 +76,12 @@ def read_spz(path: Path) -> SplatFile:
     """
     with opening(path, "an SPZ file"):
         data = path.read_bytes()
+    gaussians, dropped = usable(path, gaussians_of_spz(path, data))
+    return SplatFile(gaussians, dropped=dropped)
+
+
+def gaussians_of_spz(path: Path, data: bytes) -> Gaussians:
+    """The splats in the bytes of a file, in OpenCV's axes; `path` is for errors, which are those of `read_spz`."""
     header, body = _header_of(path, data)
     _, version, count, degree, bits, _, _ = header
     if count == 0:
@@ -85,8 +91,7 @@ def read_spz(path: Path) -> SplatFile:
     widths = [9, 1, 3, 3, 3 if version == 2 else 4, 3 * _COEFFICIENTS[degree]]
     streams = _unpack_4(path, data, widths, header) if version == 4 else _unpack(path, body, widths, count)
     tables = _Tables(*(np.frombuffer(s, np.uint8).reshape(count, w) for s, w in zip(streams, widths, strict=True)))
-    gaussians, dropped = usable(path, _decoded(tables, bits))
-    return SplatFile(gaussians, dropped=dropped)
+    return _decoded(tables, bits)
 
 
 def write_spz(path: Path, gaussians: Gaussians) -> None:
@@ -211,7 +216,7 @@ def _decoded(tables: _Tables, bits: int) -> Gaussians:
     dc = (tables.colors.astype(np.float32) / 255 - np.float32(0.5)) / np.float32(_COLOR_SCALE)
     rest = tables.harmonics.reshape(count, -1, 3)[:, :_KEPT_COEFFICIENTS]
     sh = np.concatenate([dc[:, None], (rest.astype(np.float32) - 128) / 128], axis=1)
-    return _turned(
+    return half_turned(
         Gaussians(
             means,
             np.exp(tables.scales.astype(np.float32) / np.float32(_SCALE_STEPS) - np.float32(_SCALE_OFFSET)),
@@ -223,7 +228,7 @@ def _decoded(tables: _Tables, bits: int) -> Gaussians:
 
 
 def _encoded(gaussians: Gaussians, bits: int) -> _Tables:
-    g = _turned(gaussians)
+    g = half_turned(gaussians)
     count = len(g)
     fixed = np.round(g.means.astype(np.float64) * 2.0**bits).clip(-(2**23), 2**23 - 1).astype("<i4")
     with np.errstate(divide="ignore"):
@@ -243,25 +248,6 @@ def _encoded(gaussians: Gaussians, bits: int) -> _Tables:
 
 def _bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
     return np.clip(np.round(values), 0, 255).astype(np.uint8)
-
-
-def _turned(g: Gaussians) -> Gaussians:
-    """Between OpenGL's axes and OpenCV's: half a turn about x, either way."""
-    signs = _half_turn_signs(g.sh.shape[1])
-    return Gaussians(
-        g.means * np.array([1, -1, -1], np.float32),
-        g.scales,
-        g.rotations * np.array([1, 1, -1, -1], np.float32),
-        g.opacities,
-        g.sh * signs[:, None],
-    )
-
-
-def _half_turn_signs(coefficients: int) -> NDArray[np.float32]:
-    """(coefficients,) what half a turn about x does to each harmonic: each is even or odd in y and z."""
-    direction = np.array([0.36, 0.48, 0.8])
-    degree = math.isqrt(coefficients) - 1
-    return np.sign(sh_basis(direction, degree) * sh_basis(direction * [1, -1, -1], degree)).astype(np.float32)
 
 
 def _rotations_of(rotations: NDArray[np.uint8]) -> NDArray[np.float32]:

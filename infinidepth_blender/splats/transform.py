@@ -39,6 +39,25 @@ def centred(gaussians: Gaussians, centre: Centre = "mean") -> tuple[Gaussians, N
     return replace(gaussians, means=means - point), point
 
 
+def half_turned(gaussians: Gaussians) -> Gaussians:
+    """Between OpenGL's axes (y up, z backwards) and OpenCV's: half a turn about x, either way."""
+    g = gaussians
+    return Gaussians(
+        g.means * np.array([1, -1, -1], np.float32),
+        g.scales,
+        g.rotations * np.array([1, 1, -1, -1], np.float32),
+        g.opacities,
+        g.sh * _half_turn_signs(g.sh.shape[1])[:, None],
+    )
+
+
+def _half_turn_signs(coefficients: int) -> NDArray[np.float32]:
+    """(coefficients,) what half a turn about x does to each harmonic: each is even or odd in y and z."""
+    direction = np.array([0.36, 0.48, 0.8])
+    degree = sh_degree(coefficients)
+    return np.sign(sh_basis(direction, degree) * sh_basis(direction * [1, -1, -1], degree)).astype(np.float32)
+
+
 def rotated(gaussians: Gaussians, rotation: NDArray[Any]) -> Gaussians:
     """Turns everything about the origin: places, axes, and the directions that colours depend on.
 

@@ -28,12 +28,12 @@ class INFINIDEPTH_FH_photos(bpy.types.FileHandler):
 
 
 class INFINIDEPTH_FH_splats(bpy.types.FileHandler):
-    """Splat files dropped into the 3D view; Blender asks which importer is meant."""
+    """Splat files dropped into the 3D view; Blender asks which importer is meant. GLB files are its own importer's."""
 
     bl_idname = "INFINIDEPTH_FH_splats"
     bl_label = "Gaussian Splats (InfiniDepth)"
     bl_import_operator = "infinidepth.import_splats"
-    bl_file_extensions = ";".join(READ_SUFFIXES)
+    bl_file_extensions = ";".join(suffix for suffix in READ_SUFFIXES if suffix != ".glb")
 
     @classmethod
     def poll_drop(cls, context: bpy.types.Context) -> bool:

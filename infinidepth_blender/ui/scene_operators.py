@@ -201,7 +201,7 @@ CLASSES = (
 
 
 def _draw_import_menu(menu: bpy.types.Menu, _context: bpy.types.Context) -> None:
-    menu.layout.operator("infinidepth.import_splats", text="Gaussian Splats (.ply, .spz, .sog, .splat)")
+    menu.layout.operator("infinidepth.import_splats", text="Gaussian Splats (.ply, .spz, .sog, .splat, .glb)")
     menu.layout.operator("infinidepth.open_bundle", text="InfiniDepth Reconstruction")
 
 

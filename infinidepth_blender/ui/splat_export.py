@@ -30,13 +30,14 @@ class INFINIDEPTH_OT_export_splats(bpy.types.Operator, ExportHelper):
         items=(
             (".ply", "PLY", "All values as they are; most programs read it"),
             (".spz", "SPZ", "About a tenth of the size, rounded values; most viewers read it"),
+            (".glb", "GLB", "glTF with Gaussian splats, all values as they are; for web viewers and game engines"),
             (".splat", "SPLAT", "32 bytes a splat, without colors that depend on the view; for web viewers"),
         ),
         default=".ply",
     )
     use_camera: BoolProperty(
         name="Camera",
-        description="Write the photo's camera into a PLY as well. A few web viewers misread such files",
+        description="Write the photo's camera into a PLY or GLB as well. A few web viewers misread such PLY files",
         default=True,
     )
 
@@ -70,7 +71,7 @@ CLASSES = (INFINIDEPTH_OT_export_splats,)
 
 
 def _draw_export_menu(menu: bpy.types.Menu, _context: bpy.types.Context) -> None:
-    menu.layout.operator("infinidepth.export_splats", text="Gaussian Splats (.ply, .spz, .splat)")
+    menu.layout.operator("infinidepth.export_splats", text="Gaussian Splats (.ply, .spz, .glb, .splat)")
 
 
 def register() -> None:

@@ -102,7 +102,7 @@ def test_deleted_splats_are_gone_and_several_objects_become_one_file(tmp_path):
     assert after.sh.shape == (2 * COUNT - 10, 4, 3)
 
 
-@pytest.mark.parametrize("suffix", [".spz", ".splat"])
+@pytest.mark.parametrize("suffix", [".spz", ".splat", ".glb"])
 def test_other_kinds_come_and_go_upright(tmp_path, suffix):
     """What is below the camera in a PLY is below it in Blender, whatever the file's own axes."""
     before = some_splats(1 if suffix == ".splat" else 9)
@@ -115,6 +115,19 @@ def test_other_kinds_come_and_go_upright(tmp_path, suffix):
     after, as_read = (read_splats(tmp_path / f"{name}{suffix}").gaussians for name in ("out", "in"))
     np.testing.assert_allclose(np.sort(after.means, axis=0), np.sort(as_read.means, axis=0), atol=1e-3)
     assert after.sh.shape == as_read.sh.shape
+
+
+def test_blenders_own_importer_shows_splats_in_gltf_as_points(tmp_path):
+    """It does not know the extension: places and colours are what is left."""
+    before = some_splats(9)
+    write_splats(tmp_path / "in.glb", before, Camera(640, 480, 500.0, 500.0, 320.0, 240.0))
+    bpy.ops.import_scene.gltf(filepath=str(tmp_path / "in.glb"))
+    points = next(obj for obj in bpy.data.objects if obj.type == "MESH")
+    assert any(obj.type == "CAMERA" for obj in bpy.data.objects)
+    bpy.context.view_layer.update()
+    found = np.sort([tuple(points.matrix_world @ vertex.co) for vertex in points.data.vertices], axis=0)
+    # Blender's z is OpenCV's -y, and its y OpenCV's z.
+    np.testing.assert_allclose(found, np.sort(before.means[:, [0, 2, 1]] * [1, 1, -1], axis=0), atol=1e-4)
 
 
 def test_pictures_of_sog_files_are_read_byte_by_byte():

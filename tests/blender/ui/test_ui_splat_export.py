@@ -31,7 +31,12 @@ def test_the_ending_of_a_name_says_which_kind(addon: bpy.types.AddonPreferences,
     turned = np.tile(np.array([1, 0, 0, 0], np.float32), (5, 1))
     write_splats(tmp_path / "in.spz", Gaussians(ones, ones / 10, turned, ones[:, 0] / 2, ones[:, None]))
     assert bpy.ops.infinidepth.import_splats(filepath=str(tmp_path / "in.spz")) == {"FINISHED"}
-    for suffix, start in ((".spz", b"\x1f\x8b"), (".splat", np.float32(1).tobytes()), (".ply", b"ply")):
+    for suffix, start in (
+        (".spz", b"\x1f\x8b"),
+        (".splat", np.float32(1).tobytes()),
+        (".ply", b"ply"),
+        (".glb", b"glTF"),
+    ):
         out = tmp_path / f"out{suffix}"
         assert bpy.ops.infinidepth.export_splats(filepath=str(out)) == {"FINISHED"}
         assert out.read_bytes().startswith(start)

@@ -1,0 +1,258 @@
+"""Splats in binary glTF (GLB) with KHR_gaussian_splatting, as the Khronos Group ratified it in 2026.
+
+Points with attributes: scales as lengths, opacities from 0 to 1, quaternions x, y, z, w, one table for every harmonic.
+Axes are glTF's (y up, z backwards), ours are OpenCV's. Programs without the extension show a cloud of coloured points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..camera import BLENDER_CAMERA_TO_OPENCV, Camera
+from ..errors import OptionsError, SplatFileError
+from ..glb_container import Container, GlbError, Parts, camera_content, header
+from ..reconstruction import Gaussians
+from .placed import concatenate, rotation_matrices
+from .sh import dc_to_rgb
+from .splat_file import SplatFile, atomic_file, damaged, opening, unit_quaternions, usable
+from .spz import gaussians_of_spz
+from .transform import half_turned, rotated_quaternions, rotated_sh, scales_and_rotations, srgb_encoded
+
+EXTENSION = "KHR_gaussian_splatting"
+_PACKED = ("KHR_gaussian_splatting_compression_spz_2", "KHR_gaussian_splatting_compression_spz")
+_SRGB, _LINEAR = "srgb_rec709_display", "lin_rec709_display"
+_POINTS = 0
+_HARMONICS = [(degree, k) for degree in range(4) for k in range(2 * degree + 1)]
+_OWN_KEY = "infinidepth_camera"
+_CAMERA_NAMES = ("width_px", "height_px", "fx_px", "fy_px", "cx_px", "cy_px")
+_HALF_TURN = np.diag([1.0, -1.0, -1.0, 1.0])
+_EVEN = 1e-4
+"""Relative difference from a turn and one factor below which a node's matrix is taken for that."""
+_DEEPEST = 64
+
+
+def write_splat_glb(
+    path: Path, gaussians: Gaussians, camera: Camera | None = None, cam_to_world: NDArray[Any] | None = None
+) -> None:
+    """Writes a GLB file, all or nothing.
+
+    Args:
+        path: The file; its folder is made where needed.
+        gaussians: What to write; colours are sRGB-encoded.
+        camera: The photo's camera, which becomes one of the file's; its principal point and its size stand in `extras`.
+        cam_to_world: (4, 4) pose of the camera; None is the identity.
+
+    Raises:
+        OutputError: the file cannot be written, or would exceed 4 GiB; an older one of that name is untouched.
+    """
+    g, parts = half_turned(gaussians), Parts()
+    attributes = {
+        "POSITION": parts.accessor(np.ascontiguousarray(g.means, "<f4"), bounds=True),
+        "COLOR_0": parts.accessor(_point_colors(g), normalized=True),
+        f"{EXTENSION}:ROTATION": parts.accessor(np.ascontiguousarray(np.roll(g.rotations, -1, axis=1), "<f4")),
+        f"{EXTENSION}:SCALE": parts.accessor(np.ascontiguousarray(g.scales, "<f4")),
+        f"{EXTENSION}:OPACITY": parts.accessor(np.clip(g.opacities, 0, 1).astype("<f4")),
+    }
+    for row, (degree, k) in enumerate(_HARMONICS[: g.sh.shape[1]]):
+        attributes[_harmonic(degree, k)] = parts.accessor(np.ascontiguousarray(g.sh[:, row], "<f4"))
+    kernel = {"kernel": "ellipse", "colorSpace": _SRGB, "projection": "perspective", "sortingMethod": "cameraDistance"}
+    nodes: list[dict[str, Any]] = [{"name": "Splats", "mesh": 0}]
+    content: dict[str, Any] = {
+        "extensionsUsed": [EXTENSION],
+        "scene": 0,
+        "nodes": nodes,
+        "meshes": [
+            {
+                "name": "Splats",
+                "primitives": [{"attributes": attributes, "mode": _POINTS, "extensions": {EXTENSION: kernel}}],
+            }
+        ],
+    }
+    if camera is not None:
+        pose = np.eye(4) if cam_to_world is None else np.asarray(cam_to_world, np.float64)
+        matrix = _HALF_TURN @ pose
+        matrix[:3, :3] = matrix[:3, :3] @ BLENDER_CAMERA_TO_OPENCV
+        nodes.append({"name": "Camera", "camera": 0, "matrix": matrix.T.ravel().tolist()})
+        own = {name: getattr(camera, name) for name in _CAMERA_NAMES}
+        content["cameras"] = [camera_content(camera) | {"extras": {_OWN_KEY: own}}]
+    content["scenes"] = [{"nodes": list(range(len(nodes)))}]
+    start = header(path.name, content, parts, "Write SPZ, which is a tenth of the size, or fewer splats.")
+    with atomic_file(path) as stream:
+        stream.write(start)
+        for block in parts.blocks():
+            stream.write(block)
+
+
+def _harmonic(degree: int, k: int) -> str:
+    return f"{EXTENSION}:SH_DEGREE_{degree}_COEF_{k}"
+
+
+def _point_colors(gaussians: Gaussians) -> NDArray[np.uint16]:
+    """(N, 4) linear colour and opacity of 16 bits, for programs that know points alone."""
+    encoded = np.clip(dc_to_rgb(gaussians.sh[:, 0]), 0, 1)
+    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    return np.round(np.column_stack([linear, np.clip(gaussians.opacities, 0, 1)]) * 65535).astype("<u2")
+
+
+def read_splat_glb(path: Path) -> SplatFile:
+    """Reads the splats of a GLB file's scene, placed as its nodes say; also those that are packed as SPZ.
+
+    Scales below zero are taken for logarithms, as drafts of the extension had them.
+
+    Raises:
+        SplatFileError: the file is missing or damaged, holds no splats, or keeps them in another file.
+    """
+    try:
+        with opening(path, "a GLB file"):
+            file = Container.open(path)
+        found = [
+            _placed(*_splats_of(path, file, primitive), matrix)
+            for matrix, node in _nodes(file)
+            if "mesh" in node
+            for primitive in _list(file.listed("meshes", node["mesh"]), "primitives")
+            if EXTENSION in _dict(primitive, "extensions")
+        ]
+        if not found:
+            raise SplatFileError(
+                f"{path} holds no splats ({EXTENSION}).", "Open meshes with Blender's own File > Import > glTF."
+            )
+        camera, pose = _camera_of(file)
+    except GlbError as error:
+        raise damaged(path, str(error)) from error
+    spaces = {space for _, space in found}
+    linear = spaces == {"linear"}
+    parts = [g if linear or space == "srgb" else srgb_encoded(g) for g, space in found]
+    gaussians, dropped = usable(path, half_turned(concatenate(*parts)))
+    return SplatFile(gaussians, camera, pose, "linear" if linear else "srgb", dropped)
+
+
+def _nodes(file: Container) -> Iterator[tuple[NDArray[np.float64], dict[str, Any]]]:
+    """The nodes of the scene with their matrices to the world; of a file without scenes all that have no parent."""
+    if "scenes" in file.content:
+        roots = _list(file.listed("scenes", file.content.get("scene", 0)), "nodes")
+    else:
+        count = len(_list(file.content, "nodes"))
+        children = {k for n in range(count) for k in _list(file.listed("nodes", n), "children") if isinstance(k, int)}
+        roots = [n for n in range(count) if n not in children]
+    waiting = [(number, np.eye(4), 0) for number in reversed(roots)]
+    seen = set()
+    while waiting:
+        number, above, depth = waiting.pop()
+        node = file.listed("nodes", number)
+        if number in seen or depth > _DEEPEST:
+            raise GlbError("its nodes are no tree")
+        seen.add(number)
+        matrix = above @ _matrix_of(node)
+        yield matrix, node
+        waiting += [(child, matrix, depth + 1) for child in reversed(_list(node, "children"))]
+
+
+def _matrix_of(node: dict[str, Any]) -> NDArray[np.float64]:
+    if "matrix" in node:
+        return _numbers(node, "matrix", 16, ()).reshape(4, 4).T
+    matrix = np.eye(4)
+    x, y, z, w = _numbers(node, "rotation", 4, (0, 0, 0, 1))
+    turn = rotation_matrices(unit_quaternions(np.array([[w, x, y, z]])).astype(np.float64))[0]
+    matrix[:3, :3] = turn * _numbers(node, "scale", 3, (1, 1, 1))
+    matrix[:3, 3] = _numbers(node, "translation", 3, (0, 0, 0))
+    return matrix
+
+
+def _splats_of(path: Path, file: Container, primitive: dict[str, Any]) -> tuple[Gaussians, str]:
+    """The splats of a primitive in its own axes, and how their colours are encoded."""
+    about = _dict(_dict(primitive, "extensions"), EXTENSION)
+    space = "linear" if about.get("colorSpace") == _LINEAR else "srgb"
+    for name in _PACKED:
+        packed = _dict(about, "extensions").get(name) or _dict(primitive, "extensions").get(name)
+        if isinstance(packed, dict):
+            data, _ = file.view(packed.get("bufferView"))
+            return half_turned(gaussians_of_spz(path, data.tobytes())), space
+    attributes = _dict(primitive, "attributes")
+
+    def table(name: str, width: int) -> NDArray[np.float32]:
+        if name not in attributes:
+            raise GlbError(f"its splats have no {name.removeprefix(EXTENSION + ':').lower()}")
+        values = file.table(attributes[name])
+        if values.shape != (count or len(values), width):
+            raise GlbError("its tables are not of one length")
+        return values
+
+    count = 0
+    means = table("POSITION", 3)
+    count = len(means)
+    scales = table(f"{EXTENSION}:SCALE", 3)
+    if (scales < 0).any():
+        with np.errstate(over="ignore"):
+            scales = np.exp(scales)
+    sh = []
+    for degree in range(4):
+        names = [_harmonic(degree, k) for k in range(2 * degree + 1)]
+        if degree and not all(name in attributes for name in names):
+            break
+        sh += [table(name, 3) for name in names]
+    rotations = unit_quaternions(np.roll(table(f"{EXTENSION}:ROTATION", 4), 1, axis=1))
+    opacities = np.clip(table(f"{EXTENSION}:OPACITY", 1)[:, 0], 0, 1)
+    return Gaussians(means, scales, rotations, opacities, np.stack(sh, axis=1)), space
+
+
+def _placed(gaussians: Gaussians, space: str, matrix: NDArray[np.float64]) -> tuple[Gaussians, str]:
+    """The splats in the axes of the scene."""
+    linear, shift = matrix[:3, :3], matrix[:3, 3]
+    if np.array_equal(matrix, np.eye(4)):
+        return gaussians, space
+    left, lengths, right = np.linalg.svd(linear)
+    turn = left @ right
+    means = (gaussians.means @ linear.T + shift).astype(np.float32)
+    sh = rotated_sh(gaussians.sh, turn)
+    if lengths[0] - lengths[2] <= _EVEN * lengths[0] and np.linalg.det(turn) > 0:
+        scales = (gaussians.scales * lengths.mean()).astype(np.float32)
+        rotations = rotated_quaternions(gaussians.rotations, turn)
+    else:
+        shape = linear @ rotation_matrices(gaussians.rotations.astype(np.float64)) * gaussians.scales[:, None, :]
+        scales, rotations = scales_and_rotations(shape @ np.swapaxes(shape, 1, 2))
+    return replace(gaussians, means=means, scales=scales, rotations=rotations, sh=sh), space
+
+
+def _camera_of(file: Container) -> tuple[Camera | None, NDArray[np.float64]]:
+    """The photo's camera in a file that `write_splat_glb` wrote, and its pose in OpenCV's axes."""
+    for matrix, node in _nodes(file):
+        if "camera" not in node:
+            continue
+        own = _dict(_dict(file.listed("cameras", node["camera"]), "extras"), _OWN_KEY)
+        try:
+            fx_px, fy_px, cx_px, cy_px = (float(own[name]) for name in _CAMERA_NAMES[2:])
+            camera = Camera(int(own["width_px"]), int(own["height_px"]), fx_px, fy_px, cx_px, cy_px)
+        except (KeyError, TypeError, ValueError, OverflowError, OptionsError):
+            continue  # another program's camera, or none that can be used
+        pose = _HALF_TURN @ matrix
+        pose[:3, :3] = pose[:3, :3] @ BLENDER_CAMERA_TO_OPENCV
+        return camera, pose
+    return None, np.eye(4)
+
+
+def _list(entry: dict[str, Any], name: str) -> list[Any]:
+    value = entry.get(name, [])
+    if not isinstance(value, list):
+        raise GlbError("its description cannot be read")
+    return value
+
+
+def _dict(entry: Any, name: str) -> dict[str, Any]:
+    value = entry.get(name, {}) if isinstance(entry, dict) else {}
+    return value if isinstance(value, dict) else {}
+
+
+def _numbers(node: dict[str, Any], name: str, count: int, default: tuple[float, ...]) -> NDArray[np.float64]:
+    try:
+        values = np.asarray(node.get(name, default), np.float64)
+    except (TypeError, ValueError):
+        values = np.zeros(0)
+    if values.shape != (count,) or not np.isfinite(values).all():
+        raise GlbError("its nodes are placed by no numbers")
+    return values
