@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Renders the depth benchmark: scenes with thin structures, each a photo and its exact depth.
 
-    python3 scripts/render_benchmark.py OUT                    six scenes at 3840 x 2160
+    python3 scripts/render_benchmark.py OUT                    twelve scenes at 3840 x 2160
     python3 scripts/render_benchmark.py OUT --photo-size 1920x1080   the same depth, smaller pictures in a quarter of the time
     python3 scripts/evaluate.py OUT --dataset benchmark        any model on them
 

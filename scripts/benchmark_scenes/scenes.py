@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from . import everyday
 from .parts import (
     Point,
     ball,
@@ -330,4 +331,10 @@ SCENES: dict[str, Callable[[Any], None]] = {
     "scaffold": scaffold,
     "winter": winter,
     "workshop": workshop,
+    "kitchen": everyday.kitchen,
+    "alley": everyday.alley,
+    "harbour": everyday.harbour,
+    "studio": everyday.studio,
+    "terrace": everyday.terrace,
+    "stairwell": everyday.stairwell,
 }

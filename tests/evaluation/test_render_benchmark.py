@@ -60,15 +60,15 @@ def test_the_command_renders_pairs_and_goes_on_where_it_stopped(tmp_path: Path) 
     small = ["--size", "64x36", "--samples", "1"]
     done = subprocess.run([*script, *small], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 6
+    assert len(done.stdout.splitlines()) == 12
     items = open_dataset(tmp_path / "out", "benchmark").items
-    assert [item.name for item in items] == ["bicycles.png", "bridge.png", "greenhouse.png", "scaffold.png", "winter.png", "workshop.png"]  # fmt: skip
+    assert [item.name for item in items] == ["alley.png", "bicycles.png", "bridge.png", "greenhouse.png", "harbour.png", "kitchen.png", "scaffold.png", "stairwell.png", "studio.png", "terrace.png", "winter.png", "workshop.png"]  # fmt: skip
     for item in items:
         known = read_depth_file(item.depth).depth_m > 0
         assert known.shape == (36, 64) and known.mean() > 0.3
     assert json.loads((tmp_path / "out" / "benchmark.json").read_text())["size"] == [64, 36]
     again = subprocess.run([*script, *small], capture_output=True, text=True, check=False)
-    assert again.stdout.count("is there") == 6
+    assert again.stdout.count("is there") == 12
     other = subprocess.run([*script, "--size", "32x18", "--samples", "1"], capture_output=True, text=True, check=False)
     assert other.returncode == 2 and "another folder" in other.stderr
 
