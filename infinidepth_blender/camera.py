@@ -35,6 +35,9 @@ BLENDER_CAMERA_TO_OPENCV = np.diag([1.0, -1.0, -1.0]).astype(np.float32)
 """(3, 3) rotation between a Blender camera's own axes and OpenCV's; its own inverse."""
 
 
+_MOST_PX = 1_000_000
+
+
 @dataclass(frozen=True)
 class BlenderLens:
     """Settings of a Blender camera and render that reproduce a pinhole `Camera`.
@@ -80,6 +83,8 @@ class Camera:
     def __post_init__(self) -> None:
         if self.width_px < 1 or self.height_px < 1:
             raise OptionsError(f"A camera of {self.width_px} x {self.height_px} pixels has no image.")
+        if max(self.width_px, self.height_px) > _MOST_PX:
+            raise OptionsError(f"A camera of more than {_MOST_PX:,} pixels a side belongs to no photo.")
         for name in ("fx_px", "fy_px"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):

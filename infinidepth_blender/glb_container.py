@@ -130,7 +130,7 @@ class Container:
 
     Attributes:
         content: The JSON.
-        block: The bytes beside it, mapped into memory.
+        block: The bytes beside it.
     """
 
     content: dict[str, Any]
@@ -144,7 +144,7 @@ class Container:
             OSError: it cannot be read.
             GlbError: it is none, or damaged.
         """
-        data = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
+        data = np.fromfile(path, np.uint8)
         if len(data) < 20 or bytes(data[:4]) != MAGIC:
             raise GlbError("it is no binary glTF")
         version, total = struct.unpack_from("<II", bytes(data[4:12]))
@@ -192,8 +192,10 @@ class Container:
             GlbError: they are not in this file, or not all.
         """
         entry = self.listed("bufferViews", number)
-        if "uri" in self.listed("buffers", entry.get("buffer")) or entry.get("buffer") != 0:
+        if "uri" in self.listed("buffers", entry.get("buffer")):
             raise GlbError("a part of it lies in another file")
+        if entry.get("buffer") != 0 or "EXT_meshopt_compression" in str(entry.get("extensions", "")):
+            raise GlbError("its tables are compressed in a way that cannot be read")
         start, length = _whole(entry.get("byteOffset", 0)), _whole(entry.get("byteLength"))
         if start + length > len(self.block):
             raise GlbError("it is shorter than it says")
@@ -209,14 +211,14 @@ class Container:
         entry = self.listed("accessors", number)
         if "sparse" in entry or "bufferView" not in entry:
             raise GlbError("it has sparse tables, which cannot be read")
-        kind, width = _COMPONENTS.get(entry.get("componentType", 0)), _WIDTHS.get(str(entry.get("type")))
+        kind, width = _COMPONENTS.get(_whole(entry.get("componentType"))), _WIDTHS.get(str(entry.get("type")))
         count, offset = _whole(entry.get("count")), _whole(entry.get("byteOffset", 0))
-        if kind is None or width is None:
+        if kind is None or width is None or count == 0:
             raise GlbError("its tables do not fit their description")
         data, stride = self.view(entry["bufferView"])
         dtype = np.dtype(kind)
         stride = stride or width * dtype.itemsize
-        if count and offset + (count - 1) * stride + width * dtype.itemsize > len(data):
+        if offset + (count - 1) * stride + width * dtype.itemsize > len(data) or stride > len(data):
             raise GlbError("it is shorter than it says")
         raw = np.ndarray((count, width), dtype, data, offset, (stride, dtype.itemsize))
         values = raw.astype(np.float32)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .photo_color import encode_srgb, srgb_to_linear
+from ..srgb import encode_srgb, srgb_to_linear
 from .photo_deep import to_half
 
 MAX_SIDE_PX = 1536

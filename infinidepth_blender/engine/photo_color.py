@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from ..srgb import encode_srgb
+
 STRIP_PX = 1 << 22
 """Pixels that are converted at a time, which bounds the memory beside the picture itself."""
 
@@ -84,16 +86,6 @@ def linear_to_srgb(linear: NDArray[Any]) -> NDArray[np.uint8]:
         np.clip(strip, 0.0, 1.0, out=strip)
         out[top : top + rows] = np.rint(encode_srgb(strip) * 255)
     return out
-
-
-def encode_srgb(linear: NDArray[Any]) -> NDArray[Any]:
-    """The sRGB curve of light from 0 on; above 1 it goes on as it is."""
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.power(linear, 1 / 2.4) - 0.055)
-
-
-def srgb_to_linear(encoded: NDArray[Any]) -> NDArray[Any]:
-    """The light of sRGB-encoded values from 0 on; above 1 the curve goes on as it is."""
-    return np.where(encoded <= 0.04045, encoded / 12.92, np.power((encoded + 0.055) / 1.055, 2.4))
 
 
 REC709_XY = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from ..errors import PhotoError
+from ..srgb import srgb_to_linear
 from .exr_writer import write_exr
-from .photo_color import OPAQUE, STRIP_PX, srgb_to_linear
+from .photo_color import OPAQUE, STRIP_PX
 
 DeepPixels = NDArray[np.uint16] | NDArray[np.float16]
 """(H, W, 3): uint16 encoded as sRGB, or float16 linear light of Rec.709 primaries."""

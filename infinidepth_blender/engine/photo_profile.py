@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .photo_color import STRIP_PX, encode_srgb
+from ..srgb import encode_srgb
+from .photo_color import STRIP_PX
 
 LEVELS = 65_536
 _SRGB_TO_XYZ_D50 = np.array(

@@ -13,6 +13,8 @@ import numpy as np
 from mathutils import Color
 from numpy.typing import NDArray
 
+from ..srgb import srgb_to_linear
+
 AttributeType = Literal["FLOAT", "INT", "FLOAT_VECTOR", "FLOAT_COLOR", "BYTE_COLOR", "QUATERNION", "FLOAT2"]
 Domain = Literal["POINT", "EDGE", "FACE", "CORNER"]
 
@@ -82,17 +84,6 @@ def get_attribute(data: Any, name: str) -> NDArray[Any]:
 
 
 # -- colour -----------------------------------------------------------------------
-
-
-def srgb_to_linear(encoded: NDArray[Any]) -> NDArray[np.float32]:
-    """Decodes sRGB values (IEC 61966-2-1) to linear light with the same primaries.
-
-    Args:
-        encoded: (...) values, usually in [0, 1]; the straight part of the curve goes on below 0.
-    """
-    value = np.asarray(encoded, dtype=np.float32)
-    curve = np.power((np.maximum(value, 0.0) + 0.055) / 1.055, 2.4, dtype=np.float32)
-    return np.where(value <= 0.04045, value / np.float32(12.92), curve)
 
 
 def working_space_matrix() -> NDArray[np.float32]:

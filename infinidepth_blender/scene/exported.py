@@ -7,21 +7,18 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from mathutils import Matrix
 from numpy.typing import NDArray
 
 from ..camera import BLENDER_CAMERA_TO_OPENCV, OPENCV_TO_BLENDER_WORLD, Camera
 from ..errors import SceneError
 from ..reconstruction import Gaussians
 from ..splats.files import write_splats
-from ..splats.placed import concatenate, rotation_matrices
-from ..splats.transform import rotated_quaternions, rotated_sh, scales_and_rotations
+from ..splats.placed import concatenate
+from ..splats.transform import mapped
 from .attributes import get_attribute
 from .saved import SIZE_KEY, find_photo, own_root
 
 _NEEDED = ("scale", "rotation", "radiance:base")
-_EVEN = 1e-4
-"""Relative difference of an object's scales below which it is scaled evenly."""
 
 
 def holds_splats(obj: bpy.types.Object | None) -> bool:
@@ -109,18 +106,9 @@ def _in_world(obj: bpy.types.Object, metres_per_unit: float) -> Gaussians:
     scales, rotations = get_attribute(mesh, "scale"), get_attribute(mesh, "rotation")
     rotations /= np.maximum(np.linalg.norm(rotations, axis=1, keepdims=True), 1e-12)
     to_file = OPENCV_TO_BLENDER_WORLD.astype(np.float64).T
-    world = np.array(obj.matrix_world, np.float64)
-    linear = to_file @ world[:3, :3] * metres_per_unit
-    means = get_attribute(mesh, "position") @ linear.T + to_file @ world[:3, 3] * metres_per_unit
-    turn, factor = _rotation_and_scale(linear)
-    if factor is not None:
-        scales, rotations = scales * factor, rotated_quaternions(rotations, turn)
-    else:
-        shape = linear @ rotation_matrices(rotations.astype(np.float64)) * scales[:, None, :]
-        scales, rotations = scales_and_rotations(shape @ np.swapaxes(shape, 1, 2))
-    return Gaussians(
-        means.astype(np.float32), scales.astype(np.float32), rotations, base[:, 3].copy(), rotated_sh(sh, turn)
-    )
+    world = to_file @ np.array(obj.matrix_world, np.float64)[:3] * metres_per_unit
+    own = Gaussians(get_attribute(mesh, "position"), scales, rotations, base[:, 3].copy(), sh)
+    return mapped(own, world[:, :3], world[:, 3])
 
 
 def _harmonics(mesh: bpy.types.Mesh | bpy.types.PointCloud) -> int:
@@ -129,12 +117,3 @@ def _harmonics(mesh: bpy.types.Mesh | bpy.types.PointCloud) -> int:
         if all(f"radiance:sh_{k}" in mesh.attributes for k in range(count)):
             return count
     return 0
-
-
-def _rotation_and_scale(linear: NDArray[np.float64]) -> tuple[NDArray[np.float64], float | None]:
-    """The turn in a linear map, and its scale if that is one number and nothing is mirrored."""
-    _, rotation, scale = Matrix(linear.tolist()).to_4x4().decompose()
-    turn = np.array(rotation.to_matrix(), np.float64)
-    length = float(np.mean(scale))
-    even = length > 0 and np.allclose(linear, turn * length, atol=_EVEN * length)
-    return turn, length if even else None

@@ -7,7 +7,6 @@ Axes are glTF's (y up, z backwards), ours are OpenCV's. Programs without the ext
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,12 @@ from ..camera import BLENDER_CAMERA_TO_OPENCV, Camera
 from ..errors import OptionsError, SplatFileError
 from ..glb_container import Container, GlbError, Parts, camera_content, header
 from ..reconstruction import Gaussians
+from ..srgb import srgb_to_linear
 from .placed import concatenate, rotation_matrices
 from .sh import dc_to_rgb
 from .splat_file import SplatFile, atomic_file, damaged, opening, unit_quaternions, usable
 from .spz import gaussians_of_spz
-from .transform import half_turned, rotated_quaternions, rotated_sh, scales_and_rotations, srgb_encoded
+from .transform import half_turned, mapped, srgb_encoded
 
 EXTENSION = "KHR_gaussian_splatting"
 _PACKED = ("KHR_gaussian_splatting_compression_spz_2", "KHR_gaussian_splatting_compression_spz")
@@ -32,9 +32,8 @@ _HARMONICS = [(degree, k) for degree in range(4) for k in range(2 * degree + 1)]
 _OWN_KEY = "infinidepth_camera"
 _CAMERA_NAMES = ("width_px", "height_px", "fx_px", "fy_px", "cx_px", "cy_px")
 _HALF_TURN = np.diag([1.0, -1.0, -1.0, 1.0])
-_EVEN = 1e-4
-"""Relative difference from a turn and one factor below which a node's matrix is taken for that."""
-_DEEPEST = 64
+_FEW, _COPIES = 4_000_000, 4
+"""Splats that any file may have, and how often beyond them a file may repeat what it holds."""
 
 
 def write_splat_glb(
@@ -50,7 +49,10 @@ def write_splat_glb(
 
     Raises:
         OutputError: the file cannot be written, or would exceed 4 GiB; an older one of that name is untouched.
+        SplatFileError: there are no splats whose values are numbers.
     """
+    # JSON has no word for what is no number, and readers refuse a whole file for it.
+    gaussians, _ = usable(path, gaussians)
     g, parts = half_turned(gaussians), Parts()
     attributes = {
         "POSITION": parts.accessor(np.ascontiguousarray(g.means, "<f4"), bounds=True),
@@ -95,8 +97,7 @@ def _harmonic(degree: int, k: int) -> str:
 
 def _point_colors(gaussians: Gaussians) -> NDArray[np.uint16]:
     """(N, 4) linear colour and opacity of 16 bits, for programs that know points alone."""
-    encoded = np.clip(dc_to_rgb(gaussians.sh[:, 0]), 0, 1)
-    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    linear = srgb_to_linear(np.clip(dc_to_rgb(gaussians.sh[:, 0]), 0, 1))
     return np.round(np.column_stack([linear, np.clip(gaussians.opacities, 0, 1)]) * 65535).astype("<u2")
 
 
@@ -111,13 +112,7 @@ def read_splat_glb(path: Path) -> SplatFile:
     try:
         with opening(path, "a GLB file"):
             file = Container.open(path)
-        found = [
-            _placed(*_splats_of(path, file, primitive), matrix)
-            for matrix, node in _nodes(file)
-            if "mesh" in node
-            for primitive in _list(file.listed("meshes", node["mesh"]), "primitives")
-            if EXTENSION in _dict(primitive, "extensions")
-        ]
+        found = list(_clouds(path, file))
         if not found:
             raise SplatFileError(
                 f"{path} holds no splats ({EXTENSION}).", "Open meshes with Blender's own File > Import > glTF."
@@ -132,6 +127,28 @@ def read_splat_glb(path: Path) -> SplatFile:
     return SplatFile(gaussians, camera, pose, "linear" if linear else "srgb", dropped)
 
 
+def _clouds(path: Path, file: Container) -> Iterator[tuple[Gaussians, str]]:
+    """The splats of every node that has some, in the axes of the scene, and how their colours are encoded."""
+    read: dict[tuple[int, int], tuple[Gaussians, str]] = {}
+    total, most = 0, max(_FEW, _COPIES * (len(file.block) // 12))
+    for matrix, node in _nodes(file):
+        if "mesh" not in node:
+            continue
+        for k, primitive in enumerate(_list(file.listed("meshes", node["mesh"]), "primitives")):
+            if EXTENSION not in _dict(primitive, "extensions"):
+                continue
+            own = (node["mesh"], k)
+            if own not in read:
+                read[own] = _splats_of(path, file, primitive)
+            gaussians, space = read[own]
+            total += len(gaussians)
+            if total > most:
+                raise GlbError(f"its nodes repeat its splats to more than {most:,}")
+            if not np.array_equal(matrix, np.eye(4)):
+                gaussians = mapped(gaussians, matrix[:3, :3], matrix[:3, 3])
+            yield gaussians, space
+
+
 def _nodes(file: Container) -> Iterator[tuple[NDArray[np.float64], dict[str, Any]]]:
     """The nodes of the scene with their matrices to the world; of a file without scenes all that have no parent."""
     if "scenes" in file.content:
@@ -140,25 +157,31 @@ def _nodes(file: Container) -> Iterator[tuple[NDArray[np.float64], dict[str, Any
         count = len(_list(file.content, "nodes"))
         children = {k for n in range(count) for k in _list(file.listed("nodes", n), "children") if isinstance(k, int)}
         roots = [n for n in range(count) if n not in children]
-    waiting = [(number, np.eye(4), 0) for number in reversed(roots)]
+    waiting = [(number, np.eye(4)) for number in reversed(roots)]
     seen = set()
     while waiting:
-        number, above, depth = waiting.pop()
+        number, above = waiting.pop()
         node = file.listed("nodes", number)
-        if number in seen or depth > _DEEPEST:
+        if number in seen:
             raise GlbError("its nodes are no tree")
         seen.add(number)
-        matrix = above @ _matrix_of(node)
+        with np.errstate(over="ignore", invalid="ignore"):
+            matrix = above @ _matrix_of(node)
+        if not np.isfinite(matrix).all():
+            raise GlbError("its nodes are placed by no numbers")
         yield matrix, node
-        waiting += [(child, matrix, depth + 1) for child in reversed(_list(node, "children"))]
+        waiting += [(child, matrix) for child in reversed(_list(node, "children"))]
 
 
 def _matrix_of(node: dict[str, Any]) -> NDArray[np.float64]:
     if "matrix" in node:
         return _numbers(node, "matrix", 16, ()).reshape(4, 4).T
     matrix = np.eye(4)
-    x, y, z, w = _numbers(node, "rotation", 4, (0, 0, 0, 1))
-    turn = rotation_matrices(unit_quaternions(np.array([[w, x, y, z]])).astype(np.float64))[0]
+    x, y, z, w = quaternion = _numbers(node, "rotation", 4, (0, 0, 0, 1))
+    length = float(np.linalg.norm(quaternion))
+    if not 0 < length < np.inf:
+        raise GlbError("its nodes are placed by no numbers")
+    turn = rotation_matrices(np.array([[w, x, y, z]]) / length)[0]
     matrix[:3, :3] = turn * _numbers(node, "scale", 3, (1, 1, 1))
     matrix[:3, 3] = _numbers(node, "translation", 3, (0, 0, 0))
     return matrix
@@ -179,11 +202,11 @@ def _splats_of(path: Path, file: Container, primitive: dict[str, Any]) -> tuple[
         if name not in attributes:
             raise GlbError(f"its splats have no {name.removeprefix(EXTENSION + ':').lower()}")
         values = file.table(attributes[name])
-        if values.shape != (count or len(values), width):
+        if values.shape != (len(values) if count is None else count, width):
             raise GlbError("its tables are not of one length")
         return values
 
-    count = 0
+    count = None
     means = table("POSITION", 3)
     count = len(means)
     scales = table(f"{EXTENSION}:SCALE", 3)
@@ -201,37 +224,24 @@ def _splats_of(path: Path, file: Container, primitive: dict[str, Any]) -> tuple[
     return Gaussians(means, scales, rotations, opacities, np.stack(sh, axis=1)), space
 
 
-def _placed(gaussians: Gaussians, space: str, matrix: NDArray[np.float64]) -> tuple[Gaussians, str]:
-    """The splats in the axes of the scene."""
-    linear, shift = matrix[:3, :3], matrix[:3, 3]
-    if np.array_equal(matrix, np.eye(4)):
-        return gaussians, space
-    left, lengths, right = np.linalg.svd(linear)
-    turn = left @ right
-    means = (gaussians.means @ linear.T + shift).astype(np.float32)
-    sh = rotated_sh(gaussians.sh, turn)
-    if lengths[0] - lengths[2] <= _EVEN * lengths[0] and np.linalg.det(turn) > 0:
-        scales = (gaussians.scales * lengths.mean()).astype(np.float32)
-        rotations = rotated_quaternions(gaussians.rotations, turn)
-    else:
-        shape = linear @ rotation_matrices(gaussians.rotations.astype(np.float64)) * gaussians.scales[:, None, :]
-        scales, rotations = scales_and_rotations(shape @ np.swapaxes(shape, 1, 2))
-    return replace(gaussians, means=means, scales=scales, rotations=rotations, sh=sh), space
-
-
 def _camera_of(file: Container) -> tuple[Camera | None, NDArray[np.float64]]:
     """The photo's camera in a file that `write_splat_glb` wrote, and its pose in OpenCV's axes."""
     for matrix, node in _nodes(file):
         if "camera" not in node:
             continue
         own = _dict(_dict(file.listed("cameras", node["camera"]), "extras"), _OWN_KEY)
+        left, lengths, right = np.linalg.svd(matrix[:3, :3])
+        turn = left @ right
         try:
-            fx_px, fy_px, cx_px, cy_px = (float(own[name]) for name in _CAMERA_NAMES[2:])
-            camera = Camera(int(own["width_px"]), int(own["height_px"]), fx_px, fy_px, cx_px, cy_px)
+            camera = Camera.from_json({name: own[name] for name in _CAMERA_NAMES})
         except (KeyError, TypeError, ValueError, OverflowError, OptionsError):
             continue  # another program's camera, or none that can be used
-        pose = _HALF_TURN @ matrix
-        pose[:3, :3] = pose[:3, :3] @ BLENDER_CAMERA_TO_OPENCV
+        if lengths[2] <= 0 or np.linalg.det(turn) < 0:
+            continue
+        # Other programs put scenes below nodes that scale them; a camera has no size.
+        pose = np.eye(4)
+        pose[:3, :3] = _HALF_TURN[:3, :3] @ turn @ BLENDER_CAMERA_TO_OPENCV
+        pose[:3, 3] = _HALF_TURN[:3, :3] @ matrix[:3, 3]
         return camera, pose
     return None, np.eye(4)
 
@@ -251,7 +261,7 @@ def _dict(entry: Any, name: str) -> dict[str, Any]:
 def _numbers(node: dict[str, Any], name: str, count: int, default: tuple[float, ...]) -> NDArray[np.float64]:
     try:
         values = np.asarray(node.get(name, default), np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         values = np.zeros(0)
     if values.shape != (count,) or not np.isfinite(values).all():
         raise GlbError("its nodes are placed by no numbers")

@@ -9,13 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..reconstruction import Gaussians
+from ..srgb import encode_srgb
+from .placed import rotation_matrices
 from .sh import dc_to_rgb, rgb_to_dc, sh_basis, sh_degree
 
 Centre = Literal["mean", "median", "bounds"]
 """What comes to lie at the origin: the mean of the positions; on each axis the lower of the
 two middle ones; or the middle of the box around all."""
 
-_MIN_VARIANCE = 1e-8
+_LEAST_SCALE_M = 1e-4
+_EVEN = 1e-4
+"""Relative difference of the lengths that a map gives to its axes, below which it stretches evenly."""
 _DIRECTIONS = 256
 """Directions that harmonics are compared along: more than enough for the 16 of degree 3."""
 
@@ -109,19 +113,51 @@ def rotated_sh(sh: NDArray[Any], rotation: NDArray[Any]) -> NDArray[np.float32]:
     return np.matmul(turn.astype(np.float32), np.asarray(sh, dtype=np.float32))
 
 
-def scales_and_rotations(covariances: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def mapped(gaussians: Gaussians, linear: NDArray[Any], shift: NDArray[Any]) -> Gaussians:
+    """Everything after a linear map and a shift, which may stretch unevenly and mirror.
+
+    Colours turn with the nearest rotation, or rotation and mirror. Splats that have no numbers, or get none, stay without.
+
+    Args:
+        gaussians: What to move.
+        linear: (3, 3). shift: (3,).
+    """
+    matrix = np.asarray(linear, np.float64)
+    left, lengths, right = np.linalg.svd(matrix)
+    turn = left @ right
+    with np.errstate(over="ignore", invalid="ignore"):
+        means = (np.asarray(gaussians.means, np.float64) @ matrix.T + np.asarray(shift)).astype(np.float32)
+        even = lengths[0] - lengths[2] <= _EVEN * lengths[0] and lengths[2] > 0
+        if even and np.linalg.det(turn) > 0:
+            scales = (gaussians.scales * lengths.mean()).astype(np.float32)
+            rotations = rotated_quaternions(gaussians.rotations, turn)
+        else:
+            axes = rotation_matrices(np.asarray(gaussians.rotations, np.float64))
+            shape = matrix @ axes * np.asarray(gaussians.scales, np.float64)[:, None, :]
+            scales, rotations = scales_and_rotations(shape @ np.swapaxes(shape, 1, 2), least_m=0.0)
+    return replace(gaussians, means=means, scales=scales, rotations=rotations, sh=rotated_sh(gaussians.sh, turn))
+
+
+def scales_and_rotations(
+    covariances: NDArray[Any], least_m: float = _LEAST_SCALE_M
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Standard deviations and axes of Gaussians that are given by their covariance.
 
     Args:
         covariances: (N, 3, 3) symmetric.
+        least_m: No scale becomes less.
 
     Returns:
-        scales: (N, 3) float32 in ascending order, at least 1e-4.
+        scales: (N, 3) float32 in ascending order; NaN of covariances that are no numbers.
         rotations: (N, 4) float32 unit quaternions w, x, y, z; their columns are the axes, each up to sign.
     """
-    variances, axes = np.linalg.eigh(np.asarray(covariances, dtype=np.float64))
+    covariances = np.asarray(covariances, dtype=np.float64)
+    known = np.isfinite(covariances).all(axis=(1, 2))
+    variances, axes = np.linalg.eigh(np.where(known[:, None, None], covariances, 0.0))
     axes = np.where(np.linalg.det(axes)[:, None, None] < 0, -axes, axes)
-    return np.sqrt(np.maximum(variances, _MIN_VARIANCE)).astype(np.float32), quaternions_of(axes)
+    scales = np.sqrt(np.maximum(variances, least_m**2)).astype(np.float32)
+    scales[~known] = np.nan
+    return scales, quaternions_of(axes)
 
 
 def quaternions_of(matrices: NDArray[Any]) -> NDArray[np.float32]:
@@ -147,5 +183,4 @@ def quaternions_of(matrices: NDArray[Any]) -> NDArray[np.float32]:
 def srgb_encoded(gaussians: Gaussians) -> Gaussians:
     """Linear base colours turned into sRGB-encoded ones (IEC 61966-2-1); harmonics, which have no such counterpart, go."""
     linear = np.clip(dc_to_rgb(gaussians.sh[:, 0]), 0.0, None)
-    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.power(linear, 1 / 2.4) - 0.055)
-    return replace(gaussians, sh=rgb_to_dc(encoded)[:, None])
+    return replace(gaussians, sh=rgb_to_dc(encode_srgb(linear))[:, None])

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from ..camera import Camera
 from ..errors import BundleError, OptionsError, SplatFileError
 from ..options import PathKind
 from ..reconstruction import ColorSpace, Gaussians, load
+from ..srgb import encode_srgb, srgb_to_linear
 from .files import read_splats
 from .framing import stands_outside, view_from, view_from_outside
 from .paths import camera_path
@@ -154,13 +154,13 @@ def render_views(
     fine_camera = camera.resized(camera.width_px * finer, camera.height_px * finer)
     poses = camera_path(path_kind, frames, depth_m, scene.cam_to_world, amplitude)
     linear = scene.color_space == "linear"
-    behind = tuple(float(v) for v in (_srgb_to_linear(np.array(background)) if linear else background))
+    behind = tuple(float(v) for v in (srgb_to_linear(np.clip(background, 0, 1)) if linear else background))
     with frame_writer(output, camera.width_px, camera.height_px, fps) as write:
         for number, pose in enumerate(poses):
             report("render", number / len(poses), f"Frame {number + 1} of {len(poses)}")
             image = rasterise(scene.gaussians, fine_camera, pose, background=(behind[0], behind[1], behind[2]))
             seen = image.rgb.reshape(camera.height_px, finer, camera.width_px, finer, 3).mean(axis=(1, 3))
-            rgb = _linear_to_srgb(seen) if linear else seen
+            rgb = encode_srgb(np.clip(seen, 0, 1)) if linear else seen
             write((np.clip(rgb, 0, 1) * 255 + 0.5).astype(np.uint8))
         report("render", 1.0, "Finishing")
     seconds = time.perf_counter() - start
@@ -268,16 +268,6 @@ def _check(size_px: tuple[int, int] | None, fov_deg: float | None, fps: float) -
         raise OptionsError(f"A field of view of {fov_deg:g} degrees cannot be rendered.", "Use 1 to 170 degrees.")
     if not 1 <= fps <= 240:
         raise OptionsError(f"{fps:g} frames per second are out of range.", "Use 1 to 240.")
-
-
-def _linear_to_srgb(linear: NDArray[Any]) -> NDArray[Any]:
-    x = np.clip(linear, 0, 1)
-    return np.where(x <= 0.0031308, 12.92 * x, 1.055 * np.power(x, 1 / 2.4) - 0.055)
-
-
-def _srgb_to_linear(srgb: NDArray[Any]) -> NDArray[Any]:
-    x = np.clip(srgb, 0, 1)
-    return np.where(x <= 0.04045, x / 12.92, np.power((x + 0.055) / 1.055, 2.4))
 
 
 def _silent(stage: str, fraction: float, message: str) -> None:

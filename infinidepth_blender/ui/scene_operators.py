@@ -66,7 +66,7 @@ class INFINIDEPTH_OT_import_splats(bpy.types.Operator, ImportHelper):
     bl_idname = "infinidepth.import_splats"
     bl_label = "Import Splats"
     bl_description = (
-        "Import Gaussian splats from PLY, SPZ, SOG or .splat files as objects that render in Cycles and EEVEE"
+        "Import Gaussian splats from PLY, SPZ, SOG, GLB or .splat files as objects that render in Cycles and EEVEE"
     )
     bl_options = {"REGISTER", "UNDO"}
 

@@ -47,7 +47,8 @@ def relit(images: Tensor, log_depth: Tensor, focal: Tensor, rng: np.random.Gener
 
     Args:
         images: (n, 3, H, W) in [0, 1].
-        log_depth: (n, h, w) in even rows and columns of them, infinite at the sky, which stays as it is.
+        log_depth: (n, h, w) at every other pixel of them (`every_other`), infinite at the sky, which stays as it is but for
+            a pixel at its border. What is a single place wide before the sky has no normal and stays, too.
         focal: (n,) focal lengths over the diagonal.
         rng: Source of randomness.
     """
@@ -90,9 +91,10 @@ def _step(points: Tensor, log_depth: Tensor, known: Tensor, axis: int) -> Tensor
     both = known.narrow(axis - 1, 0, size - 1) & known.narrow(axis - 1, 1, size - 1)
     jump = torch.where(both, log_depth.diff(dim=axis - 1).abs(), torch.inf)
     after, before = ((0, 0, 0, 1), (0, 0, 1, 0)) if axis == 2 else ((0, 1), (1, 0))
-    closer = F.pad(jump, after, value=torch.inf) <= F.pad(jump, before, value=torch.inf)
+    next_jump, last_jump = F.pad(jump, after, value=torch.inf), F.pad(jump, before, value=torch.inf)
     ahead = points.diff(dim=axis)
-    return torch.where(closer[:, None], F.pad(ahead, after), F.pad(ahead, before))
+    steps = torch.where((next_jump <= last_jump)[:, None], F.pad(ahead, after), F.pad(ahead, before))
+    return torch.where((next_jump.isfinite() | last_jump.isfinite())[:, None], steps, 0.0)
 
 
 def harmonics(normal: Tensor) -> Tensor:
@@ -113,11 +115,12 @@ def explained(images: Tensor, normal: Tensor, solid: Tensor) -> Tensor:
     basis = harmonics(normal)
     weight = solid[:, None].flatten(2).to(images.dtype)
     known = basis.flatten(2) * weight
-    pixels = F.interpolate(images, solid.shape[1:], mode="nearest")
+    pixels = F.interpolate(images, solid.shape[1:], mode="nearest-exact")
     tones = pixels.flatten(2).clamp_min(_DARKEST).log() * weight
     total = weight.sum(2, keepdim=True).clamp_min(1)
     ridge = 1e-3 * torch.eye(basis.shape[1], device=images.device)
-    factors = torch.linalg.solve(known @ known.mT / total + ridge, known @ tones.mT / total)
+    # `solve` would wait for a graphics card; the ridge keeps the matrix from being singular.
+    factors, _ = torch.linalg.solve_ex(known @ known.mT / total + ridge, known @ tones.mT / total)
     told = torch.einsum("nkhw,nkc->nchw", basis[:, 1:], factors[:, 1:])
     mean = (told.flatten(2) * weight).sum(2, keepdim=True) / total
     return told - mean[..., None]

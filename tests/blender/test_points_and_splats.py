@@ -13,7 +13,7 @@ from mathutils import Vector
 
 from infinidepth_blender.camera import Camera, cam_to_blender
 from infinidepth_blender.reconstruction import Gaussians
-from infinidepth_blender.scene.attributes import get_attribute, srgb_to_linear
+from infinidepth_blender.scene.attributes import get_attribute
 from infinidepth_blender.scene.build import SceneOptions, build_scene
 from infinidepth_blender.scene.imported import import_splats
 from infinidepth_blender.scene.match import match_scene_to_photo
@@ -21,6 +21,7 @@ from infinidepth_blender.scene.modifiers import set_modifier_input
 from infinidepth_blender.scene.splats import make_splats, rotations_in_rig, sh_in_rig
 from infinidepth_blender.splats.files import write_splats
 from infinidepth_blender.splats.sh import evaluate_sh, rgb_to_dc
+from infinidepth_blender.srgb import srgb_to_linear
 
 
 def test_points_are_a_point_cloud_with_the_arrays_values(make_bundle):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from infinidepth_blender.engine.inpaint import MAX_SIDE_PX, inpaint_background, inpaint_background_light
-from infinidepth_blender.engine.photo_color import linear_to_srgb, srgb_to_linear
+from infinidepth_blender.engine.photo_color import linear_to_srgb
+from infinidepth_blender.srgb import srgb_to_linear
 
 
 @pytest.mark.parametrize("grid", [(61, 81), (121, 161), (241, 321)])

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from infinidepth_blender.reconstruction import Gaussians
 from infinidepth_blender.splats.files import read_splats, write_splats
 from infinidepth_blender.splats.placed import rotation_matrices
 from infinidepth_blender.splats.sh import dc_to_rgb, evaluate_sh
-from infinidepth_blender.splats.transform import half_turned, rotated, scales_and_rotations
+from infinidepth_blender.splats.transform import half_turned, rotated
 
 FILES = Path(__file__).resolve().parents[1] / "data" / "splat_files"
 
@@ -162,7 +164,70 @@ def test_nodes_turn_move_and_stretch_their_splats(splats: Gaussians, written: Pa
     found = half_turned(read_splats(changed(written, stretch)).gaussians)
     linear = turn @ np.diag([1, 2, -0.5])
     np.testing.assert_allclose(found.means, upright.means @ linear.T + [1, 2, 3], atol=1e-4)
-    np.testing.assert_allclose(covariances(found), linear @ covariances(upright) @ linear.T, atol=1e-4)
+    wanted = linear @ covariances(upright) @ linear.T
+    size = np.trace(wanted, axis1=1, axis2=2)[:, None, None]
+    np.testing.assert_allclose(covariances(found) / size, wanted / size, atol=1e-5)
+
+
+def test_thin_splats_stay_thin_in_a_mirror(splats: Gaussians, tmp_path: Path) -> None:
+    thin = replace(splats, scales=np.tile(np.array([2e-3, 1e-3, 1e-6], np.float32), (300, 1)))
+    write_splats(tmp_path / "thin.glb", thin)
+    path = changed(tmp_path / "thin.glb", lambda c: c["nodes"][0].update(scale=[-1, 1, 1]))
+    np.testing.assert_allclose(np.sort(read_splats(path).gaussians.scales), np.sort(thin.scales), rtol=1e-3)
+
+
+def test_splats_without_numbers_are_left_out_also_where_they_are_stretched(splats: Gaussians, written: Path) -> None:
+    data = bytearray(written.read_bytes())
+    file = Container.open(written)
+    primitive = file.content["meshes"][0]["primitives"][0]["attributes"]
+    view = file.listed("bufferViews", file.listed("accessors", primitive["KHR_gaussian_splatting:SCALE"])["bufferView"])
+    start = len(data) - len(file.block) + view["byteOffset"]
+    data[start : start + 4] = np.float32(np.nan).tobytes()
+    written.write_bytes(data)
+    for scale in ([1, 1, 1], [1, 2, 3]):
+        found = read_splats(changed(written, lambda c, scale=scale: c["nodes"][0].update(scale=scale)))
+        assert (len(found.gaussians), found.dropped) == (299, 1)
+
+
+def test_what_is_no_number_is_not_written(splats: Gaussians, tmp_path: Path) -> None:
+    """One of them in the bounds would make the whole file unreadable elsewhere."""
+    means = splats.means.copy()
+    means[7, 1] = np.nan
+    write_splats(tmp_path / "a.glb", replace(splats, means=means))
+    assert len(read_splats(tmp_path / "a.glb").gaussians) == 299
+    assert b"NaN" not in (tmp_path / "a.glb").read_bytes()[:20_000]
+    with pytest.raises(SplatFileError):
+        write_splats(tmp_path / "none.glb", replace(splats, means=np.full_like(means, np.nan)))
+    assert not (tmp_path / "none.glb").exists()
+
+
+def test_a_camera_below_a_scaled_node_keeps_its_pose(splats: Gaussians, tmp_path: Path) -> None:
+    pose = np.eye(4)
+    pose[:3, 3] = [1, 2, 3]
+    write_splats(tmp_path / "a.glb", splats, Camera(640, 480, 500.0, 510.0, 300.0, 250.0), pose)
+
+    def below(scale: float):
+        def change(content: dict[str, Any]) -> None:
+            content["nodes"] = [*content["nodes"][:2], {"children": [0, 1], "scale": [scale] * 3}]
+            content["scenes"] = [{"nodes": [2]}]
+
+        return change
+
+    found = read_splats(changed(tmp_path / "a.glb", below(2.0)))
+    assert found.camera is not None
+    np.testing.assert_allclose(found.cam_to_world[:3, :3], np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(found.cam_to_world[:3, 3], [2, 4, 6])
+    assert read_splats(changed(tmp_path / "a.glb", below(0.0))).camera is None
+    assert read_splats(changed(tmp_path / "a.glb", below(-1.0))).camera is None
+
+
+def test_a_small_file_does_not_become_a_large_scene(written: Path) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["nodes"] = [{"mesh": 0}] * 20_000
+        content["scenes"] = [{"nodes": list(range(20_000))}]
+
+    with pytest.raises(SplatFileError, match="repeat its splats"):
+        read_splats(changed(written, change))
 
 
 def test_several_clouds_become_one_and_hidden_ones_stay_out(splats: Gaussians, written: Path) -> None:
@@ -256,6 +321,18 @@ def test_linear_colours_are_told(written: Path) -> None:
         (lambda c: c["buffers"][0].update(uri="a.bin"), "lies in another file"),
         (lambda c: c["accessors"][0].update(count=10**9), "shorter than it says"),
         (lambda c: c["accessors"][0].update(count=-1), "do not fit their description"),
+        (lambda c: c["accessors"][0].update(count=0), "do not fit their description"),
+        (lambda c: c["accessors"][0].update(componentType=[5126]), "do not fit their description"),
+        (lambda c: c["bufferViews"][0].update(byteStride=10**30), "shorter than it says"),
+        (lambda c: c["bufferViews"][0].update(extensions={"EXT_meshopt_compression": {}}), "compressed"),
+        (lambda c: c["nodes"][0].update(matrix=[10**400] * 16), "placed by no numbers"),
+        (lambda c: c["nodes"][0].update(rotation=[0, 0, 0, 0]), "placed by no numbers"),
+        (
+            lambda c: (
+                c["nodes"][0].update(scale=[1e200, 1, 1], children=[1]) or c["nodes"].append({"scale": [1e200] * 3})
+            ),
+            "no numbers",
+        ),
         (lambda c: c["accessors"][2].update(count=299), "not of one length"),
         (lambda c: c["accessors"][0].update(sparse={}), "sparse"),
         (lambda c: c["bufferViews"][0].update(byteOffset=-4), "do not fit"),
@@ -292,11 +369,64 @@ def test_cut_and_scrambled_files_are_told_or_harmless(tmp_path: Path) -> None:
             assert "broken.glb" in str(error)
 
 
-def test_uneven_shapes_are_found_again() -> None:
-    """What stretched splats are made of: their covariance alone."""
-    rng = np.random.default_rng(1)
-    shape = rng.normal(size=(20, 3, 3))
-    wanted = shape @ np.swapaxes(shape, 1, 2)
-    scales, rotations = scales_and_rotations(wanted)
-    axes = rotation_matrices(rotations.astype(np.float64)) * scales[:, None, :]
-    np.testing.assert_allclose(axes @ np.swapaxes(axes, 1, 2), wanted, atol=1e-4)
+ODD: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    0,
+    1,
+    3,
+    10**12,
+    10**400,
+    1e300,
+    float("nan"),
+    "",
+    "x",
+    [],
+    [0],
+    [[]],
+    {},
+    {"a": 1},
+    5126,
+    0.5,
+)
+
+
+def test_values_of_other_kinds_are_told_or_harmless(splats: Gaussians, tmp_path: Path) -> None:
+    """Any value of the description replaced by an odd one, with a camera and nodes in it."""
+    write_splats(tmp_path / "a.glb", splats, Camera(640, 480, 500.0, 510.0, 300.0, 250.0))
+    file = Container.open(tmp_path / "a.glb")
+    content = file.content
+    content["nodes"] += [{"children": [0], "rotation": [0, 0, 0, 1], "scale": [1, 2, 1], "translation": [0, 0, 1]}]
+    content["scenes"] = [{"nodes": [1, 2]}]
+    places = list(_places(content))
+    rng = np.random.default_rng(2)
+    path = tmp_path / "odd.glb"
+    for number in range(500):
+        broken = json.loads(json.dumps(content))
+        *way, last = places[rng.integers(len(places))]
+        inside: Any = broken
+        for step in way:
+            inside = inside[step]
+        inside[last] = ODD[number % len(ODD)]
+        text = json.dumps(broken).encode()
+        text += b" " * (-len(text) % 4)
+        block = file.block.tobytes()
+        chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(block), b"BIN\0") + block
+        path.write_bytes(struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks)
+        try:
+            found = read_splats(path)
+        except SplatFileError as error:
+            assert "odd.glb" in str(error)
+        else:
+            assert {
+                len(getattr(found.gaussians, name)) for name in ("means", "scales", "rotations", "opacities", "sh")
+            } == {len(found.gaussians)}
+
+
+def _places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to every value of a description."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in inner:
+        yield (*way, key)
+        yield from _places(part, (*way, key))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from train.scenes import frames
 from train.scenes.bank import make_bank
+from train.scenes.casting import RayGrid, cast_grid
 from train.scenes.harmony import harmonise
 from train.scenes.looks import Looks, Placer
 from train.scenes.pigments import SIZE
 from train.scenes.shapes import BOX
-from train.scenes.solids import SolidList
+from train.scenes.solids import SolidList, Solids
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,6 @@ def test_colours_come_closer_and_lamps_stay(bank) -> None:
         after = mean_logs(items, bank)[:-1].std(axis=0)
         assert (after < before).all()
         assert lamp.tint == lamp_tint
-        assert all(0 < v <= 3 for m in items.materials for v in m.tint)
 
 
 def test_a_material_of_many_solids_is_moved_once(bank) -> None:
@@ -61,13 +62,20 @@ def test_a_material_of_many_solids_is_moved_once(bank) -> None:
 
 @pytest.mark.parametrize("draw", [draw for draw, _ in frames.FRAMES])
 def test_frames_stand_on_the_ground_and_can_be_looked_through(draw, bank) -> None:
+    shares = []
     for seed in range(8):
         looks, items = Looks(np.random.default_rng(seed), bank), SolidList()
-        draw(Placer(items, 3.0, 10.0), looks)
-        assert len(items.kinds) >= 3
-        low = np.asarray(items.centres)[:, 2] - np.abs(np.asarray(items.halves)).max(axis=1)
-        assert low.min() < 0.2
-        assert np.isfinite(np.asarray(items.centres)).all()
+        draw(Placer(items, 0.0, 0.0), looks)
+        solids = Solids.from_list(items, bank.charts)
+        low = float(solids.corners()[..., 2].min())
+        assert -0.15 < low < 0.05
+        # Between the outermost pieces of each row of a picture from the front.
+        axis = torch.linspace(-1.0, 1.0, 160)
+        rays = RayGrid(np.array([0.3, -12.0, 2.5]), np.eye(3)[0], -np.eye(3)[2], np.eye(3)[1], axis * 0.4, axis * 0.5)
+        hit = torch.isfinite(cast_grid(solids, rays)[0])
+        within = hit.cummax(dim=1).values & hit.flip(1).cummax(dim=1).values.flip(1)
+        shares.append(float((within & ~hit).sum() / within.sum().clamp_min(1)))
+    assert np.median(shares) > 0.2
 
 
 def test_a_bar_reaches_from_end_to_end(bank) -> None:

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from train import relight
 from train.relight import every_other, explained, normals, relit
 
 FOCAL = 0.7
@@ -65,6 +64,15 @@ def test_another_light_changes_images_by_their_surfaces_and_leaves_the_sky() -> 
     assert float(((low / high).log().abs() > 0.05).float().mean()) > 0.5
 
 
+def test_what_is_one_place_wide_before_the_sky_has_no_normal() -> None:
+    log_depth = torch.full((1, 20, 30), torch.inf)
+    log_depth[0, :, 12] = 1.0  # a pole
+    log_depth[0, 3:9, 20:25] = 1.5  # a board that faces the camera
+    found = normals(log_depth, torch.tensor([FOCAL]))[0]
+    assert float(found[:, :, 12].abs().max()) == 0
+    np.testing.assert_allclose(found[:, 5, 22], [0, 0, -1], atol=1e-6)
+
+
 def test_nothing_but_sky_stays_as_it_is() -> None:
     images = torch.rand((1, 3, 32, 40), generator=torch.Generator().manual_seed(2))
     changed = relit(images, torch.full((1, 16, 20), torch.inf), torch.tensor([FOCAL]), np.random.default_rng(0))
@@ -77,4 +85,3 @@ def test_truth_at_every_other_pixel(finer: int) -> None:
     seen = every_other(codes.astype(np.uint16), 20)
     assert seen.shape == (10, 15)
     assert seen[0, 0] // 1000 == finer
-    assert relight.SHARE < 1

@@ -105,8 +105,9 @@ def test_there_is_sky_between_the_branches_of_bare_trees(bank):
     shares = []
     for seed in range(15):
         looks, items = Looks(np.random.default_rng(seed), bank), SolidList()
-        boughs.bare_tree(Placer(items, 0, 0), looks, 0.65)
-        crown = torch.isfinite(view(items, bank, eye=(0.0, -8.0, 3.0), reach=0.2))
+        boughs.bare_tree(Placer(items, 0, 0), looks)
+        tall = float(Solids.from_list(items, bank.charts).corners()[..., 2].max())
+        crown = torch.isfinite(view(items, bank, eye=(0.0, -1.5 * tall, 0.6 * tall), reach=0.2))
         # Gaps within the crown, not the sky around it: they have branches on both sides.
         left, right = crown.cummax(dim=1).values, crown.flip(1).cummax(dim=1).values.flip(1)
         within = left & right

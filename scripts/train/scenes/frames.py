@@ -119,7 +119,8 @@ def goal(p: Placer, looks: Looks) -> None:
     bar(p, (-half, 0, h), (half, 0, h), r, m, False)
     bar(p, (-half, deep, 0.03), (half, deep, 0.03), 0.6 * r, m, False)
     if rng.random() < 0.6:
-        back = along([0, -deep, h])
+        up = np.array([0, -deep, h]) / math.hypot(deep, h)
+        back = np.stack([[1.0, 0, 0], np.cross(up, [1.0, 0, 0]), up], axis=1)
         p.put(
             CARD, (0, deep / 2, h / 2), (half, 0.01, math.hypot(deep, h) / 2), m, tilt=back, chart=looks.chart("wire")
         )

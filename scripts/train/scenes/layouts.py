@@ -71,4 +71,4 @@ LAYOUTS: dict[str, tuple[Callable[[Looks], Place], float]] = {
     "road": (road, 0.09),
     "framework": (framework, 0.06),
 }
-"""Every kind of place and its share of the images."""
+"""Every kind of place and its weight among the images."""
