@@ -176,7 +176,7 @@ def _add_info(commands: Any) -> None:
         "path",
         type=named_path,
         metavar="BUNDLE|FILE",
-        help="folder of a result, a file of splats (.ply, .spz, .sog, .splat, .glb), points or a mesh (.ply), or a model (.ckpt, .safetensors)",
+        help="folder of a result, a file of splats (.ply, .spz, .sog, .splat, .glb), points or a mesh (.ply, .glb), or a model (.ckpt, .safetensors)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 

@@ -202,6 +202,14 @@ class Container:
         stride = _whole(entry["byteStride"]) if "byteStride" in entry else None
         return self.block[start : start + length], stride
 
+    def count(self, number: Any) -> int:
+        """The number of rows of an accessor.
+
+        Raises:
+            GlbError: there is none.
+        """
+        return _whole(self.listed("accessors", number).get("count"))
+
     def table(self, number: Any) -> NDArray[np.float32]:
         """(n, width) float32 values of an accessor; integers that are normalized from 0 or -1 to 1.
 

@@ -13,20 +13,24 @@ from .packed_ply import is_packed
 from .ply import is_splat_layout, open_ply
 from .sh import dc_to_rgb, sh_degree
 from .splat_file import SplatFile
+from .splat_glb import counts_without_splats
 
 
 def file_info(path: Path) -> dict[str, Any]:
-    """Describes a splat file of any kind, or a PLY with a point cloud, a mesh or anything else.
+    """Describes a splat file of any kind, or a PLY or GLB with a point cloud, a mesh or anything else.
 
     Returns:
         `kind` (`splats`, `points`, `mesh` or `other`), `elements` (rows by name),
         `properties` (names of the vertices' properties), `bounds_m` (two corners, None
-        without positions); for splats also `sh_degree`, `dropped`, `color_space`, `camera`,
+        without positions and of a GLB without splats); for splats also `sh_degree`, `dropped`, `color_space`, `camera`,
         `median_scale_m`, `mean_opacity` and `mean_color_srgb`.
 
     Raises:
         SplatFileError: the file is missing, of no kind that is known, or damaged.
     """
+    if path.suffix.lower() == ".glb" and (counts := counts_without_splats(path)) is not None:
+        kind = "mesh" if counts["face"] else "points" if counts["vertex"] else "other"
+        return {"kind": kind, "bytes": path.stat().st_size, "elements": counts, "properties": [], "bounds_m": None}
     if path.suffix.lower() != ".ply":
         file = read_splats(path)
         about = {"bytes": path.stat().st_size, "elements": {"vertex": len(file.gaussians)}, "properties": []}
@@ -76,7 +80,7 @@ def file_lines(path: Path, info: dict[str, Any]) -> list[str]:
             if camera is None
             else f"  camera      {camera['width_px']} x {camera['height_px']}, focal length {camera['fx_px']:.1f} px"
         )
-    else:
+    elif info["properties"]:
         lines.append(f"  properties  {' '.join(info['properties'])}")
     return lines
 

@@ -27,7 +27,7 @@ from .transform import half_turned, mapped, srgb_encoded
 EXTENSION = "KHR_gaussian_splatting"
 _PACKED = ("KHR_gaussian_splatting_compression_spz_2", "KHR_gaussian_splatting_compression_spz")
 _SRGB, _LINEAR = "srgb_rec709_display", "lin_rec709_display"
-_POINTS = 0
+_POINTS, _TRIANGLES = 0, 4
 _HARMONICS = [(degree, k) for degree in range(4) for k in range(2 * degree + 1)]
 _OWN_KEY = "infinidepth_camera"
 _CAMERA_NAMES = ("width_px", "height_px", "fx_px", "fy_px", "cx_px", "cy_px")
@@ -125,6 +125,28 @@ def read_splat_glb(path: Path) -> SplatFile:
     parts = [g if linear or space == "srgb" else srgb_encoded(g) for g, space in found]
     gaussians, dropped = usable(path, half_turned(concatenate(*parts)))
     return SplatFile(gaussians, camera, pose, "linear" if linear else "srgb", dropped)
+
+
+def counts_without_splats(path: Path) -> dict[str, int] | None:
+    """Vertices and faces of the meshes of a GLB file that has no splats; None of all other files."""
+    try:
+        file = Container.open(path)
+        primitives = [
+            primitive
+            for number in range(len(_list(file.content, "meshes")))
+            for primitive in _list(file.listed("meshes", number), "primitives")
+        ]
+        if any(EXTENSION in _dict(primitive, "extensions") for primitive in primitives):
+            return None
+        vertices, faces = 0, 0
+        for primitive in primitives:
+            count = file.count(_dict(primitive, "attributes").get("POSITION"))
+            vertices += count
+            if primitive.get("mode", _TRIANGLES) == _TRIANGLES:
+                faces += (file.count(primitive["indices"]) if "indices" in primitive else count) // 3
+    except (OSError, GlbError):
+        return None  # reading it as splats tells what is wrong
+    return {"vertex": vertices, "face": faces}
 
 
 def _clouds(path: Path, file: Container) -> Iterator[tuple[Gaussians, str]]:

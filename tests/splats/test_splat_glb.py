@@ -17,9 +17,10 @@ import pytest
 
 from infinidepth_blender import cli
 from infinidepth_blender.camera import Camera
+from infinidepth_blender.engine.glb import TexturedMesh, write_glb
 from infinidepth_blender.errors import SplatFileError
 from infinidepth_blender.glb_container import Container, Parts, header
-from infinidepth_blender.reconstruction import Gaussians
+from infinidepth_blender.reconstruction import Gaussians, MeshArrays
 from infinidepth_blender.splats.files import read_splats, write_splats
 from infinidepth_blender.splats.placed import rotation_matrices
 from infinidepth_blender.splats.sh import dc_to_rgb, evaluate_sh
@@ -131,6 +132,19 @@ def test_convert_keeps_camera_and_colours(splats: Gaussians, tmp_path: Path, cap
     assert_same(back.gaussians, splats)
     assert cli.main(["info", str(tmp_path / "a.glb"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["sh_degree"] == 3
+
+
+def test_info_of_a_mesh_says_so(tmp_path: Path, capsys) -> None:
+    corners = np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]], np.float32)
+    quad = MeshArrays(corners, corners[:, :2], corners, np.array([[0, 1, 3, 2]], np.int32), np.zeros((0, 3), np.int32))
+    write_glb(tmp_path / "a.glb", "a", Camera(4, 4, 4.0, 4.0, 2.0, 2.0), [TexturedMesh("a", quad, b"\x89PNG")])
+    assert cli.main(["info", str(tmp_path / "a.glb"), "--json"]) == 0
+    info = json.loads(capsys.readouterr().out)
+    assert (info["kind"], info["elements"]) == ("mesh", {"vertex": 4, "face": 2})
+    assert cli.main(["info", str(tmp_path / "a.glb")]) == 0
+    assert "a.glb: a mesh" in capsys.readouterr().out
+    with pytest.raises(SplatFileError, match="holds no splats"):
+        read_splats(tmp_path / "a.glb")
 
 
 # -- what other files may have ----------------------------------------------------------
