@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -183,7 +184,7 @@ def make_batch(
     if augment:
         for k in chosen_to_relight(count, rng):
             image, codes, own = drawn[k]
-            drawn[k] = _relit(image, codes, own, rng)
+            drawn[k] = in_other_light(image, codes, own, partial(relit, rng=rng)), codes, own
     views = draw_views(labels, (height, width), (rows, columns), 2 * CELLS_PER_PATCH, rng, augment)
     parts = [
         _prepare(
@@ -218,16 +219,19 @@ def make_batch(
     )
 
 
-def _relit(
-    image: NDArray[np.uint8], codes: NDArray[np.uint16], labels: NDArray[np.float32], rng: np.random.Generator
-) -> tuple[NDArray[np.uint8], NDArray[np.uint16], NDArray[np.float32]]:
-    """An image with its truth and labels, in another light."""
+def in_other_light(
+    image: NDArray[np.uint8],
+    codes: NDArray[np.uint16],
+    labels: NDArray[np.float32],
+    change: Callable[[Tensor, Tensor, Tensor], Tensor],
+) -> NDArray[np.uint8]:
+    """An image of a shard, with its truth and labels, after a change of `relight`."""
     height, width = image.shape[:2]
     log_depth = decode_log_depth(every_other(codes, height))
     pixels = torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32) / 255)
     focal = torch.tensor([float(labels[0]) / math.hypot(height, width)])
-    changed = relit(pixels[None], torch.from_numpy(log_depth)[None], focal, rng)[0]
-    return (255 * changed + 0.5).to(torch.uint8).permute(1, 2, 0).numpy(), codes, labels
+    changed = change(pixels[None], torch.from_numpy(log_depth)[None], focal)[0]
+    return (255 * changed + 0.5).to(torch.uint8).permute(1, 2, 0).numpy()
 
 
 def _cut(

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .data import Batch, make_batch
+from .data import Batch, in_other_light, make_batch
 from .pool import Shard, shard_folders
+from .relight import evened
 
 BATCH = 8
 _SEED = 9001
@@ -26,18 +27,23 @@ class HeldOut:
         names: `shard_000003/5` and so on, in order.
         key: Tells pools apart, in hexadecimal digits.
 
+    Args:
+        pool: Folder of shards.
+        evened: Whether surfaces of all directions become equally bright (`relight.evened`).
+
     Raises:
         FileNotFoundError: the pool is empty.
     """
 
-    def __init__(self, pool: Path) -> None:
+    def __init__(self, pool: Path, evened: bool = False) -> None:
         shards = [(folder.name, Shard.open(folder)) for folder in shard_folders(pool)]
+        self._evened = evened
         self._places = [(shard, k) for _, shard in shards for k in range(len(shard))]
         self.names = [f"{name}/{k}" for name, shard in shards for k in range(len(shard))]
         if not self.names:
             raise FileNotFoundError(f"{pool} has no shards; pool.py renders some.")
         labels = b"".join(shard.labels.tobytes() for _, shard in shards)
-        self.key = hashlib.sha256(labels).hexdigest()[:16]
+        self.key = hashlib.sha256(labels).hexdigest()[:16] + ("-evened" if evened else "")
 
     def spread(self, count: int | None) -> list[int]:
         """Numbers of at most `count` images, evenly over the pool; None: of all."""
@@ -59,7 +65,8 @@ class HeldOut:
             for begin in range(0, len(numbers), BATCH):
                 part = numbers[begin : begin + BATCH]
                 single = [
-                    make_batch(_One(*self._places[k]), np.random.default_rng([_SEED, k]), 1, *what, **how) for k in part
+                    make_batch(_One(*self._places[k], self._evened), np.random.default_rng([_SEED, k]), 1, *what, **how)
+                    for k in part
                 ]
                 yield part, _joined(single)
 
@@ -70,10 +77,12 @@ class _One:
 
     shard: Shard
     number: int
+    evened: bool
 
     def draw(self, count: int) -> list[tuple[NDArray[np.uint8], NDArray[np.uint16], NDArray[np.float32]]]:
         k = self.number
-        return [(self.shard.image[k], self.shard.log_depth[k], self.shard.labels[k])] * count
+        image, codes, labels = self.shard.image[k], self.shard.log_depth[k], self.shard.labels[k]
+        return [(in_other_light(image, codes, labels, evened) if self.evened else image, codes, labels)] * count
 
 
 def _joined(batches: list[Batch]) -> Batch:

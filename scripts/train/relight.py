@@ -53,12 +53,22 @@ def relit(images: Tensor, log_depth: Tensor, focal: Tensor, rng: np.random.Gener
         rng: Source of randomness.
     """
     count, device = len(images), images.device
-    normal = normals(log_depth, focal)
-    solid = normal.square().sum(1) > 0.5
     strength = np.where(rng.random(count) < _LEVELLED_SHARE, rng.uniform(*_LEVELLED, count), 0.0)
     light = rng.normal(0, _LIGHT, (count, 3, 1)) + rng.normal(0, _TINT, (count, 3, 3))
-    change = -sent(strength, device)[:, None, None, None] * explained(images, normal, solid)
-    change = change + torch.einsum("nkhw,nkc->nchw", normal, sent(light, device))
+    return _in_light(images, normals(log_depth, focal), sent(strength, device), sent(light, device))
+
+
+def evened(images: Tensor, log_depth: Tensor, focal: Tensor) -> Tensor:
+    """(n, 3, H, W) images as `relit` takes them, in which surfaces of all directions are equally bright in the mean."""
+    normal = normals(log_depth, focal)
+    return _in_light(images, normal, torch.ones_like(focal), normal.new_zeros((len(images), 3, 3)))
+
+
+def _in_light(images: Tensor, normal: Tensor, strength: Tensor, light: Tensor) -> Tensor:
+    """Images with (n,) shares of what normals tell taken away, and (n, 3 axes, 3 channels) logarithmic light added."""
+    solid = normal.square().sum(1) > 0.5
+    change = torch.einsum("nkhw,nkc->nchw", normal, light)
+    change = change - strength[:, None, None, None] * explained(images, normal, solid)
     change = change.clamp(-_LARGEST, _LARGEST) * solid[:, None]
     return (images * F.interpolate(change, images.shape[2:], mode="bilinear").exp()).clamp(0, 1)
 

@@ -143,6 +143,7 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("pool", type=Path)
     parser.add_argument("--images", type=int, metavar="N", help="at most so many, evenly over the pool; default: all")
+    parser.add_argument("--evened", action="store_true", help="with surfaces of all directions made equally bright")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--json", type=Path, help="write the scores here, those of every image as well")
     parser.add_argument(
@@ -152,7 +153,7 @@ def main() -> None:
     if args.images is not None and args.images < 1:
         parser.error("--images must not be below 1")
     try:
-        held_out = HeldOut(args.pool)
+        held_out = HeldOut(args.pool, args.evened)
         old = read_scores(args.against, held_out.key) if args.against else None
         network = load_weights(args.model).network.to(args.device)
         rows = scores_of_images(network, held_out, args.device, args.images)

@@ -43,10 +43,10 @@ def test_what_surfaces_differ_in_is_found_and_the_rest_stays() -> None:
     grain = 0.05 * torch.randn(1, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1))
     images = (tone[:, None] * grain.exp()).clamp(0, 1)
     normal = normals(log_depth, torch.tensor([FOCAL]))
-    evened = images * (-explained(images, normal, ~sky) * ~sky[:, None]).exp()
-    means = [float(evened.permute(0, 2, 3, 1)[part].log().mean()) for part in (wall, ~wall & ~sky)]
+    even = images * (-explained(images, normal, ~sky) * ~sky[:, None]).exp()
+    means = [float(even.permute(0, 2, 3, 1)[part].log().mean()) for part in (wall, ~wall & ~sky)]
     assert means[0] == pytest.approx(means[1], abs=0.05)
-    spread = float(evened.permute(0, 2, 3, 1)[wall].log().std())
+    spread = float(even.permute(0, 2, 3, 1)[wall].log().std())
     assert spread == pytest.approx(0.05, rel=0.2)
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from train.data import _cut, _relit
+from train.data import _cut, in_other_light
 from train.measured import PROMPT_POINTS
 from train.pool import Shard, decode_log_depth
 from train.presets import PRESETS
 from train.queries import both_surfaces
+from train.relight import relit
 from train.resident import ResidentStream, _Maker
 from train.resident_pool import Images, decode_on_device
 from train.resident_prompts import prompt_maps
@@ -77,7 +79,7 @@ def test_images_in_another_light_are_those_of_the_other_way(maker, monkeypatch):
     rng = np.random.default_rng(5)
     rng.random(1)  # which are chosen
     image, codes = maker.images.image[chosen[0]].numpy(), truth_codes(maker, int(chosen[0]))
-    wanted, _, _ = _relit(image, codes, maker.labels[0], rng)
+    wanted = in_other_light(image, codes, maker.labels[0], partial(relit, rng=rng))
     difference = np.abs(found[0].permute(1, 2, 0).numpy() * 255 - wanted)
     assert float(difference.max()) < 1.01
     assert float((found - whole).abs().max()) > 0.01

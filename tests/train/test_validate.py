@@ -67,6 +67,18 @@ def test_the_scores_that_others_read_keep_their_names(pool: Path, network: Infin
     assert list(validate(network, pool, images=8, queries=129)) == names
 
 
+def test_evened_images_differ_in_their_tones_alone(pool: Path) -> None:
+    plain, even = HeldOut(pool), HeldOut(pool, evened=True)
+    assert plain.key != even.key and plain.names == even.names
+    what = (129, 12, 16, False)
+    (numbers, seen), *_ = plain.batches(plain.spread(None), *what)
+    (same, evened), *_ = even.batches(even.spread(None), *what)
+    assert numbers == same
+    assert float((seen.image - evened.image).abs().mean()) > 0.005
+    assert torch.equal(seen.t, evened.t)
+    assert torch.equal(seen.coords_yx, evened.coords_yx)
+
+
 def test_a_picture_of_sky_has_no_score_of_depth(pool: Path, network: InfiniDepthNetwork, tmp_path: Path) -> None:
     shard = Shard.open(pool / "shard_000000")
     sky = Shard(np.array(shard.image), np.full_like(shard.log_depth, 65535), np.array(shard.labels))
