@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -156,7 +157,7 @@ class FieldModel:
     def encode(
         self, image_srgb: NDArray[np.uint8] | NDArray[np.float32], measured: Measurements | None = None
     ) -> NetworkField:
-        """Runs the encoder once.
+        """Runs the encoder, and without measurements once more on the mirrored photo for lens and tilt.
 
         Args:
             image_srgb: (H, W, 3) uint8 or float32 in [0, 1], sRGB, of any size and aspect ratio.
@@ -197,6 +198,15 @@ class FieldModel:
             prompt = torch.from_numpy(drawn)[None].to(self._device)
         features = self._network.encode(prepared.image.to(self._device), prompt)
         estimates = self._network.globals(features)
+        log_focal, sin_pitch, roll_rad = (
+            float(value[0]) for value in (estimates.log_focal, estimates.sin_pitch, estimates.roll_rad)
+        )
+        if measured is None:
+            # A mirrored photo has the same lens and the opposite roll; the mean of both is nearer to the truth.
+            mirrored = self._network.globals(self._network.encode(prepared.image.flip(-1).to(self._device)))
+            log_focal = (log_focal + float(mirrored.log_focal[0])) / 2
+            sin_pitch = (sin_pitch + float(mirrored.sin_pitch[0])) / 2
+            roll_rad = (roll_rad - float(mirrored.roll_rad[0])) / 2
         decoder = CompiledDecoder.of(self._network.decoder, features.levels)
         if decoder.has_two_surfaces:
             decoder.choice = _choice_by_colours(
@@ -207,9 +217,9 @@ class FieldModel:
             prepared,
             log_depth_range=float(estimates.log_depth_range[0]) if given is None else given.spread,
             log_depth_low=None if given is None else given.low,
-            fov_x_rad=prepared.fov_x_rad(float(estimates.log_focal[0])),
-            pitch_rad=float(torch.asin(estimates.sin_pitch[0])),
-            roll_rad=float(estimates.roll_rad[0]),
+            fov_x_rad=prepared.fov_x_rad(log_focal),
+            pitch_rad=math.asin(sin_pitch),
+            roll_rad=roll_rad,
             notify=self._notify,
         )
 

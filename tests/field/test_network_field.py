@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from field_fixtures import make_photo, small_network
@@ -152,6 +153,15 @@ def test_photos_of_any_size_and_aspect(height: int, width: int) -> None:
     assert torch.isfinite(gradient).all()
     assert field.fov_x_rad is not None
     assert 0 < field.fov_x_rad < math.pi
+
+
+def test_a_mirrored_photo_has_the_same_lens_and_the_opposite_roll() -> None:
+    model, photo = make_model(small_network()), make_photo(90, 120)
+    field, mirrored = model.encode(photo), model.encode(np.ascontiguousarray(photo[:, ::-1]))
+    assert field.fov_x_rad == pytest.approx(mirrored.fov_x_rad, abs=1e-4)
+    assert field.pitch_rad == pytest.approx(mirrored.pitch_rad, abs=1e-4)
+    assert field.roll_rad == pytest.approx(-mirrored.roll_rad, abs=1e-4)
+    assert abs(field.roll_rad) > 1e-3
 
 
 @pytest.mark.parametrize("two_surfaces", [False, True])
