@@ -135,7 +135,8 @@ def mapped(gaussians: Gaussians, linear: NDArray[Any], shift: NDArray[Any]) -> G
             axes = rotation_matrices(np.asarray(gaussians.rotations, np.float64))
             shape = matrix @ axes * np.asarray(gaussians.scales, np.float64)[:, None, :]
             scales, rotations = scales_and_rotations(shape @ np.swapaxes(shape, 1, 2), least_m=0.0)
-    return replace(gaussians, means=means, scales=scales, rotations=rotations, sh=rotated_sh(gaussians.sh, turn))
+        sh = rotated_sh(gaussians.sh, turn)
+    return replace(gaussians, means=means, scales=scales, rotations=rotations, sh=sh)
 
 
 def scales_and_rotations(
