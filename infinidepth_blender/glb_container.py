@@ -194,7 +194,8 @@ class Container:
         entry = self.listed("bufferViews", number)
         if "uri" in self.listed("buffers", entry.get("buffer")):
             raise GlbError("a part of it lies in another file")
-        if entry.get("buffer") != 0 or "EXT_meshopt_compression" in str(entry.get("extensions", "")):
+        others = entry.get("extensions")
+        if entry.get("buffer") != 0 or (isinstance(others, dict) and "EXT_meshopt_compression" in others):
             raise GlbError("its tables are compressed in a way that cannot be read")
         start, length = _whole(entry.get("byteOffset", 0)), _whole(entry.get("byteLength"))
         if start + length > len(self.block):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .furnishings import balcony, music_stand, rod_chair, slat_chair
 from .parts import (
     Colour,
     Point,
@@ -70,7 +71,7 @@ def kitchen(scene: Any) -> None:
         (1.15, 2.2, math.pi + 0.2),
         (0.1, 2.75, -1.5),
     ):
-        _rod_chair((x, y, 0), turn, dark)
+        rod_chair((x, y, 0), turn, dark)
     for x in (-0.45, 0.45):
         tubes([[(x, 1.6, 2.7), (x, 1.6, 1.75)]], 0.004, dark)
         ball((x, 1.6, 1.7), (0.16, 0.16, 0.1), dark)
@@ -88,20 +89,6 @@ def kitchen(scene: Any) -> None:
     lamp((1.5, 4.5, 2.2), 0.8, 25, (0.8, 0.9, 1))
     sky(scene, (0.3, 0.4, 0.5), (0.5, 0.5, 0.5), 0.5)
     camera(scene, (-0.25, -0.75, 1.5), (0.1, 3.0, 0.85), 72)
-
-
-def _rod_chair(place: Point, turn: float, look: Any) -> None:
-    """A chair of rods that faces +X turned about the vertical."""
-    c, s = math.cos(turn), math.sin(turn)
-
-    def at(x: float, y: float, z: float) -> Point:
-        return (place[0] + c * x - s * y, place[1] + s * x + c * y, place[2] + z)
-
-    legs = [[at(1.15 * x, 1.15 * y, 0), at(x, y, 0.45)] for x in (-0.19, 0.19) for y in (-0.19, 0.19)]
-    back = [[at(-0.19, y, 0.45), at(-0.26, 1.1 * y, 0.88)] for y in np.linspace(-0.19, 0.19, 6)]
-    rails = [[at(-0.26, -0.21, 0.88), at(-0.27, 0, 0.9), at(-0.26, 0.21, 0.88)]]
-    tubes(legs + back + rails, 0.009, look)
-    box(at(0, 0, 0.46), (0.42, 0.42, 0.025), look, turn)
 
 
 def alley(scene: Any) -> None:
@@ -129,7 +116,7 @@ def alley(scene: Any) -> None:
                 if z + 1 < high:
                     box((face, y + deep / 2, z), (0.08, 0.8, 1.1), wood)
                     if rng.random() < 0.5:
-                        _balcony((face, y + deep / 2, z - 0.6), side, iron)
+                        balcony((face, y + deep / 2, z - 0.6), side, iron)
             tubes([[(face - side * 0.06, y + 0.3, 0), (face - side * 0.06, y + 0.3, high)]], 0.045, iron)
             y += deep
     box((0, 33, 4), (8, 0.5, 8), left)
@@ -164,17 +151,6 @@ def alley(scene: Any) -> None:
     sky(scene, (0.35, 0.5, 0.8), (0.8, 0.82, 0.85), 2.2)
     sunlight((0.9, 0.25, -1.3), 2.0)
     camera(scene, (-0.3, -1.4, 1.6), (0.15, 8, 1.9), 64)
-
-
-def _balcony(place: Point, side: int, iron: Any) -> None:
-    """A slab with a railing before a window of a wall that faces -X of its side."""
-    x, y, z = place
-    out = x - side * 0.7
-    box((x - side * 0.35, y, z), (0.7, 1.5, 0.08), iron)
-    rail = [(x, y - 0.72, z + 0.95), (out, y - 0.72, z + 0.95), (out, y + 0.72, z + 0.95), (x, y + 0.72, z + 0.95)]
-    bars = [[(out, y + d, z), (out, y + d, z + 0.95)] for d in np.linspace(-0.72, 0.72, 13)]
-    bars += [[(x - side * d, y + e, z), (x - side * d, y + e, z + 0.95)] for d in (0.2, 0.4) for e in (-0.72, 0.72)]
-    tubes([rail, *bars], 0.009, iron)
 
 
 def harbour(scene: Any) -> None:
@@ -247,8 +223,8 @@ def studio(scene: Any) -> None:
         box((-4.2 + 1.4 * k, 8.92, 1.9), (1.1, 0.06, 2.0), material("plain", (0.47, 0.46, 0.45), _NO))
     for k in range(12):
         x, y = rng.uniform(-3.6, 3.6), rng.uniform(1.6, 7.5)
-        _music_stand((x, y, 0), rng.uniform(-0.6, 0.6), black)
-        _rod_chair(
+        music_stand((x, y, 0), rng.uniform(-0.6, 0.6), black)
+        rod_chair(
             (x + rng.uniform(-0.3, 0.3), y + 0.8, 0), -math.pi / 2 + rng.uniform(-0.4, 0.4), steel if k % 2 else black
         )
     box((-3.6, 5.6, 0.6), (0.7, 1.5, 1.2), black)  # an upright piano
@@ -279,16 +255,6 @@ def studio(scene: Any) -> None:
     camera(scene, (0.4, -1.3, 1.6), (-0.1, 4.5, 0.95), 74)
 
 
-def _music_stand(place: Point, turn: float, look: Any) -> None:
-    """Three feet, a pole and a desk that leans back."""
-    x, y, z = place
-    c, s = math.cos(turn), math.sin(turn)
-    feet = [[(x, y, z + 0.25), (x + 0.28 * math.cos(t), y + 0.28 * math.sin(t), z)] for t in (0.5, 2.6, 4.7)]
-    tubes([[(x, y, z + 0.2), (x, y, z + 1.1)], *feet], 0.008, look)
-    corners = [(-0.25, 0.0, 1.0), (0.25, 0.0, 1.0), (0.25, 0.12, 1.34), (-0.25, 0.12, 1.34)]
-    mesh([(x + c * a - s * b, y + s * a + c * b, z + h) for a, b, h in corners], [(0, 1, 2, 3)], look)
-
-
 def terrace(scene: Any) -> None:
     """A deck of planks by the sea: chairs of slats, a table, a parasol, posts with ropes, dunes with grass."""
     rng = random.Random(15)
@@ -304,7 +270,7 @@ def terrace(scene: Any) -> None:
     sea = material("plain", (0.08, 0.16, 0.2), _NO, roughness=0.2)
     terrain((-3000, 3000), (45, 5000), lambda x, y: 0 * x - 1.0, sea, 2)
     for x, y, turn in ((-1.7, 2.0, 0.3), (0.1, 3.8, 0.0), (2.1, 2.3, -0.5)):
-        _slat_chair((x, y, 0), turn, slat)
+        slat_chair((x, y, 0), turn, slat)
     tubes([ring((0.6, 1.9, 0.45), 0.4, (X, Y), 48)], 0.015, slat, closed=True)
     ball((0.6, 1.9, 0.45), (0.4, 0.4, 0.01), slat)
     tubes(
@@ -343,20 +309,6 @@ def terrace(scene: Any) -> None:
     sky(scene, (0.35, 0.5, 0.8), (0.85, 0.86, 0.86))
     sunlight((-0.6, 0.9, -1.0), 2.5)
     camera(scene, (0.3, -1.4, 1.55), (0.0, 6, 0.85), 68)
-
-
-def _slat_chair(place: Point, turn: float, look: Any) -> None:
-    """A low chair of slats with a high back, which looks away from the camera, turned about the vertical."""
-    c, s = math.cos(turn), math.sin(turn)
-
-    def at(x: float, y: float, z: float) -> Point:
-        return (place[0] + c * x - s * y, place[1] + s * x + c * y, place[2] + z)
-
-    for x in np.linspace(-0.26, 0.26, 6):
-        tubes([[at(x, 0.35, 0.38), at(x, -0.15, 0.28), at(x, -0.42, 1.0)]], 0.03, look)
-    for x in (-0.36, 0.36):
-        tubes([[at(x, 0.35, 0), at(x, 0.35, 0.55)], [at(x, -0.3, 0), at(x, -0.3, 0.55)]], 0.025, look)
-        box(at(x, 0.02, 0.57), (0.12, 0.8, 0.03), look, turn)
 
 
 def stairwell(scene: Any) -> None:
