@@ -125,5 +125,6 @@ def resized(image: NDArray[np.uint8] | NDArray[np.float32], height: int, width: 
         shrinks = size[0] < out.shape[1] or size[1] < out.shape[0]
         if (size[1], size[0]) != out.shape[:2]:
             out = cv2.resize(out, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    scale = np.float32(1 / 255) if image.dtype == np.uint8 else np.float32(1)
-    return np.nan_to_num(out.astype(np.float32) * scale, posinf=1.0, neginf=0.0)
+    if out.dtype == np.uint8:
+        return out * np.float32(1 / 255)
+    return np.nan_to_num(out.astype(np.float32), posinf=1.0, neginf=0.0)

@@ -78,13 +78,20 @@ class _Changes:
             return
         drawn = np.array([self.rng.uniform(*limits, len(chosen)) for limits in ranges.values()])
         values = sent(drawn.reshape(-1, len(chosen), 1, 1, 1), device)
-        at = sent(chosen, device)
-        seen = [self.images[at]]
-        if others:
-            seen.append(self.images[sent((chosen + self.rng.integers(1, max(2, count))) % count, device)])
         source = {"noise": self.noise} if noisy else {}
-        changed = change(*seen, **source, **dict(zip(ranges, values, strict=True)))
-        self.images.index_copy_(0, at, changed.clamp(0, 1))
+        apart = self.rng.integers(1, max(2, count)) if others else 0
+        before = self.images.clone() if others else self.images
+        for part in self._parts(len(chosen)):
+            at = sent(chosen[part], device)
+            seen = [self.images[at]]
+            if others:
+                seen.append(before[sent((chosen[part] + apart) % count, device)])
+            numbers = {name: value[part] for name, value in zip(ranges, values, strict=True)}
+            self.images.index_copy_(0, at, change(*seen, **source, **numbers).clamp_(0, 1))
+
+    def _parts(self, count: int) -> list[slice]:
+        """A processor changes one image after another, each of which its cache holds; a graphics card all at once."""
+        return [slice(None)] if self.images.is_cuda else [slice(k, k + 1) for k in range(count)]
 
 
 # -- light and surfaces ----------------------------------------------------------
@@ -116,7 +123,7 @@ def _toned_like(images: Tensor, others: Tensor, strength: Tensor) -> Tensor:
 
 
 def _exposed(images: Tensor, gains: Tensor) -> Tensor:
-    return (images * gains[..., None, None]).clamp(0, 1)
+    return (images * gains[..., None, None]).clamp_(0, 1)
 
 
 def _blurred(images: Tensor, sigma_px: Tensor) -> Tensor:
