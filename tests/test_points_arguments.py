@@ -55,6 +55,7 @@ def test_words_instead_of_values() -> None:
         (["--points-mask", "/no/such/mask.png"], "The points mask /no/such/mask.png does not exist"),
         (["--points-density", "/no/such/density.png"], "The points density /no/such/density.png does not exist"),
         (["--sky", "/no/such/sky.png"], "The sky mask /no/such/sky.png does not exist"),
+        (["--make", "splats", "--points-crop", "0,0,9,9"], "--points-crop has no effect without points"),
         (["--points-crop", "1,2,3"], "is not X,Y,W,H in whole pixels"),
         (["--points-crop", "1,2,3,wide"], "is not X,Y,W,H in whole pixels"),
         (["--points-crop", "0,0,0,5"], "is empty or begins outside the photo"),

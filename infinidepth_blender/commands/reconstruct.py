@@ -163,14 +163,14 @@ def _refuse_without_effect(arguments: argparse.Namespace, parts: Sequence[Part])
     made = _without_blend(parts)
     if arguments.solid is not None and not {"mesh", "glb"} & set(made):
         raise OptionsError("--solid has no effect without a mesh.", "Add mesh to --make.")
-    if not {"points", "splats"} & set(made):
+    if "points" not in made:
         for name, given in (
             ("--points-mask", arguments.points_mask),
             ("--points-crop", arguments.points_crop),
             ("--points-density", arguments.points_density),
         ):
             if given:
-                raise OptionsError(f"{name} has no effect without points or splats.", "Add points to --make.")
+                raise OptionsError(f"{name} has no effect without points.", "Add points to --make.")
 
 
 def _existing(path: Path | None, what: str) -> str | None:

@@ -48,7 +48,7 @@ def summary_of_json(data: dict[str, Any]) -> dict[str, Any]:
             "fy_px": camera.fy_px,
             "cx_px": camera.cx_px,
             "cy_px": camera.cy_px,
-            "fov_x_deg": math.degrees(2 * math.atan(camera.width_px / 2 / camera.fx_px)),
+            "fov_x_deg": math.degrees(camera.fov_x_rad),
             "source": camera.source,
         },
         "scale": data["scale"],

@@ -92,7 +92,7 @@ def depth_strips(
     The normals come from differences between neighbouring pixels, in disparity and never
     across an edge: on a plane, where disparity is linear, they are exact, they cost no
     second pass through the network, and they describe the surface at the size of a pixel.
-    Samples between the pixels (`sample_surface`) use the field's own Jacobian.
+    Samples between the pixels (`sampling`) use the field's own Jacobian.
 
     Args:
         field: A field whose disparity is 1 / metres.

@@ -18,7 +18,7 @@ are put onto one of the two surfaces; none lies in between.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -67,60 +67,6 @@ class SurfaceSamples:
         return len(self.depth_m)
 
 
-def sample_surface(
-    field: DepthField,
-    camera: Camera,
-    n: int,
-    *,
-    seed: int,
-    edge_step: float,
-    grid: DepthSamples | None = None,
-    grazing_cap_deg: float | None = GRAZING_CAP_DEG,
-    far_cap: float | None = FAR_CAP,
-    density: NDArray[np.uint8] | None = None,
-    progress: Progress | None = None,
-) -> SurfaceSamples:
-    """Draws N samples, evenly over everything that has a surface.
-
-    Args:
-        field: A field whose disparity is 1 / metres.
-        camera: Camera at any size of the photo.
-        n: Number of samples, at least 1; all of them are returned.
-        seed: The same seed gives the same samples.
-        edge_step: Relative depth step between pixels that separates two surfaces.
-        grid: A depth map of the same field; None, or one too large to be worth it or too small: a map
-            of at most `GRID_SIDE_PX` is made. No sample lies where a map that is too large has no surface.
-        grazing_cap_deg: Surfaces seen at a flatter angle get no more samples per pixel
-            than at this one, so that a sliver does not eat the budget; None: no limit.
-        far_cap: Likewise for pixels further away than this many median depths; None: no limit.
-        density: (H, W) uint8 over the photo, of any size: how densely samples lie there,
-            255 as usual, 0 not at all; None: 255 everywhere.
-        progress: See `Progress`.
-
-    Returns:
-        N samples; none if there is no surface at all, or none where the density lets it be.
-    """
-    parts = sample_in_chunks(
-        field,
-        camera,
-        n,
-        seed=seed,
-        edge_step=edge_step,
-        grid=grid,
-        grazing_cap_deg=grazing_cap_deg,
-        far_cap=far_cap,
-        density=density,
-        progress=progress,
-    )
-    result: SurfaceSamples | None = None
-    for start, part in parts:
-        if result is None:
-            result = _empty(n)
-        for f in fields(SurfaceSamples):
-            getattr(result, f.name)[start : start + len(part)] = getattr(part, f.name)
-    return _empty(0) if result is None else result
-
-
 def sample_in_chunks(
     field: DepthField,
     camera: Camera,
@@ -134,7 +80,27 @@ def sample_in_chunks(
     density: NDArray[np.uint8] | None = None,
     progress: Progress | None = None,
 ) -> Iterator[tuple[int, SurfaceSamples]]:
-    """As `sample_surface`, but yields the samples in parts of bounded size, each with the number of its first one."""
+    """Draws N samples, evenly over everything that has a surface.
+
+    Args:
+        field: A field whose disparity is 1 / metres.
+        camera: Camera at any size of the photo.
+        n: Number of samples, at least 1; all of them are yielded.
+        seed: The same seed gives the same samples.
+        edge_step: Relative depth step between pixels that separates two surfaces.
+        grid: A depth map of the same field; None, or one too large to be worth it or too small: a map
+            of at most `GRID_SIDE_PX` is made. No sample lies where a map that is too large has no surface.
+        grazing_cap_deg: Surfaces seen at a flatter angle get no more samples per pixel
+            than at this one, so that a sliver does not eat the budget; None: no limit.
+        far_cap: Likewise for pixels further away than this many median depths; None: no limit.
+        density: (H, W) uint8 over the photo, of any size: how densely samples lie there,
+            255 as usual, 0 not at all; None: 255 everywhere.
+        progress: See `Progress`.
+
+    Yields:
+        The number of a part's first sample, and the part, which is of bounded size; nothing if there
+        is no surface at all, or none where the density lets it be.
+    """
     factor = min(1.0, GRID_SIDE_PX / max(camera.width_px, camera.height_px))
     width, height = (max(1, round(side * factor)) for side in (camera.width_px, camera.height_px))
     if grid is not None and grid.depth_m.size > MAX_GRID_PIXELS:
@@ -171,16 +137,6 @@ def _where_surface(density: NDArray[np.uint8] | None, surface: NDArray[np.bool_]
     if density is None:
         return np.where(surface, np.uint8(255), np.uint8(0))
     return np.where(nearest(surface, density.shape[0], density.shape[1]), density, np.uint8(0))
-
-
-def _empty(n: int) -> SurfaceSamples:
-    return SurfaceSamples(
-        np.empty((n, 2), np.float32),
-        np.empty(n, np.float32),
-        np.empty((n, 3), np.float32),
-        np.empty(n, np.float32),
-        np.empty(n, np.float32),
-    )
 
 
 def _ask(

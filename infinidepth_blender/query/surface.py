@@ -17,9 +17,6 @@ from torch import Tensor
 
 from ..camera import Camera
 
-MIN_DISPARITY = 1e-12
-"""Keeps the cube of a disparity above 0; far beyond any depth that counts as a surface."""
-
 
 def coords_to_px(coords_yx: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
     """(N,) x and y in pixels of the camera, centres at +0.5, of coordinates (y, x) in [-1, 1]."""
@@ -51,10 +48,3 @@ def area_vector(disparity: Tensor, gradient_yx: Tensor, coords_yx: Tensor, camer
 def surface_normals(disparity: Tensor, gradient_yx: Tensor, coords_yx: Tensor, camera: Camera) -> Tensor:
     """(N, 3) float64 unit normals that face the camera, OpenCV axes; arguments as in `area_vector`."""
     return -torch.nn.functional.normalize(area_vector(disparity, gradient_yx, coords_yx, camera), dim=1)
-
-
-def surface_area_density(disparity: Tensor, gradient_yx: Tensor, coords_yx: Tensor, camera: Camera) -> Tensor:
-    """(N,) float64 square metres of surface per square pixel of the camera's image; arguments as in `area_vector`."""
-    m = area_vector(disparity, gradient_yx, coords_yx, camera)
-    cubed = disparity.double().clamp(min=MIN_DISPARITY) ** 3
-    return m.norm(dim=1) / (camera.fx_px * camera.fy_px * cubed)

@@ -102,7 +102,7 @@ class SurfaceCells:
         """Measures the surface behind every pixel of a depth map.
 
         Args:
-            grid, edge_step, grazing_cap_deg, far_cap, density: See `sampling.sample_surface`.
+            grid, edge_step, grazing_cap_deg, far_cap, density: See `sampling.sample_in_chunks`.
             camera: Camera at any size of the photo.
             field, questions: See `corners.meeting_disparity`.
         """

@@ -3,7 +3,6 @@
 """Operators that drive the engine: reconstruct, cancel, and the delivery of a result."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import bpy
 from bpy.props import BoolProperty, CollectionProperty, StringProperty
@@ -16,7 +15,7 @@ from .active_image import ActiveImage, PhotoFile, clip_file, clip_length, find_a
 from .chosen_files import chosen_paths
 from .delivery import put_into_scene
 from .engine_options import options_of_each, with_frames
-from .photo_jobs import PhotoRequest
+from .photo_jobs import PhotoRequest, remove_temporary
 from .registering import add_classes, remove_classes
 from .reports import refuse
 from .text import in_panel_words
@@ -58,11 +57,12 @@ class _Reconstruct:
                 if some_frames:
                     options = with_frames(options, settings, photo.path)
                 folder = output.bundle_folder(photo, {request.folder for request in requests})
-                requests.append(PhotoRequest(photo.path, photo.name, folder, photo.temporary, options, note))
-            session.start(requests, each[0][0], context.scene)
+                requests.append(PhotoRequest(photo.path, photo.name, folder, options, photo.temporary, note))
+            session.start(requests, context.scene)
         except InfiniDepthError as error:
             for photo in photos.values():
-                PhotoRequest(photo.path, photo.name, Path(), photo.temporary).clean_up()
+                if photo.temporary:
+                    remove_temporary(photo.path)
             return refuse(self, error)
         if len(photos) == 1:
             photo_settings.keep_for(settings, next(iter(photos)))

@@ -28,22 +28,27 @@ class PhotoRequest:
         photo: The file.
         name: What it is called in messages.
         folder: The bundle to write.
+        options: Its settings.
         temporary: Whether `photo` and its folder exist for the engine alone.
-        options: Settings of its own; None: the job's.
         note: What the user should know of them; empty: nothing.
     """
 
     photo: Path
     name: str
     folder: Path
+    options: ReconstructOptions
     temporary: bool = False
-    options: ReconstructOptions | None = None
     note: str = ""
 
     def clean_up(self) -> None:
         """Removes the photo if it was only made for the engine."""
         if self.temporary:
-            shutil.rmtree(self.photo.parent, ignore_errors=True)
+            remove_temporary(self.photo)
+
+
+def remove_temporary(photo: Path) -> None:
+    """Removes a photo that was only made for the engine, with its folder."""
+    shutil.rmtree(photo.parent, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,6 @@ class PhotoJob:
     Attributes:
         client: The engine.
         requests: The photos; one that fails does not stop the others.
-        options: The settings of those that have none of their own.
         results: What is finished and was not fetched yet; the caller takes from the left.
         failures: What went wrong.
         stage_text: What the engine is doing, for the progress bar.
@@ -79,7 +83,6 @@ class PhotoJob:
 
     client: EngineClient
     requests: list[PhotoRequest]
-    options: ReconstructOptions
     results: deque[PhotoResult] = field(default_factory=deque)
     failures: list[PhotoFailure] = field(default_factory=list)
     stage_text: str = "Starting the engine"
@@ -140,7 +143,7 @@ class PhotoJob:
         request = self.requests[self._index]
         self._warnings = [request.note] if request.note else []
         try:
-            self._job = self.client.reconstruct(request.photo, request.folder, request.options or self.options)
+            self._job = self.client.reconstruct(request.photo, request.folder, request.options)
         except InfiniDepthError as error:
             self._fail(error)
 
@@ -180,5 +183,5 @@ class PhotoJob:
             # A clip takes minutes: which frame it is says more than the name of the stage.
             self.stage_text = progress.message if progress.stage == "frames" else stage_label(progress.stage)
         stages = CLIP_STAGES if is_clip(self._request.photo) else STAGES
-        fraction = overall_fraction(progress.stage, progress.fraction, self.options.make, stages)
+        fraction = overall_fraction(progress.stage, progress.fraction, self._request.options.make, stages)
         self._photo_fraction = max(self._photo_fraction, fraction)

@@ -18,7 +18,6 @@ from bpy.app.handlers import persistent
 
 from ..engine.client import EngineClient
 from ..errors import EngineError, InfiniDepthError, SceneError
-from ..options import ReconstructOptions
 from . import addon, runtime_link
 from .photo_jobs import PhotoJob, PhotoRequest, PhotoResult
 
@@ -64,7 +63,7 @@ class BusyError(InfiniDepthError):
     kind = "busy"
 
 
-def start(requests: list[PhotoRequest], options: ReconstructOptions, scene: bpy.types.Scene) -> None:
+def start(requests: list[PhotoRequest], scene: bpy.types.Scene) -> None:
     """Sends photos to the engine; results come into `scene` when they are ready.
 
     With `bpy.app.background` or from `wait` the caller drives the job with `run_to_end`.
@@ -77,7 +76,7 @@ def start(requests: list[PhotoRequest], options: ReconstructOptions, scene: bpy.
     session.problems = []
     session.delivered = None
     session.client = _client()
-    session.job = PhotoJob(session.client, requests, options)
+    session.job = PhotoJob(session.client, requests)
     session.scene_uid = scene.session_uid
     session.made = []
     session.abandoned = False

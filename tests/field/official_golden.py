@@ -10,17 +10,12 @@ import numpy as np
 import torch
 from goldens import fill_by_rule
 from numpy.typing import NDArray
+from official_warp import depth_to_disparity, disparity_to_depth, normalise_prompt, prompt_median
 from torch import Tensor, nn
 
 from infinidepth_blender.field.official.config import ENCODERS, EncoderName, OfficialConfig
 from infinidepth_blender.field.official.network import OfficialDepthNetwork, OfficialFeatures
 from infinidepth_blender.field.official.prompt_model import Prompt
-from infinidepth_blender.field.official.warp import (
-    depth_to_disparity,
-    disparity_to_depth,
-    normalise_prompt,
-    prompt_median,
-)
 
 PREFIX_TOKENS = 5
 _CHUNK = 20_000

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from official_golden import official_network
+from official_warp import depth_to_disparity, normalise_prompt
 
 from infinidepth_blender.errors import Cancelled, OptionsError
 from infinidepth_blender.field.evaluation import Evaluator
@@ -15,6 +16,7 @@ from infinidepth_blender.field.official.compiled_head import PIECE_CARD, PIECE_C
 from infinidepth_blender.field.official.config import OfficialConfig
 from infinidepth_blender.field.official.field import OfficialField
 from infinidepth_blender.field.official.model import MAX_PROMPTS, OfficialModel, _spread
+from infinidepth_blender.field.preprocess import prepare_image
 from infinidepth_blender.field.protocol import pixel_centres_yx
 from infinidepth_blender.options import Precision
 
@@ -250,6 +252,17 @@ def test_measurements_lie_where_they_were_made(height: int, width: int) -> None:
     depth *= 10
     further = model.encode(make_photo(height, width), depth)
     torch.testing.assert_close(10 * further.disparity_grid(5, 7), field.disparity_grid(5, 7))
+
+
+def test_measurements_are_counted_as_the_released_pipeline_counts_them() -> None:
+    depth = np.zeros((48, 64), np.float32)
+    depth[3::7, 2::5] = np.random.default_rng(0).uniform(0.5, 30, (7, 13))
+    measured = OfficialModel._measured(prepare_image(make_photo(48, 64), 12, 16), depth, seed=0)
+    disparity = depth_to_disparity(torch.from_numpy(depth)[None, None])
+    prompt, factor = normalise_prompt(disparity, disparity > 0, disparity, disparity > 0)
+    torch.testing.assert_close(measured.prompt.disparity, prompt.disparity)
+    assert torch.equal(measured.prompt.mask, prompt.mask)
+    assert [measured.median] == pytest.approx(factor.tolist())
 
 
 def test_a_model_for_measured_depth_asks_for_it() -> None:

@@ -12,17 +12,12 @@ import torch
 import torch.nn.functional as F
 from goldens import COMPACT_FOLDER, fill_by_rule, golden_paths, no_such_file
 from official_golden import grid_coords, official_network
+from official_warp import normalise_prompt, prompt_median
 
 from infinidepth_blender.field.conv_encoder import BasicEncoder, ResidualBlock
 from infinidepth_blender.field.official.config import ENCODERS, EncoderName, OfficialConfig, recognise
 from infinidepth_blender.field.official.network import OfficialDepthNetwork
 from infinidepth_blender.field.official.prompt_model import Prompt, PromptStack
-from infinidepth_blender.field.official.warp import (
-    depth_to_disparity,
-    disparity_to_depth,
-    normalise_prompt,
-    prompt_median,
-)
 
 CONFIGS = [*(OfficialConfig(encoder) for encoder in ENCODERS), OfficialConfig("vitl16", prompted=True)]
 SMALL = OfficialConfig("vits16", prompted=True)
@@ -172,28 +167,6 @@ def test_golden_prompt_normalisation(file: Path, case: str) -> None:
     torch.testing.assert_close(prompt_median(*inputs), golden["median"].flatten(), rtol=1e-6, atol=0)
     torch.testing.assert_close(prompt.disparity, golden["out"], rtol=1e-6, atol=0)
     torch.testing.assert_close(golden["un_in"] * factor[:, None, None], golden["un_out"], rtol=1e-6, atol=0)
-
-
-def test_a_prompt_without_reference_is_its_own() -> None:
-    disparity = torch.tensor([0.0, 0.2, 0.4, 0.8]).reshape(1, 1, 2, 2)
-    prompt, factor = normalise_prompt(disparity, disparity > 0)
-    assert factor.tolist() == pytest.approx([0.4])
-    assert prompt.disparity.flatten().tolist() == pytest.approx([0, 0.5, 1, 2])
-    assert prompt.mask.flatten().tolist() == [False, True, True, True]
-
-
-def test_where_nothing_was_measured_the_answer_stays_relative() -> None:
-    nothing = torch.zeros(1, 1, 4, 4)
-    prompt, factor = normalise_prompt(nothing, nothing)
-    assert factor.tolist() == [1]
-    assert not prompt.mask.any()
-    assert torch.isfinite(prompt.disparity).all()
-
-
-def test_depth_and_disparity() -> None:
-    depth = torch.tensor([2.0, 0.0, -1.0, 0.25])
-    assert depth_to_disparity(depth).tolist() == [0.5, 0, -1, 4]
-    assert disparity_to_depth(torch.tensor([0.5, 1e-9, -3.0])).tolist() == [2, 200, 200]
 
 
 def test_the_rule_of_the_weights_fills_any_module() -> None:

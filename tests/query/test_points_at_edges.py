@@ -9,11 +9,11 @@ import pytest
 import soft_fields as soft
 import torch
 from torch import Tensor
+from whole_sample import sample_surface
 
 from infinidepth_blender.camera import Camera
 from infinidepth_blender.field.load import load_field_model
 from infinidepth_blender.geometry.points import coords_to_px
-from infinidepth_blender.query.sampling import sample_surface
 from infinidepth_blender.query.surface import surface_normals
 from scripts.benchmarks.analytic import AnalyticField, Rays, Surface, card, plane
 

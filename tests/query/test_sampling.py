@@ -9,12 +9,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from whole_sample import sample_surface
 
 from infinidepth_blender.camera import Camera
 from infinidepth_blender.geometry.points import coords_to_px
 from infinidepth_blender.query import surface_cells
 from infinidepth_blender.query.grids import depth_grid
-from infinidepth_blender.query.sampling import SurfaceSamples, sample_surface
+from infinidepth_blender.query.sampling import SurfaceSamples
 from scripts.benchmarks.analytic import AnalyticField, card, plane, room, sphere
 from scripts.benchmarks.uniformity import counts_per_cell, scenes, variation_over_poisson
 

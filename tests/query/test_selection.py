@@ -7,11 +7,12 @@ import math
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from whole_sample import sample_surface
 
 from infinidepth_blender.camera import Camera
 from infinidepth_blender.geometry.points import coords_to_px
 from infinidepth_blender.query.grids import depth_grid
-from infinidepth_blender.query.sampling import SurfaceSamples, sample_surface
+from infinidepth_blender.query.sampling import SurfaceSamples
 from infinidepth_blender.query.selection import CellSelection
 from scripts.benchmarks.analytic import AnalyticField, plane
 

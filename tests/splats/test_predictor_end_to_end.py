@@ -12,12 +12,12 @@ import torch
 from goldens import fill_by_rule, golden_files
 from numpy.typing import NDArray
 from official_samplers import largest_triangles, to_coords, triangles
+from official_warp import disparity_to_depth
 from predictor_golden import ATTRIBUTES, assert_close, official_names, official_sparse_means, rule_predictor
 from scipy.spatial import KDTree
 
 from infinidepth_blender.field.official.config import OfficialConfig
 from infinidepth_blender.field.official.network import OfficialDepthNetwork, OfficialFeatures
-from infinidepth_blender.field.official.warp import disparity_to_depth
 from infinidepth_blender.field.protocol import pixel_centres_yx
 from infinidepth_blender.field.robust_line import fit_affine_robust
 

@@ -23,7 +23,7 @@ _EMBED_HIDDEN = 512
 
 @dataclass(frozen=True)
 class Prompt:
-    """Measured depth as the network takes it; see `warp.normalise_prompt`.
+    """Measured depth as the network takes it; `OfficialModel` makes it.
 
     Attributes:
         disparity: (B, 1, H, W) disparity over its median, on a grid of any size that covers the photo.

@@ -194,9 +194,9 @@ class BrokenClient:
 def test_the_panel_is_never_busy_for_ever(
     addon: bpy.types.AddonPreferences, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    requests = [PhotoRequest(photo, name, tmp_path / name) for name in ("a", "b")]
+    requests = [PhotoRequest(photo, name, tmp_path / name, ReconstructOptions()) for name in ("a", "b")]
     session.problems = []
-    session.job = PhotoJob(BrokenClient(), requests, ReconstructOptions())  # pyright: ignore[reportArgumentType]
+    session.job = PhotoJob(BrokenClient(), requests)  # pyright: ignore[reportArgumentType]
     session.abandoned = False
     assert [_on_timer() is None for _ in requests] == [False, True]
     assert session.job is None
@@ -299,7 +299,7 @@ def test_a_cancelled_job_ends_soon_and_keeps_nothing(
     options = ReconstructOptions(model=str(tiny_model), points=3_000_000, depth_size="6000x4000", device="cpu")
     folder = tmp_path / "results" / "street"
     with EngineClient(engine_python) as client:
-        job = PhotoJob(client, [PhotoRequest(photo, "street", folder), PhotoRequest(photo, "b", folder)], options)
+        job = PhotoJob(client, [PhotoRequest(photo, name, folder, options) for name in ("street", "b")])
         while job.fraction == 0.0:
             job.tick()
             time.sleep(0.02)

@@ -34,8 +34,8 @@ class SlowClient:
 @pytest.fixture
 def job(addon: bpy.types.AddonPreferences, tmp_path: Path) -> Iterator[PhotoJob]:
     """A job that is on its way for the current scene."""
-    request = PhotoRequest(tmp_path / "street.png", "street", tmp_path / "street")
-    job = PhotoJob(SlowClient(), [request], ReconstructOptions())  # pyright: ignore[reportArgumentType]
+    request = PhotoRequest(tmp_path / "street.png", "street", tmp_path / "street", ReconstructOptions())
+    job = PhotoJob(SlowClient(), [request])  # pyright: ignore[reportArgumentType]
     session.problems, session.delivered, session.abandoned = [], None, False
     session.job, session.scene_uid = job, bpy.context.scene.session_uid
     step()
