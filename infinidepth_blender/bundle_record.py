@@ -22,11 +22,6 @@ def array_path(folder: Path, stem: str) -> Path:
     return folder / ARRAYS_DIR / f"{stem}.npy"
 
 
-def is_complete(folder: Path) -> bool:
-    """Whether `folder` holds a finished bundle."""
-    return (folder / JSON_NAME).is_file()
-
-
 def clip_frame(folder: Path, number: int) -> tuple[Path, Path]:
     """Where a bundle of a clip has the picture and the depth of a frame, counted from 1."""
     sequence = folder / SEQUENCE_DIR
@@ -47,7 +42,7 @@ def is_whole(folder: Path, data: dict[str, Any]) -> bool:
     ) and all((folder / name).is_file() for name in data.get("files", ()))
 
 
-def read_json(folder: Path) -> dict[str, Any]:
+def read_record(folder: Path) -> dict[str, Any]:
     """The checked content of a bundle's `reconstruction.json`.
 
     Raises:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .bundle_record import FORMAT, FORMAT_VERSION, array_path, clip_frame, read_json
+from .bundle_record import FORMAT, FORMAT_VERSION, array_path, clip_frame, read_record
 from .camera import Camera
 from .errors import BundleError
 from .staging import ARRAYS_DIR, JSON_NAME, LOCK_NAME, staged_folder
@@ -304,7 +304,7 @@ def load(folder: Path) -> Reconstruction:
     Raises:
         BundleError: there is no finished bundle, or an array is missing or damaged.
     """
-    data = read_json(folder)
+    data = read_record(folder)
     try:
         index = data["arrays"]
         grids = {attr: _map_array(folder, stem, index) for stem, attr in GRID_FILES.items()}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from pathlib import Path
 
 from .hashing import sha256_if_there, sha256_of
+from .small_files import json_or_empty, write_json
 
 SCENE_NAME = "scene.blend"
 _RECORD = Path("arrays", "scene_blend.json")
@@ -18,18 +18,12 @@ with it; not in `reconstruction.json`, which is not written twice."""
 def remember_scene(bundle: Path, scene: Path) -> None:
     """Notes the content of a scene that was just written for a bundle; without a note it counts as a user's."""
     with contextlib.suppress(OSError):
-        record = bundle / _RECORD
-        partial = record.with_name(f"{record.name}.partial")
-        partial.write_text(json.dumps({"sha256": sha256_of(scene)}) + "\n", encoding="utf-8")
-        partial.replace(record)
+        write_json(bundle / _RECORD, {"sha256": sha256_of(scene)})
 
 
 def is_as_written(bundle: Path, scene: Path) -> bool:
     """Whether a scene, whatever it is called now, has the content that was noted in the bundle."""
-    try:
-        noted = json.loads((bundle / _RECORD).read_text(encoding="utf-8"))["sha256"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return False
+    noted = json_or_empty(bundle / _RECORD).get("sha256")
     return bool(noted) and noted == sha256_if_there(scene)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import re
 import shutil
@@ -17,6 +16,7 @@ from .errors import OutputError
 from .file_lock import locked_if_possible
 from .replacement import OWN_NAMES, holds_older_result, recover, replace_result
 from .scene_file import SCENE_NAME, kept_note
+from .small_files import json_or_empty
 
 JSON_NAME = "reconstruction.json"
 ARRAYS_DIR = "arrays"
@@ -215,11 +215,10 @@ def refuse_foreign_sequence(folder: Path) -> None:
 def _is_own_sequence(sequence: Path) -> bool:
     """Whether a folder holds the frames of the clip beside it and nothing else: it may as well be where somebody renders to."""
     try:
-        record = json.loads((sequence.parent / JSON_NAME).read_text(encoding="utf-8"))
         names = {file.relative_to(sequence).as_posix() for file in sequence.rglob("*") if not file.is_dir()}
-    except (OSError, ValueError, RecursionError):
+    except OSError:
         return False
-    return isinstance(record, dict) and "clip" in record and all(map(_SEQUENCE_FILE.fullmatch, names))
+    return "clip" in json_or_empty(sequence.parent / JSON_NAME) and all(map(_SEQUENCE_FILE.fullmatch, names))
 
 
 def _commit(staging: Path, folder: Path) -> Path | None:

@@ -1,4 +1,4 @@
-"""Folders that the user knows, wherever they were moved to; standard library only."""
+"""Folders of the user, wherever they were moved to, and of this program among them; standard library only."""
 
 from __future__ import annotations
 
@@ -6,9 +6,39 @@ import contextlib
 import os
 import re
 import sys
+import tempfile
 from pathlib import Path
 
-from .engine.process import home_dir
+_APP_FOLDER = "infinidepth"
+
+
+def home_dir() -> Path:
+    """The user's home, or the folder for temporary files where there is none, as in some containers."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path(tempfile.gettempdir())
+
+
+def user_data_dir() -> Path:
+    """Where the engine's environment lies: `INFINIDEPTH_HOME` or the system's place."""
+    home = os.environ.get("INFINIDEPTH_HOME")
+    if home:
+        return Path(os.path.expanduser(home))  # noqa: PTH111 - takes unknown users as they are
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", home_dir() / "AppData" / "Local")) / _APP_FOLDER
+    if sys.platform == "darwin":
+        return home_dir() / "Library" / "Application Support" / _APP_FOLDER
+    return Path(os.environ.get("XDG_DATA_HOME") or home_dir() / ".local" / "share") / _APP_FOLDER
+
+
+def user_cache_dir() -> Path:
+    """Where files go that may be deleted at any time."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", home_dir() / "AppData" / "Local")) / _APP_FOLDER / "cache"
+    if sys.platform == "darwin":
+        return home_dir() / "Library" / "Caches" / _APP_FOLDER
+    return Path(os.environ.get("XDG_CACHE_HOME") or home_dir() / ".cache") / _APP_FOLDER
 
 
 def documents_dir() -> Path | None:

@@ -1,7 +1,8 @@
-"""Who may import whom: each room is imported in a fresh process and `sys.modules` is read."""
+"""Who may import whom: the arrows between rooms, and what each room loads in a fresh process."""
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -19,7 +20,6 @@ ENGINE_ONLY = {
     # What only the engine imports, and what it may load beyond numpy and plyfile.
     "infinidepth_blender.geometry.collapse": {"numba", "scipy"},
     "infinidepth_blender.geometry.outliers": {"scipy"},
-    "infinidepth_blender.splats.compile": {"numba", "scipy"},
     "infinidepth_blender.splats.fit": {"numba", "scipy"},
     "infinidepth_blender.splats.hidden": {"numba", "scipy", "cv2"},
     "infinidepth_blender.splats.predicted": {"torch", "safetensors", "cv2", "scipy"},
@@ -29,6 +29,45 @@ ENGINE_ONLY = {
     "infinidepth_blender.splats.views": {"numba", "scipy", "cv2"},
     "infinidepth_blender.splats.video": {"cv2"},
 }
+
+ROOMS: dict[str, set[str]] = {
+    # Into which rooms each may look; all may look into the package's root.
+    "field": set(),
+    "geometry": set(),
+    "lines": set(),
+    "query": {"field", "geometry"},
+    "splats": {"field", "geometry"},
+    "scene": {"geometry", "splats"},
+    "engine": {"field", "geometry", "lines", "query", "splats"},
+    "commands": {"engine", "splats"},
+    "ui": {"commands", "engine", "scene", "splats"},
+}
+DOORS = {"__init__.py": {"ui"}, "cli.py": {"commands", "engine"}}
+"""Modules of the root that look into rooms."""
+
+
+def rooms_seen_from(path: Path) -> set[str]:
+    """Rooms that a module of the package imports, the relative imports in its functions included."""
+    here = path.relative_to(PACKAGE).parent.parts
+    seen: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            module = [*here[: len(here) - node.level + 1], *(node.module.split(".") if node.module else [])]
+            seen |= {module[0]} if module else {alias.name for alias in node.names}
+    return {name for name in seen if name in ROOMS} - {*here[:1]}
+
+
+@pytest.mark.parametrize("room", [*ROOMS, "root"])
+def test_rooms_look_only_where_they_may(room: str) -> None:
+    files = sorted(PACKAGE.glob("*.py") if room == "root" else (PACKAGE / room).rglob("*.py"))
+    assert files
+    for path in files:
+        allowed = DOORS.get(path.name, set()) if room == "root" else ROOMS[room]
+        assert rooms_seen_from(path) <= allowed, f"{path.relative_to(PACKAGE)} looks into {rooms_seen_from(path)}"
+
+
+def test_all_rooms_are_on_the_map() -> None:
+    assert {path.parent.name for path in PACKAGE.glob("*/*.py")} == {*ROOMS}
 
 
 def modules_after_import(name: str, before: str = "sys") -> set[str]:

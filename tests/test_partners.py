@@ -13,7 +13,7 @@ from engine_support import QUICK_ARGUMENTS, touch, write_photo, write_tiny_model
 from PIL import Image
 
 from infinidepth_blender import cli
-from infinidepth_blender.bundle_record import read_json
+from infinidepth_blender.bundle_record import read_record
 from infinidepth_blender.commands.context import Context
 from infinidepth_blender.engine.depth_files import _READERS
 from infinidepth_blender.engine.depth_names import DEPTH_SUFFIXES
@@ -74,7 +74,7 @@ def test_each_photo_gets_its_own_depth(
     arguments += ["--depth-prompt", depths, "--json"]
     assert run(*arguments) == 1
     for name, depth in given.items():
-        made = read_json(out / name)
+        made = read_record(out / name)
         assert made["model"]["depth_prompt_sha256"] == sha256_of(depth)
         assert float(np.median(load(out / name).depth_m)) == pytest.approx(np.median(_read(depth)), rel=0.3)
     failures = json.loads((out / "failures.json").read_text())
@@ -93,7 +93,7 @@ def test_each_photo_gets_its_own_depth(
     told = events(capsys)
     assert [Path(event["photo"]).parent.name for event in told if event["event"] == "done"] == ["sub"]
     assert told[-1] == {"event": "end", "done": 1, "skipped": 2, "failed": 2}
-    assert read_json(out / "sub" / "a")["model"]["depth_prompt_sha256"] == sha256_of(given["sub/a"])
+    assert read_record(out / "sub" / "a")["model"]["depth_prompt_sha256"] == sha256_of(given["sub/a"])
     failures = json.loads((out / "failures.json").read_text())
     assert failures[0]["remedy"] == "Add one, such as none.npy, or leave the photo out."
 
@@ -198,7 +198,7 @@ def test_a_photo_is_not_its_own_depth(tmp_path: Path, model: Path) -> None:
     write_depth(tmp_path / "a.npy", 4)
     arguments = [tmp_path / "a.png", "--model", model, *QUICK_ARGUMENTS, "--make", "depth", "--depth-prompt", tmp_path]
     assert run(*arguments) == 0
-    assert read_json(tmp_path / "a_infinidepth")["model"]["depth_prompt"] == "a.npy"
+    assert read_record(tmp_path / "a_infinidepth")["model"]["depth_prompt"] == "a.npy"
 
 
 def test_all_kinds_of_depth_files_are_found() -> None:

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from infinidepth_blender.batch import BatchItem
+from infinidepth_blender.bundled import BUNDLED
 from infinidepth_blender.commands.resume import Networks, is_up_to_date
 from infinidepth_blender.engine.model_store import ModelStore
-from infinidepth_blender.engine.registry import BUNDLED, SKY_MODEL, find
+from infinidepth_blender.engine.registry import SKY_MODEL, find
 from infinidepth_blender.hashing import sha256_of
 from infinidepth_blender.options import ReconstructOptions
 

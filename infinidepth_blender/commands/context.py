@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..engine.client import EngineClient
-from ..engine.process import user_data_dir
 from ..engine.runtime import find_runtime
+from ..user_folders import user_data_dir
 
 
 def expanded(path: Path) -> Path:

@@ -9,9 +9,10 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from ..bundled import BUNDLED
 from ..engine.download import download_model
 from ..engine.model_store import ModelStore
-from ..engine.registry import BUNDLED, MODELS, PURPOSES, ModelEntry, Purpose, find, is_registered, megabytes
+from ..engine.registry import MODELS, PURPOSES, ModelEntry, Purpose, find, is_registered, megabytes
 from ..errors import InfiniDepthError, ModelError, OptionsError
 from ..options import SURFACE_SPLATS
 from .context import Context, expanded

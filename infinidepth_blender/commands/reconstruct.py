@@ -18,6 +18,7 @@ from ..errors import Cancelled, InfiniDepthError, ModelError, OptionsError, Runt
 from ..one_photo import refuse_for_several
 from ..options import DEFAULT_PARTS, Part, ReconstructOptions
 from ..scene_file import SCENE_NAME, kept_note
+from ..small_files import write_json
 from ..staging import output_error
 from .context import Context, expanded
 from .models import resolve_model, resolve_splats_model
@@ -190,17 +191,13 @@ def write_failures(output: Path, failures: Sequence[tuple[Path, InfiniDepthError
         OutputError: it cannot be written.
     """
     path = output / (FAILURES_NAME if _is_ours(output / FAILURES_NAME) else _OTHER_FAILURES_NAME)
-    partial = path.with_name(f"{path.name}.partial")
     entries = [{"photo": str(photo)} | error.to_json() for photo, error in failures]
     try:
         if entries:
-            partial.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
-            partial.replace(path)
+            write_json(path, entries)
         else:
             path.unlink(missing_ok=True)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
         raise output_error(error, path) from error
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ..batch import BatchItem
-from ..bundle_record import is_whole, read_json
+from ..bundle_record import is_whole, read_record
+from ..bundled import BUNDLED
 from ..clip_files import source_sha256
 from ..engine.model_store import held_sha256
-from ..engine.registry import BUNDLED, SKY_MODEL
+from ..engine.registry import SKY_MODEL
 from ..errors import InfiniDepthError
 from ..hashing import sha256_if_there
 from ..options import ReconstructOptions
@@ -58,7 +59,7 @@ def is_up_to_date(item: BatchItem, options: ReconstructOptions, networks: Networ
         networks: The networks of this run.
     """
     try:
-        data = read_json(item.folder)
+        data = read_record(item.folder)
         recorded = ReconstructOptions.from_json(data["options"])
         made_of = {
             (data["photo"]["sha256"], source_sha256(item.photo)),
@@ -99,7 +100,7 @@ def files_of(folder: Path) -> list[str]:
     A scene in which somebody has worked is not among them: it stays, whatever becomes of the bundle.
     """
     try:
-        data = read_json(folder)
+        data = read_record(folder)
         names = [str(name) for name in data.get("files", ()) if (folder / name).is_file()]
         names += [SEQUENCE_DIR] * ("clip" in data and (folder / SEQUENCE_DIR).is_dir())
     except (InfiniDepthError, OSError, TypeError, ValueError):

@@ -16,23 +16,19 @@ from types import ModuleType
 PACKAGE_NAME = "infinidepth_blender"
 
 
-def load_package(folder: Path, name: str = PACKAGE_NAME) -> ModuleType:
-    """Imports the package in `folder` under `name` without touching `sys.path`.
-
-    Args:
-        folder: The package's folder.
-        name: The name to import it under.
+def load_package(folder: Path) -> ModuleType:
+    """Imports the package in `folder` under `PACKAGE_NAME` without touching `sys.path`.
 
     Raises:
         ImportError: there is no package in the folder.
     """
     spec = importlib.util.spec_from_file_location(
-        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
+        PACKAGE_NAME, folder / "__init__.py", submodule_search_locations=[str(folder)]
     )
     if spec is None or spec.loader is None:
         raise ImportError(f"{folder} is not a Python package")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    sys.modules[PACKAGE_NAME] = module
     spec.loader.exec_module(module)
     return module
 

@@ -33,6 +33,8 @@ CANCEL_GRACE_S = 5.0
 """A job that has not stopped this long after `cancel` is stopped by ending its worker."""
 CLOSE_GRACE_S = 6.0
 """How long `close` lets the worker clean up by itself."""
+_HELLO_S = 120
+"""How long `wait_ready` waits."""
 _TICK_S = 0.1
 
 
@@ -189,7 +191,7 @@ class EngineClient:
                 raise error_of(event)
         raise Cancelled()
 
-    def wait_ready(self, timeout_s: float = 120.0) -> Ready:
+    def wait_ready(self) -> Ready:
         """Starts the worker if needed and waits for its hello.
 
         Raises:
@@ -197,7 +199,7 @@ class EngineClient:
             EngineError: the worker died or did not answer in time.
         """
         self.start()
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + _HELLO_S
         while self.ready is None:
             events = self._take(_TICK_S)
             for event in events:
@@ -207,7 +209,7 @@ class EngineClient:
             if time.monotonic() > deadline:
                 self.kill()
                 raise EngineError(
-                    f"The engine did not answer within {timeout_s:.0f} seconds.", "Try again, or reinstall it."
+                    f"The engine did not answer within {_HELLO_S} seconds.", "Try again, or reinstall it."
                 )
         return self.ready
 

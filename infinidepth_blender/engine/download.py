@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import DownloadError, ModelError
+from ..small_files import json_or_empty
 from .hub import Answer, Hub, Interrupted, Offer
-from .model_files import CHUNK_BYTES, Fingerprint, beside, fingerprint_of, read_json, write_json
+from .model_files import CHUNK_BYTES, Fingerprint, beside, fingerprint_of, write_note
 from .model_store import ModelStore
 from .progress import Progress
 from .registry import ModelEntry, megabytes
@@ -134,7 +135,7 @@ class _Transfer:
 
     def _take_up(self) -> None:
         """Reads what an earlier download left, unless it was of another file."""
-        record = fingerprint_of(read_json(beside(self._part)))
+        record = fingerprint_of(json_or_empty(beside(self._part)))
         if record is None or (self._expected is not None and record != self._expected):
             self._store.discard(self._part)
         elif self._part.is_file():
@@ -167,7 +168,7 @@ class _Transfer:
             self._store.check_space(expected.size_bytes - self._size)
             with self._store.writing():
                 self._part.parent.mkdir(parents=True, exist_ok=True)
-            write_json(beside(self._part), asdict(expected))
+            write_note(beside(self._part), asdict(expected))
             with self._store.writing(), self._part.open("ab", buffering=0) as file:
                 self._receive(answer, file, expected)
                 os.fsync(file.fileno())

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..camera import DIAGONAL_35MM, Camera
+from ..camera import Camera
 
 MAX_PINHOLE_ASPECT = 2.45
 """Longer pictures are panoramas or strips, which no pinhole camera takes."""
 
+_DIAGONAL_35MM = math.hypot(36.0, 24.0)
+"""CIPA DCG-001 defines the equivalence by the diagonal of the frame, which also holds for sensors that are not 3:2."""
 _MIN_FOCAL_35MM, _MAX_FOCAL_35MM = 4.0, 3000.0
 _SAME_ASPECT = 0.01
 
@@ -98,13 +100,14 @@ def camera_from_exif(exif: PhotoExif, width_px: int, height_px: int) -> tuple[Ca
         ]
     exif = _turned_as_the_photo(exif, width_px, height_px)
     original, warnings = _size_before_cropping(exif, width_px, height_px)
+    px_per_mm = math.hypot(*original) / _DIAGONAL_35MM
     if exif.focal_35mm is not None:
-        focal_px = exif.focal_35mm * math.hypot(*original) / DIAGONAL_35MM
+        focal_px = exif.focal_35mm * px_per_mm
     else:
         focal_px = _focal_from_sensor(exif, original)
     if focal_px is None:
         return None, []
-    equivalent_mm = focal_px * DIAGONAL_35MM / math.hypot(*original)
+    equivalent_mm = focal_px / px_per_mm
     if not _MIN_FOCAL_35MM <= equivalent_mm <= _MAX_FOCAL_35MM:
         return None, [
             f"The EXIF data claims a lens of {equivalent_mm:.3g} mm (35 mm equivalent), which cannot be; it was ignored."

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ..errors import OutputError
 from ..file_lock import is_in_use, locked_if_possible
+from ..small_files import write_json
 from .interpreter import venv_python
 
 MARKER = "infinidepth-complete.json"
@@ -87,9 +88,7 @@ def environments(directories: Sequence[Path]) -> list[Installed]:
 def write_marker(folder: Path, packages: Sequence[str], python_minor: str, torch: str, note: str) -> None:
     """Declares an environment complete, in one step."""
     record = {"packages": list(packages), "python": python_minor, "torch": torch, "note": note}
-    unfinished = folder / f"{MARKER}.partial"
-    unfinished.write_text(json.dumps(record, indent=1), encoding="utf-8")
-    unfinished.replace(folder / MARKER)
+    write_json(folder / MARKER, record)
 
 
 def remove(folder: Path) -> OSError | None:

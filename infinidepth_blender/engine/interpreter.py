@@ -23,6 +23,7 @@ VENV_REMEDY = (
     "or choose a Python that already has PyTorch in the preferences."
 )
 _SUPPORTED = ((3, 11), (3, 14))
+_ANSWER_S = 60
 
 
 class InterpreterError(RuntimeMissingError):
@@ -43,7 +44,7 @@ def venv_python(folder: Path) -> Path:
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def probe(python: Path, site: Path | None = None, timeout_s: float = 60.0) -> dict[str, Any]:
+def probe(python: Path, site: Path | None = None) -> dict[str, Any]:
     """What a Python says of itself: `python`, `executable`, `packages`, `missing`.
 
     Raises:
@@ -59,7 +60,7 @@ def probe(python: Path, site: Path | None = None, timeout_s: float = 60.0) -> di
             command,
             capture_output=True,
             stdin=subprocess.DEVNULL,
-            timeout=timeout_s,
+            timeout=_ANSWER_S,
             check=False,
             env=child_environment(python),
             creationflags=no_window_flags(),
@@ -68,7 +69,7 @@ def probe(python: Path, site: Path | None = None, timeout_s: float = 60.0) -> di
     except OSError as error:
         reason = error.strerror or str(error)
     except subprocess.TimeoutExpired:
-        kind, reason = RuntimeMissingError, f"it did not answer within {timeout_s:.0f} seconds"
+        kind, reason = RuntimeMissingError, f"it did not answer within {_ANSWER_S} seconds"
     except ValueError:
         reason = "it is not a working Python 3"
     raise kind(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, OutputError
+from ..small_files import write_json
 from .progress import Progress
 from .registry import ModelEntry, megabytes
 
@@ -35,30 +33,16 @@ class Fingerprint:
     revision: str = field(default="", compare=False)
 
 
-def write_json(path: Path, data: dict[str, Any]) -> None:
+def write_note(path: Path, data: dict[str, Any]) -> None:
     """Writes a small file, all or nothing.
 
     Raises:
         OutputError: it cannot be written.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-        partial.replace(path)
+        write_json(path, data)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
         raise OutputError(f"{path} cannot be written: {error.strerror or error}.", "Check the disk.") from error
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """What a small file says; empty if it is missing or damaged."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return data if isinstance(data, dict) else {}
 
 
 def fingerprint_of(data: dict[str, Any]) -> Fingerprint | None:

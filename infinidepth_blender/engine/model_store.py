@@ -21,9 +21,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from ..bundled import BUNDLED_WEIGHTS
 from ..errors import LicenceError, ModelError, OutputError
 from ..file_lock import locked
 from ..hashing import sha256_if_there, sha256_of
+from ..small_files import json_or_empty
+from ..user_folders import user_cache_dir
 from .model_files import (
     CHUNK_BYTES,
     Fingerprint,
@@ -31,12 +34,10 @@ from .model_files import (
     check_size,
     fingerprint_of,
     now_text,
-    read_json,
     readable_size,
     share_of,
-    write_json,
+    write_note,
 )
-from .process import user_cache_dir
 from .progress import Progress
 from .registry import MODELS, Licence, ModelEntry, find, megabytes
 
@@ -45,7 +46,6 @@ MODELS_VARIABLE = "INFINIDEPTH_MODELS"
 
 Status = Literal["ready", "partial", "not downloaded"]
 
-_PACKAGE_WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 _SPARE_BYTES = 64 << 20
 """A disk is not filled to its last byte."""
 _WAIT_S = 0.3
@@ -101,7 +101,7 @@ class ModelStore:
 
     def file(self, entry: ModelEntry) -> Path:
         """Where a model's file is once it is complete."""
-        return self.root / entry.name / entry.file if entry.repository else _PACKAGE_WEIGHTS / entry.file
+        return self.root / entry.name / entry.file if entry.repository else BUNDLED_WEIGHTS
 
     def part(self, entry: ModelEntry) -> Path:
         """Where a download keeps what it has so far."""
@@ -136,7 +136,7 @@ class ModelStore:
     def receipt(self, entry: ModelEntry) -> Fingerprint | None:
         """What the file was found to be; None: it was not checked since it last changed, or is the wrong one."""
         file = self.file(entry)
-        noted = read_json(beside(file))
+        noted = json_or_empty(beside(file))
         try:
             stat = file.stat()
         except OSError:
@@ -151,7 +151,7 @@ class ModelStore:
         """What the file must be: from the registry, else what the hub reported first; None: nobody knows yet."""
         if entry.sha256:
             return Fingerprint(entry.sha256, entry.size_bytes)
-        return fingerprint_of(read_json(self._pin(entry)))
+        return fingerprint_of(json_or_empty(self._pin(entry)))
 
     def remember(self, entry: ModelEntry, fingerprint: Fingerprint) -> None:
         """Remembers the hash that the hub reported and the file has, where the registry does not know it.
@@ -160,7 +160,7 @@ class ModelStore:
             OutputError: it cannot be written.
         """
         if not entry.sha256 and not self._pin(entry).exists():
-            write_json(self._pin(entry), asdict(fingerprint) | {"file": entry.file, "since": now_text()})
+            write_note(self._pin(entry), asdict(fingerprint) | {"file": entry.file, "since": now_text()})
 
     def verify(self, entry: ModelEntry, progress: Progress | None = None) -> Fingerprint:
         """Reads the whole file and compares its size and hash.
@@ -183,7 +183,7 @@ class ModelStore:
         if expected is not None and sha256 != expected.sha256:
             raise _damaged(entry, f"its SHA-256 is {sha256[:12]}... instead of {expected.sha256[:12]}...")
         found = Fingerprint(sha256, stat.st_size)
-        receipt = fingerprint_of(read_json(beside(file)))
+        receipt = fingerprint_of(json_or_empty(beside(file)))
         if expected is None and receipt is not None and found != receipt:
             raise _damaged(entry, "it is not the file that was put there")
         if entry.repository:
@@ -206,7 +206,7 @@ class ModelStore:
         for licence in self.open_licences(entry):
             with self.writing():
                 self._licence(licence).parent.mkdir(parents=True, exist_ok=True)
-            write_json(
+            write_note(
                 self._licence(licence), {"name": licence.name, "address": licence.address, "accepted": now_text()}
             )
 
@@ -380,7 +380,7 @@ class ModelStore:
     def _write_receipt(self, file: Path, fingerprint: Fingerprint) -> None:
         with self.writing():
             mtime_ns = file.stat().st_mtime_ns
-        write_json(beside(file), asdict(fingerprint) | {"mtime_ns": mtime_ns, "checked": now_text()})
+        write_note(beside(file), asdict(fingerprint) | {"mtime_ns": mtime_ns, "checked": now_text()})
 
     def _pin(self, entry: ModelEntry) -> Path:
         return self.root / "pins" / f"{entry.name}.json"

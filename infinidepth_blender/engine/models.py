@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..bundled import BUNDLED
 from ..field.device import choose_device
-from ..field.load import BUNDLED, DepthModel, load_field_model
+from ..field.load import DepthModel, load_field_model
 from ..field.network_field import FieldModel
 from ..field.precision import Precision
 from ..hashing import sha256_of
 from ..splats.predictor import GaussianPredictor, load_predictor
+from .model_store import registered_file
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class ModelCache:
         key = (_File.at(name_or_file), device, precision)
         if self._last is None or self._last[0] != key:
             self._last = None  # frees the memory before the next one needs it
-            self._last = (key, load_field_model(name_or_file, device, precision, self._notices.append))
+            known = registered_file(Path(name_or_file))
+            self._last = (key, load_field_model(name_or_file, device, precision, self._notices.append, known))
         return self._last[1]
 
     def bundled(self, device: str) -> FieldModel:

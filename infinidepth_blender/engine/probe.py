@@ -28,10 +28,10 @@ OPTIONAL = {"av": ["av"], "pillow_heif": ["pillow-heif"], "zstandard": ["zstanda
 """Modules that the engine can do without."""
 
 
-def package_versions(names=None):
+def package_versions():
     """Versions of the modules that are installed, by module name."""
     versions = {}
-    for module, packages in (names or {**REQUIRED, **OPTIONAL}).items():
+    for module, packages in {**REQUIRED, **OPTIONAL}.items():
         try:
             found = importlib.util.find_spec(module) is not None
         except (ImportError, ValueError):

@@ -8,10 +8,9 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-_APP_FOLDER = "infinidepth"
+from ..user_folders import user_cache_dir
 
 
 def child_environment(python: Path | str) -> dict[str, str]:
@@ -42,35 +41,6 @@ def child_environment(python: Path | str) -> dict[str, str]:
 def no_window_flags() -> int:
     """Flags that keep Windows from opening a console window; 0 elsewhere."""
     return getattr(subprocess, "CREATE_NO_WINDOW", 0)
-
-
-def home_dir() -> Path:
-    """The user's home, or the folder for temporary files where there is none, as in some containers."""
-    try:
-        return Path.home()
-    except RuntimeError:
-        return Path(tempfile.gettempdir())
-
-
-def user_data_dir() -> Path:
-    """Where the engine's environment lies: `INFINIDEPTH_HOME` or the system's place."""
-    home = os.environ.get("INFINIDEPTH_HOME")
-    if home:
-        return Path(os.path.expanduser(home))  # noqa: PTH111 - takes unknown users as they are
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", home_dir() / "AppData" / "Local")) / _APP_FOLDER
-    if sys.platform == "darwin":
-        return home_dir() / "Library" / "Application Support" / _APP_FOLDER
-    return Path(os.environ.get("XDG_DATA_HOME") or home_dir() / ".local" / "share") / _APP_FOLDER
-
-
-def user_cache_dir() -> Path:
-    """Where files go that may be deleted at any time."""
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", home_dir() / "AppData" / "Local")) / _APP_FOLDER / "cache"
-    if sys.platform == "darwin":
-        return home_dir() / "Library" / "Caches" / _APP_FOLDER
-    return Path(os.environ.get("XDG_CACHE_HOME") or home_dir() / ".cache") / _APP_FOLDER
 
 
 def package_version() -> str:

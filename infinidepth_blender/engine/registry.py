@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..addresses import LICENCES
+from ..bundled import BUNDLED, BUNDLED_WEIGHTS
 from ..errors import ModelError
 
-BUNDLED = "bundled"
 SKY_MODEL = "skyseg"
 """Says which pixels are sky, where it is downloaded."""
 
@@ -140,9 +140,7 @@ def _community(size: str, title: str, about: str, size_bytes: int) -> ModelEntry
 
 
 MODELS: tuple[ModelEntry, ...] = (
-    ModelEntry(
-        BUNDLED, "Bundled", "depth", "small, comes with InfiniDepth", (_GPL,), "bundled.safetensors", 20_600_000
-    ),
+    ModelEntry(BUNDLED, "Bundled", "depth", "small, comes with InfiniDepth", (_GPL,), BUNDLED_WEIGHTS.name, 20_600_000),
     _official(
         "infinidepth",
         "InfiniDepth",

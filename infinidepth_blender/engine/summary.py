@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from ..bundle_record import read_json
+from ..bundle_record import read_record
 from ..camera import Camera
 from ..errors import BundleError
 from ..staging import JSON_NAME
@@ -25,7 +25,7 @@ def summary_of_bundle(folder: Path) -> dict[str, Any]:
     Raises:
         BundleError: there is no finished bundle, or it is damaged.
     """
-    data = read_json(folder)
+    data = read_record(folder)
     try:
         return summary_of_json(data)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:

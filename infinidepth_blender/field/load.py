@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..engine.model_store import registered_file
+from ..bundled import BUNDLED, BUNDLED_WEIGHTS
 from ..errors import ModelError
 from ..hashing import sha256_of
 from ..options import Precision
 from .device import choose_device
 from .evaluation import Notify, log_notice
-from .network_field import FieldModel, bundled_weights_path
+from .network_field import FieldModel
 from .official.checkpoints import network_of, read_checkpoint
 from .official.model import OfficialModel
 from .weights_files import load_weights
 
-BUNDLED = "bundled"
 NO_CARD = "No graphics card that PyTorch can use was found: the processor runs this model, which may take a minute."
 
 DepthModel = FieldModel | OfficialModel
 
 
 def load_field_model(
-    name_or_file: str, device: str = "auto", precision: Precision = "auto", notify: Notify = log_notice
+    name_or_file: str,
+    device: str = "auto",
+    precision: Precision = "auto",
+    notify: Notify = log_notice,
+    known: tuple[str, str] | None = None,
 ) -> DepthModel:
     """Loads a depth model; what kind it is, its file tells.
 
@@ -33,14 +36,14 @@ def load_field_model(
         precision: How exactly a large encoder computes.
         notify: Called with a sentence when a large model runs on the processor for want of a graphics
             card, or later because the card is too small.
+        known: Name and SHA-256 of a file whose content was checked, for the record; None: it goes by its own name.
 
     Raises:
         ModelError: there is no such model, its file is of another kind or damaged, or there is no such device.
     """
     torch_device = choose_device(device)
     path = _resolve(name_or_file)
-    downloaded = registered_file(path)
-    name = name_or_file if name_or_file == BUNDLED else downloaded[0] if downloaded else path.name
+    name = name_or_file if name_or_file == BUNDLED else known[0] if known else path.name
     checkpoint = read_checkpoint(path)
     if checkpoint.kind == "bundled":
         weights = load_weights(path)
@@ -59,7 +62,7 @@ def load_field_model(
         notify(NO_CARD)
     info = {
         "name": name,
-        "sha256": downloaded[1] if downloaded else sha256_of(path),
+        "sha256": known[1] if known else sha256_of(path),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "device": str(torch_device),
     }
@@ -68,13 +71,12 @@ def load_field_model(
 
 def _resolve(name_or_file: str) -> Path:
     if name_or_file == BUNDLED:
-        path = bundled_weights_path()
-        if not path.is_file():
+        if not BUNDLED_WEIGHTS.is_file():
             raise ModelError(
-                f"The bundled model is missing: {path} does not exist.",
+                f"The bundled model is missing: {BUNDLED_WEIGHTS} does not exist.",
                 "Install the extension again, or choose a file.",
             )
-        return path
+        return BUNDLED_WEIGHTS
     path = Path(name_or_file).expanduser()
     looks_like_file = path.suffix != "" or path.parent != Path()
     if not path.is_file() and not looks_like_file:

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from ..splats.compile import jit
+from ..compiled import jit
 from .parallel import map_on_cores
 
 NEIGHBOURS = 12

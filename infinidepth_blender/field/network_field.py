@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -231,8 +230,3 @@ def _choice_by_colours(decoder: CompiledDecoder, colours: NDArray[np.float32], f
     plan = decoder.grid(height, width, 1.0, 1.0, 2 * _PIECE_CPU)
     said = torch.cat([plan.own_choice(strip) for strip in plan.strips]).cpu().numpy()
     return torch.from_numpy(follow_colours(said, colours))[..., None].to(decoder.device)
-
-
-def bundled_weights_path() -> Path:
-    """Where the extension keeps the weights it ships."""
-    return Path(__file__).resolve().parent.parent / "weights" / "bundled.safetensors"

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..splats.compile import jit
+from ..compiled import jit
 from .adaptive import MAX_SLIDE, ROOT_CELLS
 
 MIN_HEIGHT = 0.15

@@ -15,8 +15,8 @@ from numba import prange
 from numpy.typing import NDArray
 
 from ..camera import Camera
+from ..compiled import jit
 from ..field.protocol import DepthField
-from ..splats.compile import jit
 
 TILT = 0.05
 """Tangent between two planes that agree: an eighth of a percent of area."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..splats.compile import jit
+from ..compiled import jit
 
 LEVELS = 4
 """Levels per table look-up."""

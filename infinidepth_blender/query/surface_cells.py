@@ -11,12 +11,12 @@ from numba import prange
 from numpy.typing import NDArray
 
 from ..camera import Camera
+from ..compiled import jit
 from ..field.protocol import DepthField
 from ..geometry.edges import Edges, disparity_of, sharpen, side_planes_at
 from ..geometry.mesh import plane_normals, surface_gradient
 from ..geometry.sides import SidePlanes
 from ..reconstruction import FLAG_VALID
-from ..splats.compile import jit
 from .corners import corner, meeting_disparity, triangle_area
 from .grids import DepthSamples
 from .hilbert import cells_along, place_along

@@ -17,8 +17,8 @@ from numba import prange
 from numpy.typing import NDArray
 
 from ..camera import Camera
+from ..compiled import jit
 from ..reconstruction import Gaussians
-from .compile import jit
 from .raster import MAX_ALPHA, MIN_ALPHA, MIN_TRANSMITTANCE, TILE_PX, Projection, project
 from .sh import dc_to_rgb, rgb_to_dc
 
@@ -39,8 +39,6 @@ def fit_colors(
     camera: Camera,
     *,
     count: int | None = None,
-    steps: int = STEPS,
-    low_pass_px2: float = LOW_PASS_PX2,
     progress: Callable[[float], None] | None = None,
 ) -> Gaussians:
     """Corrects the view independent colours by the photo.
@@ -51,22 +49,20 @@ def fit_colors(
         photo_srgb: (h, w, 3) uint8 photo at the size to compare at.
         camera: The photo's camera, at any size of the photo.
         count: How many of them, the first ones, change; None: all.
-        steps: Number of corrections.
-        low_pass_px2: Low-pass of the renders, see `raster.rasterise`.
         progress: Called with the fraction done; it may raise to stop the work.
 
     Returns:
         The same Gaussians with new colours.
     """
     height, width = photo_srgb.shape[:2]
-    view = project(gaussians, camera.resized(width, height), low_pass_px2=low_pass_px2)
+    view = project(gaussians, camera.resized(width, height), low_pass_px2=LOW_PASS_PX2)
     target = photo_srgb.astype(np.float32) / np.float32(255)
     color = np.clip(dc_to_rgb(gaussians.sh[view.index, 0]), 0, 1)
     size = np.where(view.index < (len(gaussians) if count is None else count), np.float32(STEP_SIZE), np.float32(0))
-    for step in range(steps):
+    for step in range(STEPS):
         color = np.clip(color + size[:, None] * _mean_error(view, color, target), 0, 1)
         if progress:
-            progress((step + 1) / steps)
+            progress((step + 1) / STEPS)
     sh = np.array(gaussians.sh)
     sh[view.index, 0] = rgb_to_dc(color)
     return replace(gaussians, sh=sh)

@@ -16,8 +16,8 @@ from numba import prange
 from numpy.typing import NDArray
 
 from ..camera import Camera
+from ..compiled import jit
 from ..reconstruction import NO_DEPTH_M, Gaussians
-from .compile import jit
 from .sh import dc_to_rgb, evaluate_sh
 
 TILE_PX = 16
@@ -87,7 +87,6 @@ def rasterise(
     *,
     background: tuple[float, float, float] = (0.0, 0.0, 0.0),
     low_pass_px2: float = LOW_PASS_PX2,
-    keep_energy: bool = False,
 ) -> RasterImage:
     """Renders Gaussians as a pinhole camera sees them.
 
@@ -97,14 +96,12 @@ def rasterise(
         cam_to_world: (4, 4) pose of the camera, OpenCV axes; None is the identity.
         background: Colour behind everything.
         low_pass_px2: Variance in square pixels added to every projected Gaussian.
-        keep_energy: Lower the opacity of Gaussians by as much as the low-pass widened them
-            (Mip-Splatting), so that distant ones do not grow.
 
     Returns:
         The view. Gaussians at the same depth are blended in the order given; otherwise
         their order does not matter.
     """
-    view = project(gaussians, camera, cam_to_world, low_pass_px2=low_pass_px2, keep_energy=keep_energy)
+    view = project(gaussians, camera, cam_to_world, low_pass_px2=low_pass_px2)
     rgb, alpha, depth = _blend(
         view.center_px,
         view.conic,
@@ -135,7 +132,6 @@ def project(
     cam_to_world: NDArray[Any] | None = None,
     *,
     low_pass_px2: float = LOW_PASS_PX2,
-    keep_energy: bool = False,
 ) -> Projection:
     """Projects, culls, colours and sorts Gaussians; the arguments are those of `rasterise`."""
     pose = np.eye(4) if cam_to_world is None else np.asarray(cam_to_world, dtype=np.float64)
@@ -150,7 +146,6 @@ def project(
         camera.width_px,
         camera.height_px,
         low_pass_px2,
-        keep_energy,
         _near_m(gaussians.means, world_to_cam),
     )
     seen = np.nonzero(box[:, 1] > box[:, 0])[0]
@@ -179,9 +174,7 @@ def project(
 
 
 @jit(parallel=True)
-def _project(
-    means, scales, rotations, opacities, world_to_cam, intrinsics, width, height, low_pass, keep_energy, near_m
-):
+def _project(means, scales, rotations, opacities, world_to_cam, intrinsics, width, height, low_pass, near_m):
     """Means, conics, opacities, depths and pixel boxes; a box is empty where nothing is seen."""
     count = len(means)
     center = np.empty((count, 2), np.float32)
@@ -210,8 +203,7 @@ def _project(
             np.float64(rotations[i, 2]),
             np.float64(rotations[i, 3]),
         )
-        a00, a01, a11 = low_pass, 0.0, low_pass
-        b00, b01, b11 = 0.0, 0.0, 0.0
+        a00, a01, a11 = 0.0, 0.0, 0.0
         for axis in range(3):
             # The axis in world space, in camera space, and its image under the Jacobian.
             if axis == 0:
@@ -225,17 +217,13 @@ def _project(
             vy = (r[1, 0] * ex + r[1, 1] * ey + r[1, 2] * ez) * s
             vz = (r[2, 0] * ex + r[2, 1] * ey + r[2, 2] * ez) * s
             px, py = fx * (vx - jx * vz) / z, fy * (vy - jy * vz) / z
-            b00 += px * px
-            b01 += px * py
-            b11 += py * py
-        a00, a01, a11 = a00 + b00, b01, a11 + b11
+            a00 += px * px
+            a01 += px * py
+            a11 += py * py
+        a00, a11 = a00 + low_pass, a11 + low_pass
         det = a00 * a11 - a01 * a01
         if not det > 0:
             continue
-        if keep_energy:
-            alpha *= np.sqrt(max(b00 * b11 - b01 * b01, 0.0) / det)
-            if alpha < MIN_ALPHA:
-                continue
         u, v = fx * tx + cx, fy * ty + cy
         # Beyond this many standard deviations the Gaussian is fainter than MIN_ALPHA.
         reach = np.sqrt(2 * np.log(alpha / MIN_ALPHA))

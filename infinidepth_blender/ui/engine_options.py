@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import bpy
 
+from ..bundled import BUNDLED
 from ..clip_files import frame_files, frame_numbers, is_pattern
 from ..engine.model_store import installed_file
-from ..engine.registry import BUNDLED
 from ..errors import OptionsError
 from ..one_photo import refuse_for_several
 from ..options import SURFACE_SPLATS, Part, ReconstructOptions

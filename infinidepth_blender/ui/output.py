@@ -12,7 +12,7 @@ from pathlib import Path
 import bpy
 
 from ..batch import OWN_SUFFIX
-from ..bundle_record import read_json
+from ..bundle_record import read_record
 from ..errors import BundleError
 from ..folder_names import folder_name, same_folder_key
 from ..scene.saved import BUNDLE_KEY
@@ -75,7 +75,7 @@ def _is_free_for(photo: PhotoFile, folder: Path) -> bool:
     try:
         if not folder.exists():
             return True
-        record = read_json(folder)
+        record = read_record(folder)
         # A scene plays a clip from its folder: what is in one must not change below it.
         if "clip" in record and _is_in_a_scene(folder):
             return False

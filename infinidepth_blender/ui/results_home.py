@@ -8,17 +8,16 @@ out of it as soon as the extension is enabled, and scenes that name the old plac
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from pathlib import Path
 
 import bpy
 from bpy.app.handlers import persistent
 
-from ..engine.process import user_data_dir
 from ..scene.saved import BUNDLE_KEY
+from ..small_files import json_or_empty, write_json
 from ..staging import STAGING_SUFFIX, discard, staging_of
-from ..user_folders import documents_dir
+from ..user_folders import documents_dir, user_data_dir
 from . import addon
 
 _FOLDER = "InfiniDepth"
@@ -85,19 +84,11 @@ def _move_out(item: Path) -> None:
 
 
 def _note(old: Path, new: Path) -> None:
-    path = user_data_dir() / _MOVED_NAME
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(_moved() | {os.path.normcase(old): str(new)}, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_json(user_data_dir() / _MOVED_NAME, _moved() | {os.path.normcase(old): str(new)})
 
 
 def _moved() -> dict[str, str]:
-    try:
-        found = json.loads((user_data_dir() / _MOVED_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return json_or_empty(user_data_dir() / _MOVED_NAME)
 
 
 def _now_at(path: str, moved: dict[str, str]) -> str:

@@ -17,8 +17,8 @@ from pathlib import Path
 import bpy
 
 from ..engine import runtime
-from ..engine.process import user_data_dir
 from ..errors import Cancelled, EngineError, InfiniDepthError, RuntimeMissingError
+from ..user_folders import user_data_dir
 from . import addon
 
 _TICK_S = 0.2

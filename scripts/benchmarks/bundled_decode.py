@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from skimage.data import chelsea
 
+from infinidepth_blender.bundled import BUNDLED_WEIGHTS
 from infinidepth_blender.field.load import load_field_model
-from infinidepth_blender.field.network_field import bundled_weights_path
 from infinidepth_blender.field.preprocess import prepare_image
 from infinidepth_blender.field.protocol import pixel_centres_yx
 from infinidepth_blender.field.weights_files import load_weights
@@ -28,7 +28,7 @@ def run() -> dict[str, dict[str, Any]]:
     """Both ways in turns; medians."""
     image = np.ascontiguousarray(chelsea())
     model = load_field_model("bundled", "cpu")
-    network = load_weights(bundled_weights_path()).network.eval()
+    network = load_weights(BUNDLED_WEIGHTS).network.eval()
     prepared = prepare_image(image, network.config.tokens, network.config.input_patch_px)
     features = network.encode(prepared.image)
     chunks = pixel_centres_yx(HEIGHT, WIDTH).split(CHUNK)[::NAIVE_SHARE]

@@ -20,7 +20,7 @@ from moving_scene import SIZE_PX, frame
 from PIL import Image
 
 from infinidepth_blender import reconstruction as bundle
-from infinidepth_blender.bundle_record import clip_frame, is_whole, read_json
+from infinidepth_blender.bundle_record import clip_frame, is_whole, read_record
 from infinidepth_blender.clip_files import FrameRange
 from infinidepth_blender.commands.resume import files_of
 from infinidepth_blender.engine.clip import open_clip
@@ -109,11 +109,11 @@ def test_frames_in_linear_light_keep_it(tmp_path: Path, models: ModelCache) -> N
     made = reconstruct_clip(tmp_path / "in", tmp_path / "out", options(), models=models)
     assert made.clip is not None and made.clip.linear and made.clip.first_frame == 1001
     out = tmp_path / "out"
-    assert is_whole(out, read_json(out))
+    assert is_whole(out, read_record(out))
     kept = decode_exr(clip_frame(tmp_path / "out", 2)[0].with_suffix(".exr")).pixels_deep
     assert kept is not None and kept[15, 15, 0] == 6.0
     clip_frame(tmp_path / "out", 2)[0].with_suffix(".exr").unlink()
-    assert not is_whole(out, read_json(out))
+    assert not is_whole(out, read_record(out))
 
 
 def test_frames_of_two_sizes_are_no_shot(frames: Path) -> None:

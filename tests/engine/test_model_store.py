@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from infinidepth_blender.bundled import BUNDLED
 from infinidepth_blender.engine import model_store
-from infinidepth_blender.engine.model_files import write_json
+from infinidepth_blender.engine.model_files import write_note
 from infinidepth_blender.engine.model_store import ModelStore, installed_file, models_dir
-from infinidepth_blender.engine.registry import BUNDLED, MODELS, ModelEntry, find, megabytes
+from infinidepth_blender.engine.registry import MODELS, ModelEntry, find, megabytes
 from infinidepth_blender.errors import Cancelled, LicenceError, ModelError, OutputError
 
 
@@ -253,11 +254,11 @@ def test_a_store_that_may_not_be_written(tmp_path: Path, entry: ModelEntry, sour
 
 def test_notes_are_written_all_or_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b.json"
-    write_json(path, {"x": 1})
+    write_note(path, {"x": 1})
     assert json.loads(path.read_text()) == {"x": 1}
     (tmp_path / "c.json").mkdir()
     with pytest.raises(OutputError):
-        write_json(tmp_path / "c.json", {"x": 1})
+        write_note(tmp_path / "c.json", {"x": 1})
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "c.json"]
 
 

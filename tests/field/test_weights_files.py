@@ -152,6 +152,6 @@ def test_unknown_names_files_and_devices(tmp_path: Path, saved: Path, monkeypatc
     if not torch.cuda.is_available():
         with pytest.raises(ModelError, match="CUDA"):
             load_field_model(str(saved), "cuda")
-    monkeypatch.setattr(load, "bundled_weights_path", lambda: tmp_path / "bundled.safetensors")
+    monkeypatch.setattr(load, "BUNDLED_WEIGHTS", tmp_path / "bundled.safetensors")
     with pytest.raises(ModelError, match="bundled model is missing"):
         load_field_model("bundled", "cpu")
