@@ -22,6 +22,9 @@ VIDEO_SUFFIXES = frozenset(
     {".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv", ".ogv"}
 )
 
+CLIP_SURFACE_SIDE = 640
+"""Vertices along the longer side of a surface that moves, and of its first frame's mesh unless another size is asked for."""
+
 
 @dataclass(frozen=True)
 class FrameRange:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
@@ -112,26 +113,16 @@ class ReconstructOptions:
         _check(bool(self.make), "Nothing to make.", f"Name some of {', '.join(get_args(Part))}.")
         for part in self.make:
             _check(part in get_args(Part), f"'{part}' cannot be made.", f"Name some of {', '.join(get_args(Part))}.")
-        _check(
-            self.device in get_args(Device),
-            f"Unknown device '{self.device}'.",
-            f"Use one of {', '.join(get_args(Device))}.",
-        )
-        _check(
-            self.precision in get_args(Precision),
-            f"Unknown precision '{self.precision}'.",
-            f"Use one of {', '.join(get_args(Precision))}.",
-        )
-        _check(
-            self.mesh in get_args(MeshKind),
-            f"Unknown mesh kind '{self.mesh}'.",
-            f"Use one of {', '.join(get_args(MeshKind))}.",
-        )
-        _check(
-            self.tilt in get_args(Tilt),
-            f"Unknown tilt '{self.tilt}'.",
-            f"Use one of {', '.join(get_args(Tilt))}.",
-        )
+        for label, value, known in (
+            ("device", self.device, Device),
+            ("precision", self.precision, Precision),
+            ("kind of mesh", self.mesh, MeshKind),
+            ("kind of faces", self.mesh_faces, MeshFaces),
+            ("background", self.background, Background),
+            ("tilt", self.tilt, Tilt),
+            ("way with outliers", self.points_outliers, Outliers),
+        ):
+            _check(value in get_args(known), f"Unknown {label} '{value}'.", f"Use one of {', '.join(get_args(known))}.")
         _check(
             self.splats_model == SURFACE_SPLATS or self.model != "bundled",
             "A Gaussian predictor does not work with the bundled depth model.",
@@ -143,11 +134,6 @@ class ReconstructOptions:
             or (len(self.points_crop) == 4 and min(self.points_crop) >= 0 and min(self.points_crop[2:]) >= 1),
             f"The crop {self.points_crop} is empty or begins outside the photo.",
             "Give x, y, width and height in pixels of the photo, such as 100,50,640,480.",
-        )
-        _check(
-            self.points_outliers in get_args(Outliers),
-            f"Outliers cannot be treated as '{self.points_outliers}'.",
-            f"Use one of {', '.join(get_args(Outliers))}.",
         )
         _check(
             self.grazing_cap_deg is None or 0 < self.grazing_cap_deg < 90,
@@ -162,7 +148,7 @@ class ReconstructOptions:
             f"Use a share of the depth above 0 and up to 1; {DEFAULT_MESH_ERROR:g} is usual.",
         )
         _check(
-            self.mesh_error_px is None or self.mesh_error_px > 0,
+            self.mesh_error_px is None or 0 < self.mesh_error_px < math.inf,
             f"A mesh error of {self.mesh_error_px} pixels is out of range.",
             "Use a number above 0, such as 0.5, or leave it out.",
         )
@@ -172,19 +158,9 @@ class ReconstructOptions:
             f"Use a share of the depth from 0.0001 to 10; {DEFAULT_SOLID:g} is usual.",
         )
         _check(
-            self.background in get_args(Background),
-            f"Unknown background '{self.background}'.",
-            f"Use one of {', '.join(get_args(Background))}.",
-        )
-        _check(
-            self.mesh_faces in get_args(MeshFaces),
-            f"A mesh cannot have '{self.mesh_faces}'.",
-            f"Use one of {', '.join(get_args(MeshFaces))}.",
-        )
-        _check(
             0.001 <= self.edge_step <= 10,
             f"An edge step of {self.edge_step} is out of range.",
-            "Use 0.001 to 10; 0.04 is usual.",
+            f"Use 0.001 to 10; {DEFAULT_EDGE_STEP:g} is usual.",
         )
         _check(
             sum(given is not None for given in (self.fov_deg, self.focal_px, self.camera)) <= 1,
@@ -197,7 +173,7 @@ class ReconstructOptions:
             "Use 1 to 179.",
         )
         _check(
-            self.focal_px is None or self.focal_px > 0,
+            self.focal_px is None or 0 < self.focal_px < math.inf,
             f"A focal length of {self.focal_px} pixels is not possible.",
             "Use a positive number.",
         )

@@ -14,7 +14,7 @@ def encode_srgb(linear: NDArray[Any]) -> NDArray[Any]:
     return np.where(linear <= 0.0031308, 12.92 * linear, curve)
 
 
-def srgb_to_linear(encoded: NDArray[Any]) -> NDArray[Any]:
+def decode_srgb(encoded: NDArray[Any]) -> NDArray[Any]:
     """The light of sRGB values, the inverse of `encode_srgb`."""
     curve = np.power((np.maximum(encoded, 0) + 0.055) / 1.055, 2.4)
     return np.where(encoded <= 0.04045, encoded / 12.92, curve)

@@ -1,5 +1,5 @@
 """The engine: a process of its own where torch lives, and the client that talks to it.
 
-`client`, `protocol`, `runtime`, `install`, `process`, `registry`, `model_store` and `download` need
-the standard library alone and are what Blender imports; everything else here runs in the engine process.
+What Blender and the command line import needs the standard library alone: `client`, `protocol`, `stages`, `runtime`, `install`,
+`registry`, `model_store`, `download` and what these import. Everything else here runs in the engine process.
 """

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .. import reconstruction as bundle
 from ..bundle_record import CUT_NOTE, clip_frame
 from ..camera import Camera
-from ..clip_files import FrameRange
+from ..clip_files import CLIP_SURFACE_SIDE, FrameRange
 from ..errors import OptionsError
 from ..field.grid import GridField
 from ..known_distance import KnownDistance
@@ -42,8 +42,6 @@ _SLOWEST_FPS, _FASTEST_FPS = 1.0, 120.0
 """Of the video of the depth: its kind knows no others."""
 _DIGITS = 4
 _LENSES_APART = 1.15
-_MESH_SIDE = 640
-"""Of the first frame's mesh, unless another size was asked for: the surface that moves has as many vertices."""
 _UNKNOWN_SCALE = (
     "The scale of the shot is unknown: its median depth was set to 5 m. Give --known-distance, in its first frame, to "
     "measure it."
@@ -146,7 +144,7 @@ def _reconstruct_into(
         official=None,
     )
     if options.mesh_size == ReconstructOptions.mesh_size:
-        options = replace(options, mesh_size=min(_MESH_SIDE, max(shot.first.width_px, shot.first.height_px)))
+        options = replace(options, mesh_size=min(CLIP_SURFACE_SIDE, max(shot.first.width_px, shot.first.height_px)))
     result = make_parts(staging, shot.first, found, None, selection, options, models, stages)
     result.options = asked.to_json()
     result.name = clip.name

@@ -101,10 +101,7 @@ def camera_from_exif(exif: PhotoExif, width_px: int, height_px: int) -> tuple[Ca
     exif = _turned_as_the_photo(exif, width_px, height_px)
     original, warnings = _size_before_cropping(exif, width_px, height_px)
     px_per_mm = math.hypot(*original) / _DIAGONAL_35MM
-    if exif.focal_35mm is not None:
-        focal_px = exif.focal_35mm * px_per_mm
-    else:
-        focal_px = _focal_from_sensor(exif, original)
+    focal_px = exif.focal_35mm * px_per_mm if exif.focal_35mm is not None else _focal_from_sensor(exif, original)
     if focal_px is None:
         return None, []
     equivalent_mm = focal_px / px_per_mm

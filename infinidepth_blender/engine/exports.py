@@ -18,7 +18,7 @@ from PIL import Image
 from ..camera import Camera
 from ..reconstruction import FLAG_SKY, FLAG_VALID, MeshArrays, PointArrays
 from .exr_writer import write_exr
-from .photo_color import linear_to_srgb
+from .photo_color import encode_srgb_8bit
 from .photo_deep import write_linear_exr
 
 SKY_COLOR_SRGB = (189, 205, 219)
@@ -109,7 +109,7 @@ def write_background(folder: Path, picture: NDArray[np.uint8] | NDArray[np.float
         OSError: the file cannot be written.
     """
     is_linear = picture.dtype == np.float16
-    eight = linear_to_srgb(picture) if is_linear else picture
+    eight = encode_srgb_8bit(picture) if is_linear else picture
     Image.fromarray(eight).save(folder / "background.jpg", quality=95, subsampling=0)
     if not is_linear:
         return "background.jpg"

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..srgb import encode_srgb, srgb_to_linear
+from ..srgb import decode_srgb, encode_srgb
 from .photo_deep import to_half
 
 MAX_SIDE_PX = 1536
@@ -51,7 +51,7 @@ def inpaint_background_light(photo_linear: NDArray[np.float16], uncertain: NDArr
         # The method adds slopes of about 1 whatever the picture's range, so it must be that of 8 bits.
         encoded = 255 * encode_srgb(np.maximum(light, 0))
         painted = cv2.inpaint(encoded.astype(np.float32), mask, RADIUS_PX, cv2.INPAINT_TELEA)
-        out[..., i] = to_half(np.where(mask > 0, srgb_to_linear(np.maximum(painted, 0) / 255), light))
+        out[..., i] = to_half(np.where(mask > 0, decode_srgb(np.maximum(painted, 0) / 255), light))
     return out
 
 

@@ -70,7 +70,7 @@ def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
     return bool(np.abs(converted.astype(int) - colors).max() <= _SRGB_TOLERANCE)
 
 
-def linear_to_srgb(linear: NDArray[Any]) -> NDArray[np.uint8]:
+def encode_srgb_8bit(linear: NDArray[Any]) -> NDArray[np.uint8]:
     """Encodes linear light as 8-bit sRGB (IEC 61966-2-1); values outside [0, 1] are clipped.
 
     Args:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from ..errors import PhotoError
-from ..srgb import srgb_to_linear
+from ..srgb import decode_srgb
 from .exr_writer import write_exr
 from .photo_color import OPAQUE, STRIP_PX
 
@@ -110,7 +110,7 @@ def write_linear_exr(path: Path, linear: NDArray[Any]) -> None:
 def fill_deep(pixels: DeepPixels, filled_srgb: NDArray[np.uint8], opaque: NDArray[np.bool_]) -> None:
     """Gives transparent pixels the colours that their 8-bit picture has there, in place."""
     levels = np.arange(256)
-    values = srgb_to_linear(levels / 255) if pixels.dtype == np.float16 else levels * 257
+    values = decode_srgb(levels / 255) if pixels.dtype == np.float16 else levels * 257
     pixels[~opaque] = values.astype(pixels.dtype)[filled_srgb[~opaque]]
 
 

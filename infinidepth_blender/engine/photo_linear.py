@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import PhotoError
-from .photo_color import REC709_XY, linear_to_srgb, to_rec709
+from .photo_color import REC709_XY, encode_srgb_8bit, to_rec709
 from .photo_deep import to_8_bits, to_half
 from .photo_pillow import DecodedPhoto, check_size
 
@@ -167,7 +167,7 @@ def _finish(planes: list[NDArray[Any]], alpha: NDArray[Any] | None, premultiplie
     for i, plane in enumerate(planes):
         if alpha is not None and premultiplied:
             plane = np.divide(plane, alpha, out=np.zeros(plane.shape, np.float32), where=alpha > 1e-6)
-        out[..., i] = linear_to_srgb(plane)
+        out[..., i] = encode_srgb_8bit(plane)
         deep[..., i] = to_half(plane)
     if len(planes) == 1:
         out[..., 1:], deep[..., 1:] = out[..., :1], deep[..., :1]

@@ -12,7 +12,7 @@ class Progress(Protocol):
         """Reports how far `stage` has come.
 
         Args:
-            stage: `load`, `encode`, `depth`, `mesh`, `points`, `splats` or `write`.
+            stage: One of `stages.STAGES` or `CLIP_STAGES`; of other jobs `check`, `download` or `render`.
             fraction: Of the stage, in [0, 1].
             message: A few words for the user.
 

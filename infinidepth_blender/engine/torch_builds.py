@@ -7,7 +7,7 @@ import platform
 import subprocess
 import sys
 import sysconfig
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .. import addresses
 from ..errors import RuntimeMissingError
@@ -132,17 +132,17 @@ def choose_build(
             f"The driver of the {card.name} is too old for PyTorch, so the processor is used: update it to version "
             f"{CUDA_13_DRIVER} or later, then install the engine."
         )
-        return TorchBuild(cpu.kind, cpu.index_url, cpu.download_mb, cpu.disk_mb, note)
+        return replace(cpu, note=note)
     cuda_13 = TorchBuild("cu130", addresses.TORCH_WHEELS["cu130"], 2600, 7000)
     if card.capability >= CUDA_13_CAPABILITY and card.driver >= CUDA_13_DRIVER:
         return cuda_13
     if card.capability > CUDA_126_LAST_CAPABILITY:
         note = f"Update the NVIDIA driver to version {CUDA_13_DRIVER} or later, or the {card.name} cannot be used."
-        return TorchBuild(cuda_13.kind, cuda_13.index_url, cuda_13.download_mb, cuda_13.disk_mb, note)
+        return replace(cuda_13, note=note)
     if card.capability >= CUDA_126_FIRST_CAPABILITY and card.driver >= CUDA_12_DRIVER:
         return TorchBuild("cu126", addresses.TORCH_WHEELS["cu126"], 3000, 7500)
     note = f"The {card.name} or its driver is too old for PyTorch, so the processor is used."
-    return TorchBuild(cpu.kind, cpu.index_url, cpu.download_mb, cpu.disk_mb, note)
+    return replace(cpu, note=note)
 
 
 def torch_pip_arguments(requirement: str, build: TorchBuild | None = None) -> list[str]:

@@ -59,6 +59,7 @@ def cut_cells(
         torn_down: (h - 1, w) links between (i, j) and (i + 1, j) that are torn.
         keep: (h, w) vertices whose surfaces are wanted; links between kept and other
             vertices count as torn.
+        cover: Given the (h - 1, w - 1) whole cells, triangles of vertices of the grid that cover them; None: quads do.
     """
     height, width = keep.shape
     torn_right = torn_right | (keep[:, 1:] != keep[:, :-1])

@@ -13,7 +13,7 @@ import numpy as np
 from mathutils import Color
 from numpy.typing import NDArray
 
-from ..srgb import srgb_to_linear
+from ..srgb import decode_srgb
 
 AttributeType = Literal["FLOAT", "INT", "FLOAT_VECTOR", "FLOAT_COLOR", "BYTE_COLOR", "QUATERNION", "FLOAT2"]
 Domain = Literal["POINT", "EDGE", "FACE", "CORNER"]
@@ -106,7 +106,7 @@ def srgb_to_scene_linear(encoded: NDArray[Any]) -> NDArray[np.float32]:
     Returns:
         (N, 3) float32.
     """
-    linear = srgb_to_linear(encoded)
+    linear = decode_srgb(encoded)
     matrix = working_space_matrix()
     if np.allclose(matrix, np.eye(3), atol=1e-5):
         return linear

@@ -7,7 +7,7 @@ import numpy as np
 from mathutils import Matrix, Quaternion
 from numpy.typing import NDArray
 
-from ..camera import OPENCV_TO_BLENDER_WORLD, SENSOR_MM, Camera
+from ..camera import BLENDER_CAMERA_TO_OPENCV, OPENCV_TO_BLENDER_WORLD, SENSOR_MM, Camera
 from ..reconstruction import FLAG_VALID
 from .photo_camera import LEVEL_CAMERA, remember_lens
 
@@ -80,7 +80,7 @@ def placed_camera(camera: Camera, name: str, cam_to_world: NDArray[np.float64]) 
         cam_to_world: (4, 4) its pose.
     """
     obj = bpy.data.objects.new(name, _lens_of(camera, name))
-    turn = OPENCV_TO_BLENDER_WORLD.astype(np.float64) @ cam_to_world[:3, :3] @ np.diag([1.0, -1.0, -1.0])
+    turn = OPENCV_TO_BLENDER_WORLD.astype(np.float64) @ cam_to_world[:3, :3] @ BLENDER_CAMERA_TO_OPENCV
     obj.rotation_mode = "QUATERNION"
     obj.rotation_quaternion = Matrix(turn.tolist()).to_quaternion()
     obj.location = (OPENCV_TO_BLENDER_WORLD @ cam_to_world[:3, 3]).tolist()

@@ -15,6 +15,7 @@ import bpy
 import numpy as np
 
 from ..camera import Camera
+from ..clip_files import CLIP_SURFACE_SIDE
 from ..errors import BundleError
 from ..geometry.mesh import mesh_grid_size, mesh_vertex_coords
 from ..reconstruction import ClipInfo, MeshArrays, Reconstruction
@@ -35,8 +36,6 @@ DEPTH_INPUT, COUNT_INPUT = "Depth", "Frames"
 STEP_INPUT, SKY_INPUT = "Depth Step", "Sky Depth"
 DEFAULT_STEP = 0.15
 """Larger than that of a photo's mesh: cells of the grid are larger than pixels, and floors seen from low must hold."""
-GRID_SIDE = 640
-"""Vertices along the longer side."""
 _COORDINATE = "clip_coordinate"
 """Per vertex (s, t, 0): the photo's coordinates."""
 _CELL = "clip_cell"
@@ -163,7 +162,7 @@ def set_file(image: bpy.types.Image, path: Path) -> None:
 
 def _grid_side(camera: Camera) -> int:
     """Vertices along the longer side: no cell is smaller than a pixel."""
-    return min(GRID_SIDE, max(camera.width_px, camera.height_px) + 1)
+    return min(CLIP_SURFACE_SIDE, max(camera.width_px, camera.height_px) + 1)
 
 
 def _grid(camera: Camera) -> MeshArrays:

@@ -1,7 +1,7 @@
 """Gaussian splats: placed on samples, read and written, rendered.
 
-`placed`, `files` and what they need, `sh` and `info` need numpy (and plyfile) alone; `raster`, `fit`, `of_photo`, `views` and
-`video` also need numba and OpenCV and are imported by the engine only.
+`placed`, `files` and what they need, `sh` and `info` need numpy (and plyfile) alone; what rasterises, fits or predicts them and writes
+pictures of them also needs numba, OpenCV or torch, and only the engine imports it.
 """
 
 WRITTEN_SUFFIXES = (".ply", ".spz", ".splat", ".glb")

@@ -17,7 +17,7 @@ from ..camera import BLENDER_CAMERA_TO_OPENCV, Camera
 from ..errors import OptionsError, SplatFileError
 from ..glb_container import Container, GlbError, Parts, camera_content, header
 from ..reconstruction import Gaussians
-from ..srgb import srgb_to_linear
+from ..srgb import decode_srgb
 from .placed import concatenate, rotation_matrices
 from .sh import dc_to_rgb
 from .splat_file import SplatFile, atomic_file, damaged, opening, unit_quaternions, usable
@@ -97,7 +97,7 @@ def _harmonic(degree: int, k: int) -> str:
 
 def _point_colors(gaussians: Gaussians) -> NDArray[np.uint16]:
     """(N, 4) linear colour and opacity of 16 bits, for programs that know points alone."""
-    linear = srgb_to_linear(np.clip(dc_to_rgb(gaussians.sh[:, 0]), 0, 1))
+    linear = decode_srgb(np.clip(dc_to_rgb(gaussians.sh[:, 0]), 0, 1))
     return np.round(np.column_stack([linear, np.clip(gaussians.opacities, 0, 1)]) * 65535).astype("<u2")
 
 

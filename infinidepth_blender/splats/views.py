@@ -15,7 +15,7 @@ from ..camera import Camera
 from ..errors import BundleError, OptionsError, SplatFileError
 from ..options import PathKind
 from ..reconstruction import ColorSpace, Gaussians, load
-from ..srgb import encode_srgb, srgb_to_linear
+from ..srgb import decode_srgb, encode_srgb
 from .files import read_splats
 from .framing import stands_outside, view_from, view_from_outside
 from .paths import camera_path
@@ -98,7 +98,7 @@ def render_views(
     Args:
         source: A bundle's folder or a splat file.
         output: A video file (.mp4, .mov, .avi, .webm), a folder for frame_0001.png and on, or a .png file for one frame.
-        path_kind: The camera move, see `paths.PathKind`.
+        path_kind: The camera move, see `options.PathKind`.
         frames: Number of frames.
         size_px: Width and height; None: the photo's, at most `DEFAULT_SIDE_PX`. Another aspect
             than the photo's shows less of it, never a distorted picture. Videos are
@@ -154,7 +154,7 @@ def render_views(
     fine_camera = camera.resized(camera.width_px * finer, camera.height_px * finer)
     poses = camera_path(path_kind, frames, depth_m, scene.cam_to_world, amplitude)
     linear = scene.color_space == "linear"
-    behind = tuple(float(v) for v in (srgb_to_linear(np.clip(background, 0, 1)) if linear else background))
+    behind = tuple(float(v) for v in (decode_srgb(np.clip(background, 0, 1)) if linear else background))
     with frame_writer(output, camera.width_px, camera.height_px, fps) as write:
         for number, pose in enumerate(poses):
             report("render", number / len(poses), f"Frame {number + 1} of {len(poses)}")

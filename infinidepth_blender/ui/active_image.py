@@ -10,7 +10,7 @@ an image of our own: neither the user's image nor the scene's colour settings ch
 import contextlib
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -150,11 +150,12 @@ def clip_file(image: bpy.types.Image) -> PhotoFile:
 def _clip_pattern(image: bpy.types.Image) -> Path:
     """A movie's file, or that of a sequence with `#` for the digits that tell the frame: as in Blender the last ones."""
     first = Path(bpy.path.abspath(image.filepath, library=image.library))
-    digits = re.search(r"\d+(?=\D*$)", first.stem) if image.source == "SEQUENCE" else None
-    if digits is None:
-        return first
-    stem = f"{first.stem[: digits.start()]}{'#' * len(digits[0])}{first.stem[digits.end() :]}"
-    return first.with_name(stem + first.suffix)
+    return _with_digits(first, lambda digits: "#" * len(digits)) if image.source == "SEQUENCE" else first
+
+
+def _with_digits(frame: Path, change: Callable[[str], str]) -> Path:
+    """The file of a frame with the digits that tell its number, as in Blender the last ones, changed; without any as it is."""
+    return frame.with_name(re.sub(r"\d+(?=\D*$)", lambda digits: change(digits[0]), frame.stem) + frame.suffix)
 
 
 def _sequence_frame(active: ActiveImage, scene: bpy.types.Scene) -> Path:
@@ -164,12 +165,7 @@ def _sequence_frame(active: ActiveImage, scene: bpy.types.Scene) -> Path:
         path = Path(bpy.path.abspath(image.filepath_from_user(image_user=user), library=image.library))
     else:
         # Without a place where it is shown there are no frame settings: the scene's frame counts.
-        digits = re.search(r"\d+(?=\D*$)", first.stem)
-        if digits is None:
-            path = first
-        else:
-            number = str(scene.frame_current).zfill(len(digits[0]))
-            path = first.with_name(first.name[: digits.start()] + number + first.name[digits.end() :])
+        path = _with_digits(first, lambda digits: str(scene.frame_current).zfill(len(digits)))
     if not path.is_file():
         raise PhotoError(
             f"The sequence '{image.name}' has no file {path.name} for this frame.", "Go to a frame that it has."

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The tab "InfiniDepth" in the sidebars of the 3D view and the Image Editor."""
 
-from typing import Any
-
 import bpy
 
+from ..clip_files import FrameRange
 from ..errors import InfiniDepthError
 from ..scene.photo_camera import camera_changes
 from ..scene.photo_modes import catches_shadows, surface_mode
@@ -14,7 +13,7 @@ from .engine_drawing import draw_install_failure, draw_installing, draw_remedy, 
 from .model_drawing import draw_chosen_model
 from .on_photo import photo_at_hand
 from .photo_settings import draw_photo_settings
-from .properties import PHOTO_MODES, SHOWN
+from .properties import PHOTO_MODES, SHOWN, InfiniDepthSettings
 from .registering import add_classes, remove_classes
 from .session import session
 from .text import in_panel_words, paragraph
@@ -108,7 +107,7 @@ class _Model(_Child):
             _draw_splats_model(layout, settings, context)
 
 
-def _draw_splats_model(layout: bpy.types.UILayout, settings: Any, context: bpy.types.Context) -> None:
+def _draw_splats_model(layout: bpy.types.UILayout, settings: InfiniDepthSettings, context: bpy.types.Context) -> None:
     column = layout.column()
     column.enabled = session.job is None
     column.active = "splats" in settings.make
@@ -222,7 +221,7 @@ def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         _draw_progress(layout, context)
 
 
-def _draw_clip(layout: bpy.types.UILayout, row: bpy.types.UILayout, settings: Any, total: int) -> None:
+def _draw_clip(layout: bpy.types.UILayout, row: bpy.types.UILayout, settings: InfiniDepthSettings, total: int) -> None:
     """Of a movie or a sequence: the clip or its present frame, and which frames."""
     row.operator("infinidepth.reconstruct_clip", text="Reconstruct Clip", icon="FILE_MOVIE")
     row.operator("infinidepth.reconstruct_image", text="This Frame", icon="OUTLINER_OB_CAMERA")
@@ -230,8 +229,7 @@ def _draw_clip(layout: bpy.types.UILayout, row: bpy.types.UILayout, settings: An
     frames.prop(settings, "clip_first", text="From")
     frames.prop(settings, "clip_last", text="To")
     frames.prop(settings, "clip_every", text="Step")
-    last = min(settings.clip_last or total, total)
-    count = max(0, (last - settings.clip_first) // settings.clip_every + 1)
+    count = FrameRange(settings.clip_first, settings.clip_last or None, settings.clip_every).count(total)
     text = layout.row()
     text.active = text.alert = count == 0
     text.label(text=f"{count} of {total} frames")

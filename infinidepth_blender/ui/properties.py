@@ -77,7 +77,7 @@ def _splats_model_items() -> list[tuple[str, str, str, int]]:
 
 
 class InfiniDepthSettings(bpy.types.PropertyGroup):
-    """`scene.infinidepth`: what `ReconstructOptions` holds, under the same names."""
+    """`scene.infinidepth`: what `engine_options` makes `ReconstructOptions` of; names differ where Blender has units or several fields."""
 
     photo: PointerProperty(
         name="Photo",

@@ -20,7 +20,7 @@ class Render:
     @property
     def srgb(self) -> np.ndarray:
         """(H, W, 3) sRGB-encoded colours."""
-        return linear_to_srgb(self.rgba[..., :3])
+        return encode_srgb_8bit(self.rgba[..., :3])
 
     @property
     def covered(self) -> np.ndarray:
@@ -106,7 +106,7 @@ def _text(data: bytes, at: int) -> tuple[str, int]:
     return data[at:end].decode(), end + 1
 
 
-def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
+def encode_srgb_8bit(linear: np.ndarray) -> np.ndarray:
     """The sRGB curve."""
     value = np.clip(linear, 0, None)
     return np.where(value <= 0.0031308, value * 12.92, 1.055 * np.power(value, 1 / 2.4) - 0.055)

@@ -21,7 +21,7 @@ from infinidepth_blender.scene.modifiers import set_modifier_input
 from infinidepth_blender.scene.splats import make_splats, rotations_in_rig, sh_in_rig
 from infinidepth_blender.splats.files import write_splats
 from infinidepth_blender.splats.sh import evaluate_sh, rgb_to_dc
-from infinidepth_blender.srgb import srgb_to_linear
+from infinidepth_blender.srgb import decode_srgb
 
 
 def test_points_are_a_point_cloud_with_the_arrays_values(make_bundle):
@@ -34,7 +34,7 @@ def test_points_are_a_point_cloud_with_the_arrays_values(make_bundle):
     np.testing.assert_allclose(get_attribute(points.data, "normal"), cam_to_blender(rec.points.normals_cam))
     np.testing.assert_allclose(get_attribute(points.data, "confidence"), rec.points.confidence)
     np.testing.assert_array_equal(get_attribute(points.data, "source_px"), rec.points.source_px)
-    linear = srgb_to_linear(rec.points.colors_srgb / 255)
+    linear = decode_srgb(rec.points.colors_srgb / 255)
     np.testing.assert_allclose(get_attribute(points.data, "Color")[:, :3], linear, atol=1e-5)
 
 
@@ -160,7 +160,7 @@ def test_colours_that_depend_on_the_view_are_the_photo_cameras(make_bundle):
     direction = gaussians.means / np.linalg.norm(gaussians.means)
     rec.splats = Gaussians(gaussians.means, gaussians.scales, gaussians.rotations, gaussians.opacities, sh)
     color = get_attribute(build_scene(rec).splats.data, "Color")
-    np.testing.assert_allclose(color[0, :3], srgb_to_linear(evaluate_sh(sh, direction))[0], atol=1e-5)
+    np.testing.assert_allclose(color[0, :3], decode_srgb(evaluate_sh(sh, direction))[0], atol=1e-5)
     assert color[0, 3] == pytest.approx(0.9)
 
 
@@ -192,7 +192,7 @@ def test_colours_that_depend_on_the_view_follow_the_active_camera(coefficients):
     viewpoint = np.array(splats.matrix_world.inverted() @ camera.location)
     view = cam_to_blender(means) - viewpoint
     view /= np.linalg.norm(view, axis=1, keepdims=True)
-    expected = srgb_to_linear(evaluate_sh(sh_in_rig(sh), view))
+    expected = decode_srgb(evaluate_sh(sh_in_rig(sh), view))
     np.testing.assert_allclose(drawn()[:, :3], expected, atol=2e-4, rtol=1e-3)
     np.testing.assert_allclose(drawn()[:, 3], 0.5, atol=1e-6)
     set_modifier_input(splats.modifiers["Splats"], "View-Dependent Color", False)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from infinidepth_blender.engine.inpaint import MAX_SIDE_PX, inpaint_background, inpaint_background_light
-from infinidepth_blender.engine.photo_color import linear_to_srgb
-from infinidepth_blender.srgb import srgb_to_linear
+from infinidepth_blender.engine.photo_color import encode_srgb_8bit
+from infinidepth_blender.srgb import decode_srgb
 
 
 @pytest.mark.parametrize("grid", [(61, 81), (121, 161), (241, 321)])
@@ -36,8 +36,8 @@ def test_light_is_made_up_as_the_8_bit_picture_is() -> None:
     srgb[40:80, 60:100] = rng.integers(0, 255, (40, 40, 3))
     uncertain = np.zeros((121, 161), bool)
     uncertain[40:81, 60:101] = True
-    light = inpaint_background_light(srgb_to_linear(srgb / 255).astype(np.float16), uncertain)
-    difference = linear_to_srgb(light).astype(int) - inpaint_background(srgb, uncertain)
+    light = inpaint_background_light(decode_srgb(srgb / 255).astype(np.float16), uncertain)
+    difference = encode_srgb_8bit(light).astype(int) - inpaint_background(srgb, uncertain)
     assert np.abs(difference).max() <= 6
-    brighter = inpaint_background_light((16 * srgb_to_linear(srgb / 255)).astype(np.float16), uncertain)
+    brighter = inpaint_background_light((16 * decode_srgb(srgb / 255)).astype(np.float16), uncertain)
     np.testing.assert_allclose(brighter.astype(float) / 16, light.astype(float), rtol=0.06, atol=0.002)
