@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelError
+from ..field.guided import guided
 
 SIDE_PX = 320
 _MEAN_RGB = np.array([0.485, 0.456, 0.406], np.float32)
@@ -54,42 +55,8 @@ def segment_sky(model: Path, photo_srgb: NDArray[np.uint8]) -> NDArray[np.float3
 
 
 def upsample_along_edges(sky: NDArray[np.float32], photo_srgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Brings a small map to the photo's size so that its borders follow the photo's.
-
-    The guided filter with colour (He, Sun and Tang 2010): around every pixel of the map the
-    sky is a linear function of the colour, found by least squares on the small picture
-    and evaluated on the large one.
-
-    Args:
-        sky: (h, w) in [0, 1].
-        photo_srgb: (H, W, 3) uint8.
-
-    Returns:
-        (H, W) float32 in [0, 1].
-    """
-    height, width = sky.shape
-    full = (photo_srgb.shape[1], photo_srgb.shape[0])
-    guide = cv2.resize(photo_srgb, (width, height), interpolation=cv2.INTER_AREA).astype(np.float64) / 255
-
-    def mean(values: NDArray[np.floating]) -> NDArray[np.float64]:
-        size = (2 * _GUIDE_RADIUS + 1,) * 2
-        return np.asarray(cv2.blur(values.astype(np.float64), size, borderType=cv2.BORDER_REFLECT), np.float64)
-
-    mean_guide, mean_sky = mean(guide), mean(sky)
-    together = mean(guide * sky[..., None]) - mean_guide * mean_sky[..., None]
-    pairs = (guide[..., :, None] * guide[..., None, :]).reshape(height, width, 9)
-    # cv2 blurs at most four channels at a time.
-    spread = np.concatenate([mean(pairs[..., i : i + 3]) for i in (0, 3, 6)], axis=-1).reshape(height, width, 3, 3)
-    spread -= mean_guide[..., :, None] * mean_guide[..., None, :]
-    slope = np.linalg.solve(spread + _GUIDE_NOISE * np.eye(3), together[..., None])[..., 0]
-    offset = mean_sky - (slope * mean_guide).sum(axis=-1)
-    result = cv2.resize(mean(offset).astype(np.float32), full, interpolation=cv2.INTER_LINEAR)
-    slope = mean(slope).astype(np.float32)
-    for channel in range(3):
-        result += cv2.resize(slope[..., channel], full, interpolation=cv2.INTER_LINEAR) * (
-            photo_srgb[..., channel].astype(np.float32) / 255
-        )
-    return np.clip(result, 0, 1).astype(np.float32)
+    """(h, w) in [0, 1] -> (H, W), with borders that follow those of the (H, W, 3) photo."""
+    return guided(sky, photo_srgb, _GUIDE_RADIUS, _GUIDE_NOISE).clip(0, 1)
 
 
 def _stretched(answer: NDArray[np.float32]) -> NDArray[np.float32]:
