@@ -52,8 +52,10 @@ def read_record(folder: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
+        inside = next(iter(sorted(folder.glob(f"*/{JSON_NAME}"))), None)
         raise BundleError(
-            f"{folder} holds no finished reconstruction ({JSON_NAME} is missing).", "Reconstruct the photo again."
+            f"{folder} holds no finished reconstruction ({JSON_NAME} is missing).",
+            f"Choose a result in it, such as {inside.parent}." if inside else "Reconstruct the photo again.",
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{path} cannot be read: {error}.", "Reconstruct the photo again.") from error

@@ -24,7 +24,6 @@ from .errors import OptionsError
 FocalSource = Literal["given", "exif", "estimated", "default"]
 SensorFit = Literal["HORIZONTAL", "VERTICAL"]
 
-DIAGONAL_35MM = math.hypot(36.0, 24.0)
 SENSOR_MM = 36.0
 """Blender's sensor along the photo's longer side, so that `lens_mm` reads like a full-frame lens."""
 
@@ -117,16 +116,6 @@ class Camera:
                 "Give an angle between 1 and 179 degrees.",
             )
         return cls.from_focal_px(width_px / 2 / math.tan(fov_x_rad / 2), width_px, height_px, source)
-
-    @classmethod
-    def from_focal_35mm(cls, focal_35mm: float, width_px: int, height_px: int, source: FocalSource = "exif") -> Camera:
-        """A camera from a 35 mm equivalent focal length.
-
-        CIPA DCG-001 defines the equivalence by the diagonal of the frame, which also
-        holds for sensors that are not 3:2.
-        """
-        focal_px = focal_35mm * math.hypot(width_px, height_px) / DIAGONAL_35MM
-        return cls.from_focal_px(focal_px, width_px, height_px, source)
 
     # -- what it says -------------------------------------------------------------
 
@@ -263,14 +252,4 @@ def cam_to_blender(vectors_cam: NDArray[Any]) -> NDArray[np.float32]:
     out[..., 0] = v[..., 0]
     out[..., 1] = v[..., 2]
     out[..., 2] = -v[..., 1]
-    return out
-
-
-def blender_to_cam(vectors: NDArray[Any]) -> NDArray[np.float32]:
-    """The inverse of `cam_to_blender`."""
-    v = np.asarray(vectors)
-    out = np.empty(v.shape, dtype=np.float32)
-    out[..., 0] = v[..., 0]
-    out[..., 1] = -v[..., 2]
-    out[..., 2] = v[..., 1]
     return out

@@ -1,10 +1,9 @@
-"""Camera files that users have: intrinsics for `--camera`, and poses.
+"""Camera files that users have, for `--camera`.
 
 | file | what is read |
 |---|---|
 | .json | our own `camera.json` |
 | any other | numbers in text: a 3 x 3 calibration matrix, or `fx fy cx cy`, in pixels of the photo; distortion may follow |
-| pose | numbers in text: 4 x 4, 3 x 4, or 16 or 12 in any layout: world to camera, OpenCV axes |
 """
 
 from __future__ import annotations
@@ -105,24 +104,6 @@ def read_intrinsics(path: Path) -> tuple[NDArray[np.float64], tuple[float, ...]]
         raise CameraFileError(f"{path.name} holds {len(values)} numbers, too few for a camera.", _FORMS)
     fx, fy, cx, cy = values[:4]
     return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]), tuple(values[4:])
-
-
-def read_world_to_camera(path: Path) -> NDArray[np.float64]:
-    """The (4, 4) pose of a camera from a text file.
-
-    Raises:
-        CameraFileError: it cannot be read or holds no pose.
-    """
-    values = [value for row in _rows_of_numbers(path) for value in row]
-    if len(values) not in (12, 16):
-        raise CameraFileError(
-            f"{path.name} holds {len(values)} numbers, not the 12 or 16 of a pose.", "Save it as 4 x 4 or 3 x 4."
-        )
-    pose = np.eye(4)
-    pose[: len(values) // 4] = np.reshape(values, (-1, 4))
-    if not np.allclose(pose[3], (0, 0, 0, 1), atol=1e-6):
-        raise CameraFileError(f"{path.name} holds a matrix that is no pose: its last row is not 0 0 0 1.")
-    return pose
 
 
 def _from_json(path: Path, width_px: int, height_px: int) -> Camera:

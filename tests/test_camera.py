@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from infinidepth_blender.camera import Camera, blender_to_cam, cam_to_blender
+from infinidepth_blender.camera import OPENCV_TO_BLENDER_WORLD, Camera, cam_to_blender
 from infinidepth_blender.errors import OptionsError
 
 
@@ -30,11 +30,6 @@ def test_field_of_view_survives_a_resize_and_an_off_centre_principal_point() -> 
     small = camera.resized(200, 150)
     assert small.fov_x_rad == pytest.approx(camera.fov_x_rad)
     assert small.fov_y_rad == pytest.approx(camera.fov_y_rad)
-
-
-def test_35mm_equivalent_of_a_full_frame_photo_is_its_focal_length() -> None:
-    camera = Camera.from_focal_35mm(50.0, 6000, 4000)
-    assert camera.fx_px == pytest.approx(50.0 / 36.0 * 6000)
 
 
 @pytest.mark.parametrize("fov_deg", [0.0, -10.0, 180.0, float("nan")])
@@ -62,12 +57,12 @@ def test_unequal_focal_lengths_become_the_pixel_aspect() -> None:
     assert (lens.pixel_aspect_x, lens.pixel_aspect_y) == pytest.approx((1.25, 1.0))
 
 
-def test_axes_change_there_and_back() -> None:
+def test_axes_change_as_the_matrix_says() -> None:
     forward, down = np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 0.0])
     np.testing.assert_array_equal(cam_to_blender(forward), [0, 1, 0])
     np.testing.assert_array_equal(cam_to_blender(down), [0, 0, -1])
     points = np.random.default_rng(1).normal(size=(7, 3)).astype(np.float32)
-    np.testing.assert_array_equal(blender_to_cam(cam_to_blender(points)), points)
+    np.testing.assert_array_equal(cam_to_blender(points), points @ OPENCV_TO_BLENDER_WORLD.T)
 
 
 def test_a_pitched_and_rolled_camera_looks_up_and_turns_clockwise() -> None:

@@ -11,7 +11,7 @@ import pytest
 from goldens import golden_file, golden_files
 
 from infinidepth_blender.camera import Camera
-from infinidepth_blender.camera_files import read_camera_file, read_intrinsics, read_world_to_camera
+from infinidepth_blender.camera_files import read_camera_file, read_intrinsics
 from infinidepth_blender.errors import CameraFileError, InfiniDepthError
 
 
@@ -27,11 +27,6 @@ def golden_matrix(path: Path) -> np.ndarray:
 @pytest.mark.parametrize("path", golden_files("cam_K*.txt"))
 def test_golden_intrinsics(path: Path) -> None:
     np.testing.assert_allclose(read_intrinsics(path)[0], golden_matrix(path), rtol=1e-6)
-
-
-@pytest.mark.parametrize("path", golden_files("cam_E*.txt"))
-def test_golden_poses(path: Path) -> None:
-    np.testing.assert_allclose(read_world_to_camera(path), golden_matrix(path), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -134,13 +129,6 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "binary.txt").write_bytes(bytes(range(256)))
     with pytest.raises(CameraFileError, match="not a text file"):
         read_camera_file(tmp_path / "binary.txt", 640, 480)
-
-
-def test_poses(tmp_path: Path) -> None:
-    with pytest.raises(CameraFileError, match="9 numbers"):
-        read_world_to_camera(write(tmp_path, "1 0 0\n0 1 0\n0 0 1"))
-    with pytest.raises(CameraFileError, match="last row"):
-        read_world_to_camera(write(tmp_path, " ".join(["1"] * 16)))
 
 
 def test_the_error_keeps_its_type_on_its_way_to_the_panel() -> None:

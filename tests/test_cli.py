@@ -19,7 +19,7 @@ from hub_server import running_hub
 
 from infinidepth_blender import cli
 from infinidepth_blender.batch import BatchItem, plan_batch
-from infinidepth_blender.bundle_record import is_complete
+from infinidepth_blender.bundle_record import read_record
 from infinidepth_blender.commands import reconstruct
 from infinidepth_blender.commands.context import Context
 from infinidepth_blender.commands.reporters import JsonReporter
@@ -358,7 +358,7 @@ def test_batch_resume_info_and_render(tmp_path: Path, model: Path, capsys: pytes
     assert any(event["event"] == "progress" and event["stage"] == "depth" for event in events)
     assert "bad.jpg" in first.stderr and "Traceback" not in first.stderr
     for folder in ("a_png", "a_jpg", "sub/c"):
-        assert is_complete(out / folder)
+        read_record(out / folder)
     failures = json.loads((out / "failures.json").read_text())
     assert [Path(failure["photo"]).name for failure in failures] == ["bad.jpg"]
     assert sorted(path.name for path in out.iterdir()) == ["a_jpg", "a_png", "failures.json", "sub"]

@@ -20,7 +20,7 @@ from infinidepth_blender import cli
 from infinidepth_blender.commands.models import resolve_model, resolve_splats_model
 from infinidepth_blender.engine.client import EngineClient
 from infinidepth_blender.engine.model_store import ModelStore
-from infinidepth_blender.engine.protocol import Progress, Stopped
+from infinidepth_blender.engine.protocol import Progressed, Stopped
 from infinidepth_blender.engine.registry import find
 from infinidepth_blender.errors import DownloadError, LicenceError, ModelError
 
@@ -254,7 +254,7 @@ def test_the_worker_is_cancelled_and_goes_on_later(hub: Hub, light: EngineClient
     events = []
     for event in light.events(job):
         events.append(event)
-        if isinstance(event, Progress) and "trying again" in event.message:
+        if isinstance(event, Progressed) and "trying again" in event.message:
             light.cancel(job)
     assert isinstance(events[-1], Stopped)
     assert store.held(SMALL).size_bytes == 150_000

@@ -13,7 +13,6 @@ import pytest
 
 from infinidepth_blender import reconstruction as bundle
 from infinidepth_blender import replacement
-from infinidepth_blender.bundle_record import is_complete
 from infinidepth_blender.camera import Camera
 from infinidepth_blender.errors import BundleError, OutputError
 from infinidepth_blender.reconstruction import Gaussians, MeshArrays, PhotoInfo, PointArrays, Reconstruction
@@ -71,7 +70,6 @@ def test_an_error_while_writing_leaves_the_older_result_and_no_staging(tmp_path:
     with pytest.raises(RuntimeError), staged_folder(folder) as staging:
         (staging / "depth.exr").write_bytes(b"half")
         raise RuntimeError
-    assert is_complete(folder)
     assert [p.name for p in tmp_path.iterdir()] == ["photo"]
     bundle.load(folder)
 
@@ -179,7 +177,6 @@ def test_an_older_result_is_put_back_when_the_new_one_cannot_be_moved(
 def test_a_folder_without_the_json_is_not_complete(tmp_path: Path) -> None:
     bundle.save(example(), tmp_path / "photo")
     (tmp_path / "photo" / JSON_NAME).unlink()
-    assert not is_complete(tmp_path / "photo")
     with pytest.raises(BundleError, match="no finished reconstruction"):
         bundle.load(tmp_path / "photo")
 

@@ -13,7 +13,7 @@ from ..batch import BatchItem, photos_in, plan_batch
 from ..clip_files import as_pattern, is_clip, videos_in
 from ..engine.blend import blend_command, write_blend_file
 from ..engine.client import EngineClient, error_of
-from ..engine.protocol import Done, Failed, Progress, Stopped, Warned
+from ..engine.protocol import Done, Failed, Progressed, Stopped, Warned
 from ..errors import Cancelled, InfiniDepthError, ModelError, OptionsError, RuntimeMissingError
 from ..one_photo import refuse_for_several
 from ..options import DEFAULT_PARTS, Part, ReconstructOptions
@@ -290,7 +290,7 @@ class _Batch:
         earlier = files_of(item.folder)
         job = self._engine.reconstruct(item.photo, item.folder, options)
         for event in self._engine.events(job):
-            if isinstance(event, Progress):
+            if isinstance(event, Progressed):
                 self.reporter.progress(event.stage, event.fraction, event.message)
             elif isinstance(event, Warned):
                 self.reporter.warning(event.message)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 from ..engine.client import error_of
-from ..engine.protocol import Done, Failed, Progress, Stopped
+from ..engine.protocol import Done, Failed, Progressed, Stopped
 from ..errors import Cancelled, OptionsError
 from ..options import PathKind
 from .arguments import named_path
@@ -100,7 +100,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     with context.engine() as engine:
         job = engine.call("render", settings)
         for event in engine.events(job):
-            if isinstance(event, Progress):
+            if isinstance(event, Progressed):
                 _show(event, arguments.json)
             elif isinstance(event, Failed):
                 _clear(arguments.json)
@@ -135,7 +135,7 @@ def _colour(text: str) -> list[float]:
     return [int(part, 16) / 255 for part in match.groups()]
 
 
-def _show(event: Progress, as_json: bool) -> None:
+def _show(event: Progressed, as_json: bool) -> None:
     if as_json:
         values = {"event": "progress", "stage": event.stage, "fraction": event.fraction, "message": event.message}
         print(json.dumps(values), flush=True)

@@ -14,6 +14,7 @@ from PIL import Image
 from ..bundle_record import clip_frame
 from ..errors import NoSurfaceError, OptionsError, OutputError
 from ..options import ReconstructOptions
+from ..progress import Progress
 from ..query.grids import flags_and_depth
 from ..reconstruction import FLAG_SKY, FLAG_VALID, NO_DEPTH_M
 from ..staging import SEQUENCE_DIR
@@ -26,7 +27,6 @@ from .photo_camera import PhotoCamera
 from .photo_deep import write_linear_exr
 from .photo_field import PhotoField, find_photo_field
 from .pipeline import Stages
-from .progress import Progress
 
 CAMERA_FRAMES = 9
 """Frames whose cameras are looked for; the shot has their median."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from ..errors import OptionsError
 from ..field.grid import GridField
 from ..known_distance import KnownDistance
 from ..options import ReconstructOptions
+from ..progress import OnFraction, Progress, silent
 from ..reconstruction import FLAG_SKY, FLAG_VALID, NO_DEPTH_M, ClipInfo, Reconstruction
 from ..splats.video import frame_writer
 from ..staging import SEQUENCE_DIR, refuse_foreign_sequence, staged_folder
@@ -30,9 +30,8 @@ from .frame_links import SmallFrame
 from .known_scale import check_inside, scale_by_known_distances
 from .models import ModelCache
 from .photo_camera import PhotoCamera
-from .pipeline import Stages, make_parts, silent
+from .pipeline import Stages, make_parts
 from .points_stage import read_selection
-from .progress import Progress
 from .scale import MEDIAN_DEPTH_M, UNKNOWN_SCALE, ScaledField
 from .steady import Steadied, steady
 
@@ -245,7 +244,7 @@ def _write_depth(
     shot: Shot,
     steadied: Steadied,
     size: tuple[int, int],
-    report: Callable[[float], None],
+    report: OnFraction,
 ) -> _Written:
     """Writes the steady depth of all frames and a video of them."""
     count = len(shot.small)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 from ..bundle_record import array_path
 from ..errors import OutputError
 from ..options import MAX_DEPTH_SIDE_PX, ReconstructOptions
+from ..progress import OnFraction
 from ..query.grids import DepthSamples, depth_grid, depth_strips
 from ..reconstruction import GRID_FILES, ArrayFile
 from .photo_field import PhotoField
@@ -64,7 +64,7 @@ def make_depth(
     size_px: tuple[int, int],
     options: ReconstructOptions,
     staging: Path,
-    report: Callable[[float], None],
+    report: OnFraction,
 ) -> PhotoDepth:
     """Asks the field for the depth map.
 

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import DownloadError, ModelError
+from ..progress import Progress
 from ..small_files import json_or_empty
 from .hub import Answer, Hub, Interrupted, Offer
 from .model_files import CHUNK_BYTES, Fingerprint, beside, fingerprint_of, write_note
 from .model_store import ModelStore
-from .progress import Progress
 from .registry import ModelEntry, megabytes
 
 STAGE = "download"

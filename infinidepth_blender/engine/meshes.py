@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from ..geometry.background import build_background, hidden_surface
 from ..geometry.mesh import CutGrid, cut_grid, mesh_of_grid, mesh_vertex_coords, triangulated
 from ..geometry.solid import closed
 from ..options import ReconstructOptions
+from ..progress import OnFraction
 from ..query.grids import mesh_grid
 from ..reconstruction import FLAG_VALID, MeshArrays
 from .inpaint import inpaint_background, inpaint_background_light
@@ -44,7 +44,7 @@ def make_meshes(
     photo: Photo,
     options: ReconstructOptions,
     farthest_m: float,
-    report: Callable[[float], None],
+    report: OnFraction,
 ) -> PhotoMeshes:
     """Makes the photo's meshes.
 

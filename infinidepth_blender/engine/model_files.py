@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, OutputError
+from ..progress import Progress
 from ..small_files import write_json
-from .progress import Progress
 from .registry import ModelEntry, megabytes
 
 CHUNK_BYTES = 1 << 20

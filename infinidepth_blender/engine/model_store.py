@@ -25,6 +25,7 @@ from ..bundled import BUNDLED_WEIGHTS
 from ..errors import LicenceError, ModelError, OutputError
 from ..file_lock import locked
 from ..hashing import sha256_if_there, sha256_of
+from ..progress import Progress
 from ..small_files import json_or_empty
 from ..user_folders import user_cache_dir
 from .model_files import (
@@ -38,7 +39,6 @@ from .model_files import (
     share_of,
     write_note,
 )
-from .progress import Progress
 from .registry import MODELS, Licence, ModelEntry, find, megabytes
 
 MODELS_VARIABLE = "INFINIDEPTH_MODELS"

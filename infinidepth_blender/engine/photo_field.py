@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from ..field.protocol import DepthField
 from ..field.rehearsal import AskAgain
 from ..hashing import sha256_if_there
 from ..options import ReconstructOptions
+from ..progress import OnFraction, Progress
 from .companion import companion_alignment, with_estimates
 from .depth_files import DepthPrompt
 from .known_scale import KnownDistance, scale_by_known_distances
@@ -23,12 +23,9 @@ from .model_store import held_sha256
 from .models import ModelCache
 from .photo import Photo
 from .photo_camera import CameraEstimate, PhotoCamera, find_camera
-from .progress import Progress
 from .registry import SKY_MODEL
 from .scale import PromptUse, scale_to_metres
 from .sky import SkyChoice, choose_sky
-
-Step = Callable[[float], None]
 
 _LOADED, _ENCODED = 0.2, 0.9
 """How far the stage has come when a large model is loaded, and when it has looked at the photo."""
@@ -79,7 +76,7 @@ def find_photo_field(
     models: ModelCache,
     given: DepthField | None,
     progress: Progress,
-    on_step: Step,
+    on_step: OnFraction,
     camera: PhotoCamera | None = None,
 ) -> PhotoField:
     """Asks the models, and brings their answer to metres.
@@ -139,7 +136,7 @@ def _ask(
     options: ReconstructOptions,
     models: ModelCache,
     progress: Progress,
-    on_step: Step,
+    on_step: OnFraction,
 ) -> _Answer:
     progress("encode", 0.0, "Loading the model")
     model = models.get(options.model, options.device, options.precision)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from .. import reconstruction as bundle
 from ..camera import Camera
 from ..field.protocol import DepthField
 from ..options import ReconstructOptions
+from ..progress import OnFraction, Progress, silent
 from ..query.grids import DepthSamples
 from ..reconstruction import FLAG_VALID, Gaussians, MeshArrays, PhotoInfo, PointArrays, Reconstruction
 from ..splats.files import write_splats
@@ -28,7 +29,6 @@ from .models import ModelCache
 from .photo import Photo, open_photo, write_texture
 from .photo_field import PhotoField, find_photo_field
 from .points_stage import make_points, read_selection
-from .progress import Progress
 from .splats_stage import SplatsModel, find_splats_model, load_splats_model, make_splats
 
 SKY_SPLATS_DEPTH = 0.99
@@ -49,7 +49,7 @@ class Stages:
     _now: tuple[str, float, str] = ("load", 0.0, "")
 
     @contextlib.contextmanager
-    def stage(self, name: str, message: str = "") -> Iterator[Callable[[float], None]]:
+    def stage(self, name: str, message: str = "") -> Iterator[OnFraction]:
         """One stage; yields what is to be called with the fraction done."""
         start = time.perf_counter()
         self._now = (name, 0.0, message)
@@ -219,10 +219,6 @@ def make_parts(
     return result
 
 
-def silent(stage: str, fraction: float, message: str = "") -> None:
-    """Progress that nobody listens to."""
-
-
 def _meshes(surface: _Surface, depth: DepthSamples, stages: Stages) -> PhotoMeshes:
     """The mesh, the sky behind everything that is made, and what the foreground hides."""
     if not {"mesh", "glb", "points", "splats"} & set(surface.options.make):
@@ -265,7 +261,7 @@ def _splats(
 
 
 def _write_exports(
-    result: Reconstruction, photo: Photo, staging: Path, options: ReconstructOptions, report: Callable[[float], None]
+    result: Reconstruction, photo: Photo, staging: Path, options: ReconstructOptions, report: OnFraction
 ) -> None:
     """Writes the files for other programs: of each part that was asked for."""
     if "depth" in options.make:

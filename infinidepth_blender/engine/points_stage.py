@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from ..field.resample import nearest
 from ..geometry.outliers import without_outliers
 from ..geometry.points import build_points
 from ..options import ReconstructOptions
+from ..progress import OnFraction
 from ..query.grids import DepthSamples
 from ..query.sampling import FAR_CAP, sample_in_chunks
 from ..reconstruction import PointArrays
@@ -73,7 +73,7 @@ def make_points(
     depth: DepthSamples,
     options: ReconstructOptions,
     selection: NDArray[np.uint8] | None,
-    progress: Callable[[float], None],
+    progress: OnFraction,
     *,
     opaque: NDArray[np.bool_] | None = None,
 ) -> PointArrays:

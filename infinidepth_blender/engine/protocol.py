@@ -107,7 +107,7 @@ class Started:
 
 
 @dataclass(frozen=True)
-class Progress:
+class Progressed:
     """How far a job has come.
 
     Attributes:
@@ -178,12 +178,12 @@ class Stopped:
 
 
 Request = Reconstruct | Call | Cancel | Shutdown
-Event = Ready | Started | Progress | Warned | Done | Failed | Stopped
+Event = Ready | Started | Progressed | Warned | Done | Failed | Stopped
 Message = Request | Event
 
 _TYPES: dict[str, type[Any]] = {
     cls.type: cls
-    for cls in (Reconstruct, Call, Cancel, Shutdown, Ready, Started, Progress, Warned, Done, Failed, Stopped)
+    for cls in (Reconstruct, Call, Cancel, Shutdown, Ready, Started, Progressed, Warned, Done, Failed, Stopped)
 }
 
 
@@ -192,7 +192,7 @@ def encode(message: Message) -> bytes:
     return json.dumps({"type": message.type} | asdict(message)).encode("ascii") + b"\n"
 
 
-def decode(line: bytes) -> Any:
+def decode(line: bytes) -> Message:
     """The message of one line; `encode` is the inverse.
 
     Fields that this version does not know are ignored.

@@ -104,8 +104,8 @@ _APACHE = Licence(
 _DINOV3 = Licence(
     "dinov3",
     "DINOv3 License (Meta)",
-    "These weights are derived from Meta's DINOv3 and stay under its licence. It allows use, also commercial, changing "
-    "and passing on, on conditions: whoever passes the weights on hands on this licence too, and uses such as "
+    "These weights are derived from Meta's DINOv3 and stay under its license. It allows use, also commercial, changing "
+    "and passing on, on conditions: whoever passes the weights on hands on this license too, and uses such as "
     "military ones, and those that trade controls forbid, are excluded. The full text is what counts.",
     LICENCES["dinov3"],
 )

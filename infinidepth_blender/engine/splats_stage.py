@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +16,7 @@ from ..field.resample import nearest
 from ..geometry.background import hidden_surface
 from ..geometry.mesh import cut_grid
 from ..options import ReconstructOptions
+from ..progress import OnFraction
 from ..query.grids import SKY_THRESHOLD, DepthSamples, depth_grid, flags_and_depth
 from ..reconstruction import FLAG_SKY, FLAG_VALID, Gaussians
 from ..splats.hidden import hidden_splats
@@ -29,8 +29,6 @@ from .models import ModelCache
 from .photo import Photo
 from .photo_field import PhotoField
 from .points_stage import make_points
-
-Report = Callable[[float], None]
 
 _POINTS_SHARE = 0.3
 _DENSITY_SIDE_PX = 1024
@@ -95,7 +93,7 @@ def make_splats(
     options: ReconstructOptions,
     model: SplatsModel | None,
     sky_depth_m: float | None,
-    report: Report,
+    report: OnFraction,
 ) -> Gaussians:
     """Makes the splats.
 
@@ -179,7 +177,7 @@ def _predicted(
     depth: DepthSamples,
     options: ReconstructOptions,
     model: SplatsModel,
-    report: Report,
+    report: OnFraction,
 ) -> Gaussians:
     points = make_points(
         found.field,

@@ -18,10 +18,12 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..errors import Cancelled, EngineError, InfiniDepthError
+from ..progress import Progress
 from ..staging import abandon, discard, owns
 from . import protocol
 from .load_errors import cannot_load
@@ -33,7 +35,8 @@ from .protocol import (
     Done,
     Event,
     Failed,
-    Progress,
+    Message,
+    Progressed,
     Ready,
     Reconstruct,
     Shutdown,
@@ -41,6 +44,9 @@ from .protocol import (
     Stopped,
     Warned,
 )
+
+if TYPE_CHECKING:
+    from .models import ModelCache
 
 EXIT_GRACE_S = 3.0
 """How long a cancelled job may take to notice before the process ends without it."""
@@ -77,7 +83,7 @@ class Channel:
             while rest:
                 rest = rest[os.write(self._out, rest) :]
 
-    def requests(self) -> Any:
+    def requests(self) -> Iterator[Message]:
         """Yields requests until the client closes the pipe; lines that are none go to the log."""
         rest = b""
         with contextlib.suppress(OSError):
@@ -108,7 +114,7 @@ class Worker:
         self._cancelled: set[int] = set()
         self._closing = threading.Event()
         self._staging: Path | None = None
-        self._models: Any = None
+        self._models: ModelCache | None = None
         threading.Thread(target=self._listen, name="listener", daemon=True).start()
 
     # -- listening --------------------------------------------------------------------
@@ -238,7 +244,7 @@ class Worker:
         summary = command(request.arguments, models=self._models, progress=self._progress_of(request.job))
         return Done(request.job, summary=summary)
 
-    def _progress_of(self, job: int) -> Any:
+    def _progress_of(self, job: int) -> Progress:
         """The `progress(stage, fraction, message)` of one job: reports, and raises `Cancelled`."""
         last_stage, last_time_s = "", 0.0
 
@@ -251,7 +257,7 @@ class Worker:
                 return
             last_stage, last_time_s = stage, now_s
             try:
-                self._channel.send(Progress(job, stage, min(max(float(fraction), 0.0), 1.0), message))
+                self._channel.send(Progressed(job, stage, min(max(float(fraction), 0.0), 1.0), message))
             except OSError:
                 raise Cancelled() from None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
-from .progress import Progress
+from ..progress import Progress
 
 if TYPE_CHECKING:  # a light worker has no torch
     from .models import ModelCache

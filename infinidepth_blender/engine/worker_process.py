@@ -13,13 +13,13 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from ..errors import EngineError, RuntimeMissingError
 from ..staging import discard
 from . import protocol
 from .process import child_environment, no_window_flags
-from .protocol import Done, Failed, Ready, Request, Shutdown, Started, Stopped
+from .protocol import Done, Event, Failed, Ready, Request, Shutdown, Started, Stopped
 
 EXIT_GRACE_S = 6.0
 """How long a worker that has closed its output may take to end."""
@@ -40,7 +40,7 @@ class WorkerProcess:
     """A worker process with the two threads that listen to it."""
 
     process: subprocess.Popen[bytes]
-    queue: queue.Queue[Any]
+    queue: queue.Queue[tuple[WorkerProcess, Event | WorkerExit]]
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=_LAST_LINES))
     threads: list[threading.Thread] = field(default_factory=list)
     write_lock: threading.Lock = field(default_factory=threading.Lock)
@@ -51,7 +51,7 @@ class WorkerProcess:
         python: Path,
         site: Path | None,
         environment: dict[str, str],
-        events: queue.Queue[Any],
+        events: queue.Queue[tuple[WorkerProcess, Event | WorkerExit]],
         *,
         light: bool = False,
     ) -> WorkerProcess:
@@ -144,7 +144,7 @@ class WorkerProcess:
                 self.kill()
             elif isinstance(event, Failed) and event.job == 0:
                 fatal = event
-            else:
+            elif isinstance(event, Event):
                 if isinstance(event, Started):
                     staging[event.job] = event.staging
                 elif isinstance(event, Done | Failed | Stopped):

@@ -8,6 +8,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 import torch
 
+from ..progress import OnFraction
 from .device import free_cached_memory, is_out_of_memory
 from .parallel import map_in_turn, map_on_cores
 
@@ -51,7 +52,7 @@ class Evaluator(Generic[D]):
     def __init__(self, decoder: D, piece_cpu: int, piece_card: int, smallest: int, notify: Notify = log_notice) -> None:
         self.decoder = decoder
         self.piece = piece_cpu if decoder.device.type == "cpu" else piece_card
-        self.on_step: Callable[[float], None] | None = None
+        self.on_step: OnFraction | None = None
         self._piece_cpu, self._smallest = piece_cpu, smallest
         self._notify = notify
 

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..progress import OnFraction
 from .compiled_decoder import CompiledDecoder
 from .evaluation import Evaluator, Notify, log_notice, or_on_processor
 from .network import Features, InfiniDepthNetwork
@@ -61,7 +62,7 @@ class NetworkField:
         self._inside_y, self._inside_x = prepared.inside_y, prepared.inside_x
         self._sky: tuple[tuple[int, int, Rows], Tensor] | None = None
 
-    def watch(self, on_step: Callable[[float], None]) -> None:
+    def watch(self, on_step: OnFraction) -> None:
         """Has `on_step` called during long answers with the fraction done; it may raise to stop them."""
         self.evaluator.on_step = on_step
 

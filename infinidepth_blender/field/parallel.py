@@ -14,6 +14,8 @@ from typing import TypeVar
 
 import torch
 
+from ..progress import OnFraction
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -21,7 +23,7 @@ _lock = threading.Lock()
 
 
 def map_on_cores(
-    work: Callable[[Item], Result], items: Sequence[Item], on_step: Callable[[float], None] | None = None
+    work: Callable[[Item], Result], items: Sequence[Item], on_step: OnFraction | None = None
 ) -> list[Result]:
     """`[work(item) for item in items]` without gradients, spread over as many threads as torch may use.
 
@@ -53,13 +55,13 @@ def map_on_cores(
 
 
 def map_in_turn(
-    work: Callable[[Item], Result], items: Sequence[Item], on_step: Callable[[float], None] | None = None
+    work: Callable[[Item], Result], items: Sequence[Item], on_step: OnFraction | None = None
 ) -> list[Result]:
     """`[work(item) for item in items]`, with `on_step` as above."""
     return _collect(map(work, items), len(items), on_step)
 
 
-def _collect(results: Iterable[Result], count: int, on_step: Callable[[float], None] | None) -> list[Result]:
+def _collect(results: Iterable[Result], count: int, on_step: OnFraction | None) -> list[Result]:
     collected: list[Result] = []
     for result in results:
         collected.append(result)

@@ -57,20 +57,6 @@ class Edges:
         return mask
 
 
-def edge_mask(depth_m: NDArray[np.float32], valid: NDArray[np.bool_], edge_step: float) -> NDArray[np.bool_]:
-    """Marks the pixels that touch a depth discontinuity.
-
-    Args:
-        depth_m: (h, w) depth along the optical axis; any scale.
-        valid: (h, w) which depths exist.
-        edge_step: Relative depth step between neighbours that counts as an edge.
-
-    Returns:
-        (h, w) bool.
-    """
-    return find_edges(disparity_of(depth_m, valid), valid, edge_step).touched()
-
-
 def disparity_of(depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
     """(h, w) float32 disparity, 0 where there is no depth."""
     return np.divide(1, depth_m, out=np.zeros(depth_m.shape, np.float32), where=valid)

@@ -87,22 +87,6 @@ def cut_grid(depth_m: NDArray[np.float32], flags: NDArray[np.uint8], edge_step: 
     return CutGrid(disparity, valid, edges, *surface_gradient(disparity, valid, edges), edge_step)
 
 
-def build_mesh(
-    depth_m: NDArray[np.float32],
-    flags: NDArray[np.uint8],
-    camera: Camera,
-    edge_step: float,
-    *,
-    kind: MeshKind = "regular",
-    max_error: float = DEFAULT_MESH_ERROR,
-    max_error_px: float | None = None,
-    faces: MeshFaces = "quads",
-) -> MeshArrays:
-    """`mesh_of_grid` of `cut_grid`."""
-    grid = cut_grid(depth_m, flags, edge_step)
-    return mesh_of_grid(grid, camera, kind=kind, max_error=max_error, max_error_px=max_error_px, faces=faces)
-
-
 def mesh_of_grid(
     grid: CutGrid,
     camera: Camera,

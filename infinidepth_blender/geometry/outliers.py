@@ -7,12 +7,13 @@ SciPy: the engine imports this module.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
+
+from ..progress import OnFraction
 
 NEIGHBOURS = 30
 RATIO = 2.0
@@ -24,7 +25,7 @@ def without_outliers(
     points: NDArray[Any],
     neighbours: int = NEIGHBOURS,
     ratio: float = RATIO,
-    progress: Callable[[float], None] | None = None,
+    progress: OnFraction | None = None,
 ) -> NDArray[np.bool_]:
     """Tells which points to keep.
 
@@ -51,7 +52,7 @@ def without_outliers(
 
 
 def mean_neighbour_distance(
-    points: NDArray[Any], neighbours: int = NEIGHBOURS, progress: Callable[[float], None] | None = None
+    points: NDArray[Any], neighbours: int = NEIGHBOURS, progress: OnFraction | None = None
 ) -> NDArray[np.float64]:
     """Mean distance of each point to its nearest ones.
 

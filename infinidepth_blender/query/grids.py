@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,8 @@ from ..field.protocol import DepthField, Rows
 from ..geometry.edges import find_edges
 from ..geometry.mesh import mesh_vertex_coords, plane_normals, surface_gradient
 from ..geometry.tears import reach_of, spans_for
+from ..progress import OnFraction
 from ..reconstruction import FLAG_EDGE, FLAG_SKY, FLAG_VALID, NO_DEPTH_M
-
-Progress = Callable[[float], None]
-"""Called with the fraction done; it may raise to stop the work."""
 
 SKY_THRESHOLD = 0.5
 FAR_FACTOR = 1000.0
@@ -61,7 +59,7 @@ def depth_grid(
     height: int,
     *,
     edge_step: float,
-    progress: Progress | None = None,
+    progress: OnFraction | None = None,
 ) -> DepthSamples:
     """The whole of `depth_strips` at once; arguments as there."""
     shape = (height, width)
@@ -85,7 +83,7 @@ def depth_strips(
     height: int,
     *,
     edge_step: float,
-    progress: Progress | None = None,
+    progress: OnFraction | None = None,
 ) -> Iterator[tuple[int, DepthSamples]]:
     """Asks the field at all pixel centres of an image of any size, in strips of rows from top to bottom.
 
@@ -99,7 +97,7 @@ def depth_strips(
         camera: Camera at any size of the photo.
         width, height: Size of the depth map.
         edge_step: Relative depth step between neighbours that counts as an edge.
-        progress: See `Progress`.
+        progress: See `OnFraction`.
 
     Yields:
         The first row of a strip, and the strip. The strips meet without a seam.
@@ -179,7 +177,7 @@ def _farthest_disparity(field: DepthField, height: int, width: int) -> float:
 
 
 def mesh_grid(
-    field: DepthField, camera: Camera, mesh_size: int, *, progress: Progress | None = None
+    field: DepthField, camera: Camera, mesh_size: int, *, progress: OnFraction | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Asks the field at the vertices of a mesh over the whole photo.
 
@@ -187,7 +185,7 @@ def mesh_grid(
         field: A field whose disparity is 1 / metres.
         camera: Camera at any size of the photo.
         mesh_size: Vertices along the photo's longer side.
-        progress: See `Progress`.
+        progress: See `OnFraction`.
 
     Returns:
         depth_m: (rows, cols) float32, `NO_DEPTH_M` where there is none.

@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 from ..camera import Camera
 from ..field.protocol import DepthField
 from ..field.resample import nearest
+from ..progress import OnFraction
 from ..reconstruction import FLAG_VALID
-from .grids import DepthSamples, Progress, depth_grid
+from .grids import DepthSamples, depth_grid
 from .surface import surface_normals
 from .surface_cells import SurfaceCells
 
@@ -78,7 +79,7 @@ def sample_in_chunks(
     grazing_cap_deg: float | None = GRAZING_CAP_DEG,
     far_cap: float | None = FAR_CAP,
     density: NDArray[np.uint8] | None = None,
-    progress: Progress | None = None,
+    progress: OnFraction | None = None,
 ) -> Iterator[tuple[int, SurfaceSamples]]:
     """Draws N samples, evenly over everything that has a surface.
 
@@ -95,7 +96,7 @@ def sample_in_chunks(
         far_cap: Likewise for pixels further away than this many median depths; None: no limit.
         density: (H, W) uint8 over the photo, of any size: how densely samples lie there,
             255 as usual, 0 not at all; None: 255 everywhere.
-        progress: See `Progress`.
+        progress: See `OnFraction`.
 
     Yields:
         The number of a part's first sample, and the part, which is of bounded size; nothing if there

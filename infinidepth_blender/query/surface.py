@@ -1,4 +1,4 @@
-"""Surface area and normals of a depth field, in closed form from disparity and its gradient.
+"""Normals of a depth field and its area, in closed form from disparity and its gradient.
 
 With X = r / D, where r = ((x - cx) / fx, (y - cy) / fy, 1) and D is the disparity,
 

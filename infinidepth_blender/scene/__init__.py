@@ -2,6 +2,5 @@
 
 `build.build_scene` makes the objects, `match.match_scene_to_photo` sets a scene up for the
 photo, `blendfile.write_blend` writes a whole .blend file. Everything here needs bpy and
-numpy alone. This module stays empty so that `python -m infinidepth_blender.scene` can say
-so in plain words where bpy is missing.
+numpy alone.
 """

@@ -41,7 +41,9 @@ def match_scene_to_photo(objects: SceneObjects, scene: bpy.types.Scene | None = 
     target = scene or bpy.context.scene
     camera = photo_camera(objects)
     if target.objects.get(camera.name) is None:
-        raise SceneError(f"The scene '{target.name}' has no camera '{camera.name}'.", "Build the photo again.")
+        raise SceneError(
+            f"The scene '{target.name}' has no camera '{camera.name}'.", "Reconstruct or open the photo again."
+        )
     match_colors_to_photo(target)
     render = target.render
     render.resolution_x, render.resolution_y = objects.photo_size_px
@@ -79,7 +81,9 @@ def photo_camera(objects: SceneObjects) -> bpy.types.Object:
         SceneError: it was deleted.
     """
     if objects.camera is None or objects.camera.data is None:
-        raise SceneError(f"The camera of '{objects.collection.name}' was deleted.", "Build the photo again.")
+        raise SceneError(
+            f"The camera of '{objects.collection.name}' was deleted.", "Reconstruct or open the photo again."
+        )
     return objects.camera
 
 
@@ -103,7 +107,7 @@ def match_colors_to_photo(scene: bpy.types.Scene) -> None:
         display.display_device = before[0]
         view.view_transform = before[1]
         raise SceneError(
-            "This colour configuration (OCIO) has no sRGB display with a view that shows colours as they are.",
+            "This color configuration (OCIO) has no sRGB display with a view that shows colors as they are.",
             "Choose such a view under Color Management by hand, or use Blender's own configuration.",
         )
     set_first(view, "look", ("None",))

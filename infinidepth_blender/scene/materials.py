@@ -35,8 +35,8 @@ _OUTPUT_NODE = "Material Output"
 _EXPORT_NODE = "For FBX and OBJ"
 
 
-def photo_material(name: str, picture: Picture, mode: MaterialMode = "PHOTO") -> bpy.types.Material:
-    """A material that shows the photo, in the given mode."""
+def photo_material(name: str, picture: Picture) -> bpy.types.Material:
+    """A material that shows the photo, as it is; see `set_photo_mode`."""
     material = bpy.data.materials.new(name)
     nodes = empty_material_tree(material)
     projection = nodes.add("ShaderNodeGroup", node_tree=_projection_group())
@@ -60,7 +60,7 @@ def photo_material(name: str, picture: Picture, mode: MaterialMode = "PHOTO") ->
     # The exporters of FBX and OBJ take the first Principled BSDF that is linked to any output; nothing renders this one.
     nodes.add("ShaderNodeOutputMaterial", {"Surface": lit.outputs[0]}, name=_EXPORT_NODE, label=_EXPORT_NODE)
     output = nodes.add("ShaderNodeOutputMaterial", name=_OUTPUT_NODE)
-    set_photo_mode(material, mode)
+    set_photo_mode(material, "PHOTO")
     output.is_active_output = True
     nodes.arrange()
     material.diffuse_color = (0.8, 0.8, 0.8, 1.0)

@@ -10,7 +10,7 @@ from ..camera import cam_to_blender
 from ..reconstruction import PointArrays
 from .attributes import flat_float, set_attribute, srgb_to_scene_linear
 from .materials import COLOR_ATTRIBUTE, points_material
-from .modifiers import add_nodes_modifier, set_modifier_input
+from .modifiers import add_nodes_modifier
 from .nodes import NodeTree, kept_group, new_group
 
 RADIUS_ATTRIBUTE = "radius"
@@ -124,9 +124,3 @@ def _size_group() -> bpy.types.NodeTree:
     nodes.add("NodeGroupOutput", {0: output.outputs[0]})
     nodes.arrange()
     return group
-
-
-def set_point_size(points: bpy.types.Object, size: float) -> None:
-    """Sets the factor on the drawn radius of a point cloud made by `make_points`."""
-    set_modifier_input(points.modifiers["Point Size"], SIZE_INPUT, size)
-    points.update_tag()

@@ -43,6 +43,27 @@ def show_only(objects: SceneObjects, shown: Shown) -> None:
         set_hidden(objects.background, shown != "MESH")
 
 
+def switch_on(collection: bpy.types.Collection, layer: bpy.types.ViewLayer) -> bool:
+    """Brings a collection back that is unticked or closed by its eye in a view layer, with those that it is in; whether it was."""
+    was_off = False
+    for item in _way_to(layer.layer_collection, collection):
+        was_off |= item.exclude or item.hide_viewport
+        if item.exclude:  # else the collections below it would be ticked as well
+            item.exclude = False
+        item.hide_viewport = False
+    return was_off
+
+
+def _way_to(start: bpy.types.LayerCollection, collection: bpy.types.Collection) -> list[bpy.types.LayerCollection]:
+    """From below `start` to a collection; empty: it is not there."""
+    for child in start.children:
+        if child.collection == collection:
+            return [child]
+        if way := _way_to(child, collection):
+            return [child, *way]
+    return []
+
+
 def hide_parts(marked: bpy.types.Object | bpy.types.Collection, parts: dict[str, bpy.types.Object]) -> None:
     """Hides objects of a photo until `show_only` is asked for one of its representations.
 

@@ -9,7 +9,6 @@ how much it shows there. Needs numba: the engine imports this module, Blender do
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..camera import Camera
 from ..compiled import jit
+from ..progress import OnFraction
 from ..reconstruction import Gaussians
 from .raster import MAX_ALPHA, MIN_ALPHA, MIN_TRANSMITTANCE, TILE_PX, Projection, project
 from .sh import dc_to_rgb, rgb_to_dc
@@ -39,7 +39,7 @@ def fit_colors(
     camera: Camera,
     *,
     count: int | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: OnFraction | None = None,
 ) -> Gaussians:
     """Corrects the view independent colours by the photo.
 

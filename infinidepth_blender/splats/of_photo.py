@@ -8,7 +8,6 @@ the engine imports this module.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from ..camera import Camera
 from ..geometry.edges import disparity_of, sharpen
 from ..geometry.mesh import plane_normals, surface_gradient
+from ..progress import OnFraction
 from ..reconstruction import FLAG_SKY, FLAG_VALID, NO_DEPTH_M, Gaussians
 from .fit import fit_colors
 from .placed import concatenate, gaussians_on_grid
@@ -41,7 +41,7 @@ def splats_of_photo(
     edge_step: float,
     sky_depth_m: float | None = None,
     hidden: Gaussians | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: OnFraction | None = None,
 ) -> Gaussians:
     """Places a Gaussian on each pixel of a depth grid and fits the colours to the photo.
 

@@ -6,7 +6,7 @@ colour from the photo, the size from the area between a sample and its neighbour
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +15,11 @@ from ..camera import Camera
 from ..reconstruction import FLAG_SKY, FLAG_VALID, Gaussians, PointArrays
 from .sh import rgb_to_dc
 
-Spacing = Literal["surface", "image"]
-"""Where neighbouring samples are equally far apart in all directions: on the surface
-(area-weighted queries: circles) or in the photo (pixel grids: ellipses that project to circles)."""
-
-SPREADS: dict[Spacing, float] = {"surface": 0.75, "image": 0.65}
+SPREAD = 0.65
 """Standard deviation of a disc in units of the sample spacing, the square root of the area.
 
 Measured: the smallest with which 99.9 % of a closed surface come out at least 90 % opaque without
-any low-pass; the places of area-weighted samples are less even than a grid and need more.
+any low-pass.
 """
 
 THICKNESS = 0.1
@@ -38,22 +34,15 @@ that sticks out over the next depth edge."""
 _TINY = 1e-24
 
 
-def gaussians_on_surface(
-    points: PointArrays,
-    area_m2: NDArray[Any],
-    *,
-    spacing: Spacing = "surface",
-    spread: float | None = None,
-    opacity: float = OPACITY,
-) -> Gaussians:
+def gaussians_on_surface(points: PointArrays, area_m2: NDArray[Any]) -> Gaussians:
     """Places one disc on each sample, in the plane of the surface.
+
+    Neighbouring samples are equally far apart in all directions of the photo, as the pixels of
+    a grid are: each disc is an ellipse that projects to a circle.
 
     Args:
         points: N samples with normals and the photo's colour.
         area_m2: (N,) surface area that each sample stands for, square metres.
-        spacing: Where the samples' spacing is the same in all directions.
-        spread: Standard deviation of a disc in units of the sample spacing; None: `SPREADS`.
-        opacity: Peak opacity of every disc, 0 to 1.
 
     Returns:
         N Gaussians with view independent colour (K = 1). The third axis of each lies along
@@ -67,22 +56,17 @@ def gaussians_on_surface(
         raise ValueError(f"area_m2 has shape {area.shape}, expected ({len(points.positions_cam)},)")
     normals = _unit_normals(points.normals_cam, points.positions_cam)
     frame = quaternions_from_normals(normals)
-    side = np.float32(SPREADS[spacing] if spread is None else spread) * np.sqrt(np.maximum(area, _TINY))
+    side = np.float32(SPREAD) * np.sqrt(np.maximum(area, _TINY))
     scales = np.empty((len(side), 3), dtype=np.float32)
-    if spacing == "surface":
-        scales[:, 0] = scales[:, 1] = side
-        rotations = frame
-    else:
-        angle, stretch = _image_circle_on_plane(points.positions_cam, normals, frame)
-        root = np.sqrt(stretch)
-        scales[:, 0], scales[:, 1] = side * root, side / root
-        rotations = _turned_about_own_z(frame, angle)
+    angle, stretch = _image_circle_on_plane(points.positions_cam, normals, frame)
+    root = np.sqrt(stretch)
+    scales[:, 0], scales[:, 1] = side * root, side / root
     scales[:, 2] = scales[:, 1] * np.float32(THICKNESS)
     return Gaussians(
         means=np.array(points.positions_cam, dtype=np.float32),
         scales=scales,
-        rotations=rotations,
-        opacities=np.full(len(side), opacity, dtype=np.float32),
+        rotations=_turned_about_own_z(frame, angle),
+        opacities=np.full(len(side), OPACITY, dtype=np.float32),
         sh=rgb_to_dc(points.colors_srgb / np.float32(255))[:, None, :],
     )
 
@@ -95,8 +79,6 @@ def gaussians_on_grid(
     colors_srgb: NDArray[np.uint8],
     *,
     sky_depth_m: float | None = None,
-    spread: float | None = None,
-    opacity: float = OPACITY,
 ) -> Gaussians:
     """Places one disc on each pixel of a depth grid.
 
@@ -110,8 +92,6 @@ def gaussians_on_grid(
         camera: Camera for an image of any size with the grid's aspect.
         colors_srgb: (h, w, 3) uint8 photo at the grid's size.
         sky_depth_m: Depth of a plane of discs for the sky; None leaves the sky empty.
-        spread: Standard deviation of a disc in units of the grid spacing; None: `SPREADS`.
-        opacity: Peak opacity of every disc, 0 to 1.
 
     Returns:
         One Gaussian for each valid pixel, row by row, then one for each sky pixel.
@@ -124,9 +104,7 @@ def gaussians_on_grid(
         plane = np.full(depth_m.shape, sky_depth_m, np.float32)
         facing = np.broadcast_to(np.array([0, 0, -1], np.float32), (*depth_m.shape, 3))
         parts.append(_grid_part(sky, plane, facing, grid_camera, colors_srgb))
-    placed = [
-        gaussians_on_surface(points, area, spacing="image", spread=spread, opacity=opacity) for points, area in parts
-    ]
+    placed = [gaussians_on_surface(points, area) for points, area in parts]
     return placed[0] if len(placed) == 1 else concatenate(*placed)
 
 

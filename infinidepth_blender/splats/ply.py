@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from plyfile import PlyData, PlyElement, PlyParseError
 
 from ..camera import Camera
 from ..errors import SplatFileError
-from ..reconstruction import ColorSpace, Gaussians
+from ..reconstruction import Gaussians
 from .packed_ply import is_packed, unpacked
 from .ply_camera import CAMERA_ELEMENTS, camera_elements, camera_of, color_space_of
 from .sh import rgb_to_dc
@@ -48,38 +47,26 @@ def write_splat_ply(
     path: Path,
     gaussians: Gaussians,
     camera: Camera | None = None,
-    color_space: ColorSpace = "srgb",
     cam_to_world: NDArray[Any] | None = None,
-    *,
-    sh_degree: int | None = None,
-    color_space_code: int | None = None,
 ) -> None:
     """Writes a splat file, all or nothing.
 
     Positions are written as they are. With a camera, the elements image_size, intrinsic,
-    extrinsic and color_space follow, the last 0 for sRGB as SHARP writes it. Linear colours
-    are marked by 1 and SHARP's version element, without which a 1 means nothing (see
-    `read_splat_ply`).
+    extrinsic and color_space follow, the last 0 for sRGB as SHARP writes it.
 
     Args:
         path: The file; its folder is made where needed.
-        gaussians: What to write.
+        gaussians: What to write; sRGB colours.
         camera: The photo's camera.
-        color_space: Encoding of the colours.
         cam_to_world: (4, 4) pose of the camera; None is the identity.
-        sh_degree: Highest degree of the harmonics to write, 0 for constant colours; None: all.
-        color_space_code: Number to write into color_space, and no version element: for programs
-            that want the 1 of InfiniDepth's official export; None: as above.
 
     Raises:
         OutputError: the file cannot be written; an older one of that name is untouched.
     """
-    if sh_degree is not None:
-        gaussians = replace(gaussians, sh=gaussians.sh[:, : (sh_degree + 1) ** 2])
     # The header is plyfile's; the rows follow in blocks, so that no second copy of everything is held.
     dtype = np.dtype([(name, "<f4") for name in _property_names(gaussians.sh.shape[1])])
     rows_to_come = np.broadcast_to(np.empty((), dtype), (len(gaussians),))
-    tail = [] if camera is None else camera_elements(camera, color_space, cam_to_world, color_space_code)
+    tail = [] if camera is None else camera_elements(camera, cam_to_world)
     header = PlyData([PlyElement.describe(rows_to_come, "vertex"), *tail], text=False, byte_order="<").header
     with atomic_file(path) as stream:
         stream.write(header.encode("ascii") + b"\n")

@@ -14,25 +14,18 @@ from ..reconstruction import ColorSpace
 
 CAMERA_ELEMENTS = ("image_size", "intrinsic", "extrinsic", "color_space")
 _SHARP_ELEMENTS = ("version", "frame")
-_SHARP_VERSION = (1, 5, 0)
 _POSE_TOLERANCE = 1e-3
 
 
-def camera_elements(
-    camera: Camera, color_space: ColorSpace, cam_to_world: NDArray[Any] | None, color_code: int | None
-) -> list[PlyElement]:
+def camera_elements(camera: Camera, cam_to_world: NDArray[Any] | None) -> list[PlyElement]:
     """The elements that `ply.write_splat_ply` appends; its arguments say what they mean."""
     pose = np.eye(4) if cam_to_world is None else np.asarray(cam_to_world)
-    linear = color_space == "linear"
-    elements = [
+    return [
         _list_element("image_size", [camera.width_px, camera.height_px], "<u4"),
         _list_element("intrinsic", camera.matrix().ravel(), "<f4"),
         _list_element("extrinsic", pose.ravel(), "<f4"),
-        _list_element("color_space", [int(linear) if color_code is None else color_code], "u1"),
+        _list_element("color_space", [0], "u1"),
     ]
-    if linear and color_code is None:
-        elements.append(_list_element("version", _SHARP_VERSION, "u1"))
-    return elements
 
 
 def _list_element(name: str, values: Any, dtype: str) -> PlyElement:

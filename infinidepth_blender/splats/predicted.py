@@ -8,8 +8,6 @@ The engine imports this module.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -18,6 +16,7 @@ from torch import Tensor
 
 from ..camera import Camera
 from ..field.preprocess import PreparedImage
+from ..progress import OnFraction
 from ..reconstruction import NO_DEPTH_M, Gaussians, PointArrays
 from .predictor import GaussianMap, GaussianPredictor
 
@@ -40,7 +39,7 @@ def predict_splats(
     depth_m: NDArray[np.float32],
     points: PointArrays,
     camera: Camera,
-    progress: Callable[[float], None] | None = None,
+    progress: OnFraction | None = None,
 ) -> Gaussians:
     """Makes a Gaussian of each point; what it is like, the network tells.
 

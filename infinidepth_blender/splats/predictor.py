@@ -11,7 +11,6 @@ runs in strips of rows, so that memory does not grow with the image. The engine 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -24,10 +23,8 @@ from ..errors import ModelError
 from ..field.official.checkpoints import read_checkpoint
 from ..field.parallel import map_in_turn, map_on_cores
 from ..field.tensor_files import check_tensors
+from ..progress import OnFraction
 from .sh import SH_C0
-
-Step = Callable[[float], None]
-"""Called with the fraction done; it may raise to stop the work."""
 
 PATCH = 16
 OFFICIAL_TOKEN_WIDTH = 1024
@@ -76,40 +73,16 @@ class GaussianMap:
     offsets_px: Tensor
     attributes: Tensor
 
-    def means(self, depth_m: Tensor, intrinsics: Tensor, cam_to_world: Tensor) -> Tensor:
-        """(B, H * W, 3) places of the pixels' own Gaussians, row by row.
+    def at(self, coords_yx: Tensor) -> SampledGaussians:
+        """Attributes between the pixels, interpolated bilinearly; beyond the outermost pixel centres the border goes on.
 
-        Args:
-            depth_m: (B, 1, H, W) distance along the optical axis.
-            intrinsics: (B, 3, 3) in pixels of the map, pixel centres at +0.5.
-            cam_to_world: (B, 4, 4) poses.
-        """
-        height, width = self.offsets_px.shape[2:]
-        y, x = torch.meshgrid(
-            torch.arange(height, device=depth_m.device) + 0.5,
-            torch.arange(width, device=depth_m.device) + 0.5,
-            indexing="ij",
-        )
-        pixels = torch.stack([x, y]) + self.offsets_px
-        pixels = torch.cat([pixels, torch.ones_like(depth_m)], dim=1).flatten(2)
-        rays = torch.linalg.inv(intrinsics) @ pixels
-        points = rays / rays[:, 2:] * depth_m.flatten(2)
-        return (cam_to_world[:, :3, :3] @ points + cam_to_world[:, :3, 3:]).mT
-
-    def every_pixel(self) -> SampledGaussians:
-        """The Gaussians of all pixels, row by row."""
-        return _split(self.attributes.flatten(2).mT)
-
-    def at(self, coords_yx: Tensor, padding: Literal["zeros", "border"] = "border") -> SampledGaussians:
-        """Attributes between the pixels, interpolated bilinearly.
+        The official pipeline has zeros there, which makes the Gaussians on the border grey, thin and small.
 
         Args:
             coords_yx: (B, N, 2) coordinates in [-1, 1].
-            padding: What lies outside the outermost pixel centres. The official pipeline has
-                zeros there, which makes the Gaussians on the border grey, thin and small.
         """
         grid = coords_yx.flip(-1).unsqueeze(2)
-        sampled = F.grid_sample(self.attributes, grid, mode="bilinear", padding_mode=padding, align_corners=False)
+        sampled = F.grid_sample(self.attributes, grid, mode="bilinear", padding_mode="border", align_corners=False)
         gaussians = _split(sampled[..., 0].mT)
         return SampledGaussians(
             gaussians.opacities, gaussians.scales_m, _normalised(gaussians.rotations, dim=-1), gaussians.sh
@@ -143,7 +116,7 @@ class GaussianPredictor(nn.Module):
         dino_tokens: Tensor,
         *,
         strip_rows: int | None = None,
-        on_step: Step | None = None,
+        on_step: OnFraction | None = None,
     ) -> GaussianMap:
         """Looks at a photo.
 
@@ -153,7 +126,7 @@ class GaussianPredictor(nn.Module):
             dino_tokens: (B, n, C) normalised patch tokens of the depth model, row by row. Of
                 more than (H / 16) (W / 16) the last ones count.
             strip_rows: Rows computed at a time; None: what suits the device.
-            on_step: See `Step`.
+            on_step: See `OnFraction`.
 
         Raises:
             ValueError: the shapes do not fit together.

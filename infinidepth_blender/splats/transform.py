@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,34 +13,11 @@ from ..srgb import encode_srgb
 from .placed import rotation_matrices
 from .sh import dc_to_rgb, rgb_to_dc, sh_basis, sh_degree
 
-Centre = Literal["mean", "median", "bounds"]
-"""What comes to lie at the origin: the mean of the positions; on each axis the lower of the
-two middle ones; or the middle of the box around all."""
-
 _LEAST_SCALE_M = 1e-4
 _EVEN = 1e-4
 """Relative difference of the lengths that a map gives to its axes, below which it stretches evenly."""
 _DIRECTIONS = 256
 """Directions that harmonics are compared along: more than enough for the 16 of degree 3."""
-
-
-def centred(gaussians: Gaussians, centre: Centre = "mean") -> tuple[Gaussians, NDArray[np.float32]]:
-    """Moves the centre to the origin.
-
-    Returns:
-        gaussians: The same, moved.
-        centre: (3,) what was subtracted from every position; add it to get back.
-    """
-    means = np.asarray(gaussians.means)
-    if centre == "mean":
-        point = means.mean(axis=0, dtype=np.float64)
-    elif centre == "median":
-        middle = (len(means) - 1) // 2
-        point = np.partition(means, middle, axis=0)[middle]
-    else:
-        point = (means.min(axis=0).astype(np.float64) + means.max(axis=0)) / 2
-    point = point.astype(np.float32)
-    return replace(gaussians, means=means - point), point
 
 
 def half_turned(gaussians: Gaussians) -> Gaussians:
@@ -60,22 +37,6 @@ def _half_turn_signs(coefficients: int) -> NDArray[np.float32]:
     direction = np.array([0.36, 0.48, 0.8])
     degree = sh_degree(coefficients)
     return np.sign(sh_basis(direction, degree) * sh_basis(direction * [1, -1, -1], degree)).astype(np.float32)
-
-
-def rotated(gaussians: Gaussians, rotation: NDArray[Any]) -> Gaussians:
-    """Turns everything about the origin: places, axes, and the directions that colours depend on.
-
-    Args:
-        gaussians: What to turn.
-        rotation: (3, 3) proper rotation; a place p goes to `rotation @ p`.
-    """
-    matrix = np.asarray(rotation, np.float64)
-    return replace(
-        gaussians,
-        means=(np.asarray(gaussians.means) @ matrix.T).astype(np.float32),
-        rotations=rotated_quaternions(gaussians.rotations, matrix),
-        sh=rotated_sh(gaussians.sh, matrix),
-    )
 
 
 def rotated_quaternions(quaternions: NDArray[Any], rotation: NDArray[Any]) -> NDArray[np.float32]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from ..camera import Camera
 from ..errors import BundleError, OptionsError, SplatFileError
 from ..options import PathKind
+from ..progress import Progress, silent
 from ..reconstruction import ColorSpace, Gaussians, load
 from ..srgb import decode_srgb, encode_srgb
 from .files import read_splats
@@ -21,9 +21,6 @@ from .framing import stands_outside, view_from, view_from_outside
 from .paths import camera_path
 from .raster import LOW_PASS_PX2, project, rasterise
 from .video import frame_writer, is_picture, is_video
-
-Progress = Callable[[str, float, str], None]
-"""Called with stage, fraction and message; it may raise to stop the work."""
 
 DEFAULT_SIDE_PX = 1280
 """Longer side of the frames where no size is given and the photo is larger."""
@@ -118,7 +115,7 @@ def render_views(
         OutputError: the output cannot be written; nothing is left behind.
     """
     start = time.perf_counter()
-    report = progress or _silent
+    report = progress or silent
     _check(size_px, fov_deg, fps)
     video = is_video(output)
     if is_picture(output) and frames != 1:
@@ -268,7 +265,3 @@ def _check(size_px: tuple[int, int] | None, fov_deg: float | None, fps: float) -
         raise OptionsError(f"A field of view of {fov_deg:g} degrees cannot be rendered.", "Use 1 to 170 degrees.")
     if not 1 <= fps <= 240:
         raise OptionsError(f"{fps:g} frames per second are out of range.", "Use 1 to 240.")
-
-
-def _silent(stage: str, fraction: float, message: str) -> None:
-    """Progress that nobody listens to."""

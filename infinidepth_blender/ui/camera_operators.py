@@ -29,7 +29,7 @@ class INFINIDEPTH_OT_match_scene(OnPhoto, bpy.types.Operator):
         notes = match_scene_to_photo(objects, context.scene)
         for note in notes:
             self.report({"WARNING"}, note)
-        tell(objects.collection.name, "The scene is matched to the photo", notes)
+        tell(context.scene, objects, "The scene is matched to the photo", notes)
 
 
 class INFINIDEPTH_OT_reset_camera(OnPhoto, bpy.types.Operator):

@@ -51,7 +51,7 @@ def put_into_scene(
     _select(context, scene, objects)
     notes += around_camera(scene, objects)
     said = [_in_scene_frames(text, reconstruction) for text in (*warnings, *reconstruction.warnings)]
-    tell(reconstruction.name, _summary(reconstruction, seconds), [*said, *notes])
+    tell(scene, objects, _summary(reconstruction, seconds), [*said, *notes], reconstruction.name)
     return objects
 
 
@@ -71,15 +71,26 @@ def _job_of(collections: Collection[int]) -> str:
     return next((str(other[JOB_KEY]) for other in others if JOB_KEY in other), uuid.uuid4().hex)
 
 
-def tell(name: str, summary: str, warnings: Iterable[str]) -> None:
-    """Shows in the panels what came of something, until the next time or until it is dismissed.
+def tell(
+    scene: bpy.types.Scene, objects: SceneObjects, summary: str, warnings: Iterable[str], name: str | None = None
+) -> None:
+    """Shows in the panels of a scene what came of something, until the next time, or until it is dismissed or undone.
 
     Args:
-        name: The photo's.
+        scene: Where it happened.
+        objects: The photo's.
         summary: One sentence.
         warnings: What the user should know; the same is said once.
+        name: The photo's; None: that of its collection.
     """
-    session.delivered = Delivered(name=name, summary=summary, warnings=list(dict.fromkeys(warnings)))
+    collection = objects.collection
+    session.delivered = Delivered(
+        name=name or collection.name,
+        summary=summary,
+        warnings=list(dict.fromkeys(warnings)),
+        scene_uid=scene.session_uid,
+        collection_uid=collection.session_uid,
+    )
 
 
 def _select(context: bpy.types.Context, scene: bpy.types.Scene, objects: SceneObjects) -> None:

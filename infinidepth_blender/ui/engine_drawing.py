@@ -55,7 +55,7 @@ def draw_update(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     if state.found is None or not state.found.outdated or state.installing:
         return
     row = layout.row()
-    paragraph(row.column(align=True), "Engine Update Available", context, icon="INFO")
+    paragraph(row.column(align=True), "Engine Update Available", context, icon="INFO", taken=4)
     row.operator("infinidepth.install_runtime", text="Update")
 
 
@@ -68,10 +68,10 @@ def draw_install_failure(layout: bpy.types.UILayout, context: bpy.types.Context)
     row = box.row()
     text = row.column(align=True)
     text.alert = True
-    paragraph(text, failure.message, context, icon="ERROR")
+    paragraph(text, failure.message, context, icon="ERROR", taken=2)
     row.operator("infinidepth.dismiss_install", text="", icon="X", emboss=False)
     if failure.remedy:
-        paragraph(box.column(align=True), failure.remedy, context)
+        paragraph(box.column(align=True), failure.remedy, context, taken=1)
 
 
 def draw_welcome(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

@@ -17,7 +17,7 @@ import bpy
 
 from ..engine.client import EngineClient, error_of
 from ..engine.model_store import Held, ModelStore
-from ..engine.protocol import Done, Failed, Progress, Stopped
+from ..engine.protocol import Done, Failed, Progressed, Stopped
 from ..engine.registry import ModelEntry
 from ..errors import InfiniDepthError, ModelError
 from . import addon, runtime_link
@@ -130,7 +130,7 @@ def step() -> InfiniDepthError | None:
     for event in current.client.poll():
         if getattr(event, "job", None) != current.job:
             continue
-        if isinstance(event, Progress) and not current.cancelled:
+        if isinstance(event, Progressed) and not current.cancelled:
             current.fraction, current.text = event.fraction, event.message
         elif isinstance(event, Done | Failed | Stopped):
             close()

@@ -27,8 +27,8 @@ class _Fetch:
 
     model: StringProperty(name="Model", description="Name of the model", options={"HIDDEN", "SKIP_SAVE"})
     accept_licence: BoolProperty(
-        name="I Accept the Licences",
-        description="You have read the licences of the model and accept them",
+        name="I Accept the Licenses",
+        description="You have read the licenses of the model and accept them",
         default=False,
         options={"SKIP_SAVE"},
     )
@@ -64,7 +64,7 @@ class _Fetch:
                 ModelStore().accept_licences(entry)
             elif ModelStore().open_licences(entry):
                 raise LicenceError(
-                    f"The licence of '{entry.title}' was not accepted.", "Read it, and tick that you accept it."
+                    f"The license of '{entry.title}' was not accepted.", "Read it, and tick that you accept it."
                 )
             model_fetch.start(entry, source)
             if bpy.app.background:

@@ -5,7 +5,7 @@
 from collections.abc import Callable
 
 import bpy
-from bpy.props import BoolProperty, CollectionProperty, StringProperty
+from bpy.props import BoolProperty, CollectionProperty, IntProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
 from ..clip_files import PHOTO_SUFFIXES, VIDEO_SUFFIXES
@@ -204,6 +204,9 @@ class INFINIDEPTH_OT_cancel(bpy.types.Operator):
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         """Asks the engine to stop; the timer sees the end."""
+        job = session.session.job
+        if job is not None and len(job.requests) > 1 and not job.cancelled:
+            self.report({"INFO"}, f"Cancelled: {job.unfinished} of {len(job.requests)} photos are not made")
         session.cancel()
         addon.redraw()
         return {"FINISHED"}
@@ -217,10 +220,14 @@ class INFINIDEPTH_OT_dismiss(bpy.types.Operator):
     bl_description = "Hide this message"
     bl_options = {"INTERNAL"}
 
+    problem: IntProperty(name="Problem", description="Which of the errors; -1: the last result", default=-1, min=-1)
+
     def execute(self, _context: bpy.types.Context) -> set[str]:
-        """Forgets errors and the last result's message."""
-        session.session.problems = []
-        session.session.delivered = None
+        """Forgets an error, or the last result's message."""
+        if self.problem < 0:
+            session.session.delivered = None
+        else:
+            del session.session.problems[self.problem : self.problem + 1]
         addon.redraw()
         return {"FINISHED"}
 

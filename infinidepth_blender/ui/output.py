@@ -58,9 +58,14 @@ def _is_beside_photo(photo: PhotoFile) -> bool:
 
 
 def _parent(photo: PhotoFile) -> Path:
-    preferences = addon.preferences()
     if _is_beside_photo(photo):
         return photo.path.parent
+    return results_dir()
+
+
+def results_dir() -> Path:
+    """Where results of the open file lie that are not beside their photos; it need not be there yet."""
+    preferences = addon.preferences()
     folder = preferences.bundle_folder if preferences is not None and _location() == "FOLDER" else ""
     # Relative to a file that was never saved, it would be relative to nothing.
     if folder and (bpy.data.filepath or not folder.startswith("//")):

@@ -10,8 +10,9 @@ from ..scene.photo_modes import catches_shadows, surface_mode
 from . import runtime_link
 from .active_image import clip_length, find_active_image
 from .engine_drawing import draw_install_failure, draw_installing, draw_remedy, draw_update, draw_welcome
+from .lost_frames import draw_lost_frames
 from .model_drawing import draw_chosen_model
-from .on_photo import photo_at_hand
+from .on_photo import photo_at_hand, photos_in
 from .photo_settings import draw_photo_settings
 from .properties import PHOTO_MODES, SHOWN, InfiniDepthSettings
 from .registering import add_classes, remove_classes
@@ -19,6 +20,7 @@ from .session import session
 from .text import in_panel_words, paragraph
 
 _TAB = "InfiniDepth"
+_NARROW_PX = 230.0
 
 
 class _Panel:
@@ -50,11 +52,10 @@ class _Main(_Panel):
             draw_welcome(layout, context)
         draw_install_failure(layout, context)
         draw_update(layout, context)
-        for problem in session.problems:
-            _draw_problem(layout, problem, context)
-        if session.delivered is not None and session.job is None:
-            _draw_delivered(layout, context)
+        for number, problem in enumerate(session.problems):
+            _draw_problem(layout, number, problem, context)
         _draw_scene(layout, context)
+        _draw_delivered(layout, context)
 
 
 class _Quality(_Child):
@@ -211,7 +212,7 @@ def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         row = layout.row(align=True)
         row.scale_y = 1.5
         if active is not None and (frames := clip_length(active.image)):
-            _draw_clip(layout, row, settings, frames)
+            _draw_clip(layout, row, context, frames)
         else:
             row.operator("infinidepth.reconstruct_image", text="Reconstruct", icon="OUTLINER_OB_CAMERA")
         row = layout.row(align=True)
@@ -221,11 +222,17 @@ def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         _draw_progress(layout, context)
 
 
-def _draw_clip(layout: bpy.types.UILayout, row: bpy.types.UILayout, settings: InfiniDepthSettings, total: int) -> None:
+def _is_narrow(context: bpy.types.Context) -> bool:
+    """Whether three numbers side by side would lose their names."""
+    return context.region.width < _NARROW_PX * context.preferences.system.ui_scale
+
+
+def _draw_clip(layout: bpy.types.UILayout, row: bpy.types.UILayout, context: bpy.types.Context, total: int) -> None:
     """Of a movie or a sequence: the clip or its present frame, and which frames."""
+    settings = context.scene.infinidepth
     row.operator("infinidepth.reconstruct_clip", text="Reconstruct Clip", icon="FILE_MOVIE")
     row.operator("infinidepth.reconstruct_image", text="This Frame", icon="OUTLINER_OB_CAMERA")
-    frames = layout.row(align=True)
+    frames = layout.column(align=True) if _is_narrow(context) else layout.row(align=True)
     frames.prop(settings, "clip_first", text="From")
     frames.prop(settings, "clip_last", text="To")
     frames.prop(settings, "clip_every", text="Step")
@@ -260,19 +267,23 @@ _REMEDY_BUTTONS = {
 """The button that mends an error, by its kind."""
 
 
-def _draw_problem(layout: bpy.types.UILayout, problem: InfiniDepthError, context: bpy.types.Context) -> None:
+def _draw_problem(
+    layout: bpy.types.UILayout, number: int, problem: InfiniDepthError, context: bpy.types.Context
+) -> None:
     box = layout.box()
     row = box.row()
     text = row.column(align=True)
     text.alert = True
-    paragraph(text, in_panel_words(problem.message), context, icon="ERROR")
-    row.operator("infinidepth.dismiss", text="", icon="X", emboss=False)
+    paragraph(text, in_panel_words(problem.message), context, icon="ERROR", taken=2)
+    row.operator("infinidepth.dismiss", text="", icon="X", emboss=False).problem = number
     if problem.remedy:
-        paragraph(box.column(align=True), in_panel_words(problem.remedy), context)
+        paragraph(box.column(align=True), in_panel_words(problem.remedy), context, taken=1)
     if session.job is not None:
         return
     if problem.kind == "runtime_missing":
         draw_remedy(box)
+    elif problem is session.refusal and problem.kind == "output":
+        pass  # the folder that an operator was given, not that of the preferences
     elif button := _REMEDY_BUTTONS.get(problem.kind):
         operator, label, icon = button
         box.operator(operator, text=label, icon=icon)
@@ -280,7 +291,9 @@ def _draw_problem(layout: bpy.types.UILayout, problem: InfiniDepthError, context
 
 def _draw_delivered(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     delivered = session.delivered
-    if delivered is None:
+    if delivered is None or session.job is not None or delivered.scene_uid != context.scene.session_uid:
+        return
+    if not any(collection.session_uid == delivered.collection_uid for collection in bpy.data.collections):
         return
     box = layout.box()
     row = box.row()
@@ -288,25 +301,27 @@ def _draw_delivered(layout: bpy.types.UILayout, context: bpy.types.Context) -> N
     row.operator("infinidepth.dismiss", text="", icon="X", emboss=False)
     column = box.column(align=True)
     column.active = False
-    paragraph(column, delivered.summary, context)
+    paragraph(column, delivered.summary, context, taken=1)
     for warning in delivered.warnings:
-        paragraph(box.column(align=True), in_panel_words(warning), context, icon="INFO")
+        paragraph(box.column(align=True), in_panel_words(warning), context, icon="INFO", taken=1)
 
 
 def _draw_scene(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """What can be done with a photo that is in the scene."""
     objects = photo_at_hand(context)
     if objects is None:
+        _draw_photos(layout, context)
         return
     box = layout.box()
     box.label(text=objects.collection.name, icon="OUTLINER_COLLECTION")
+    draw_lost_frames(box, context, objects.collection)
     shown = {"MESH": objects.mesh, "POINTS": objects.points, "SPLATS": objects.splats}
     row = box.row(align=True)
     for identifier, label, _ in SHOWN:
         obj = shown[identifier]
         button = row.row(align=True)
         button.enabled = obj is not None
-        visible = obj is not None and not obj.hide_render
+        visible = obj is not None and not obj.hide_render and obj.visible_get(view_layer=context.view_layer)
         button.operator("infinidepth.show", text=label, depress=visible).what = identifier
     if objects.mesh is not None and not objects.mesh.hide_render:
         current = surface_mode(objects.mesh)
@@ -316,11 +331,26 @@ def _draw_scene(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         if current == "SHADOW" and not catches_shadows(context.scene):
             box.label(text="Needs Cycles and a transparent film", icon="INFO")
     column = box.column(align=True)
+    # Menus do not ask whether their operator can run.
+    column.enabled = objects.camera is not None and context.mode == "OBJECT"
     column.operator("infinidepth.look_through", icon="HIDE_OFF")
     column.operator("infinidepth.match_scene", icon="VIEW_CAMERA")
     column.operator_menu_enum("infinidepth.add_moving_camera", "path", icon="CAMERA_DATA")
     if objects.camera is not None and objects.camera.data is not None and camera_changes(objects.camera):
         column.operator("infinidepth.reset_camera", icon="LOOP_BACK")
+
+
+def _draw_photos(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """Several photos are in the scene, and none of them is meant."""
+    photos = photos_in(context.scene)
+    if not photos:
+        return
+    box = layout.box()
+    box.label(text="Photos in This Scene", icon="OUTLINER_COLLECTION")
+    column = box.column(align=True)
+    for photo in photos:
+        name = photo.collection.name
+        column.operator("infinidepth.select_photo", text=name, icon="RESTRICT_SELECT_OFF", translate=False).name = name
 
 
 def _panel_classes(space: str, prefix: str) -> list[type[bpy.types.Panel]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..clip_files import is_clip
 from ..engine.client import EngineClient, error_of
-from ..engine.protocol import Done, Event, Failed, Progress, Ready, Stopped, Warned
+from ..engine.protocol import Done, Event, Failed, Progressed, Ready, Stopped, Warned
 from ..engine.stages import CLIP_STAGES, STAGES, overall_fraction, stage_label
 from ..errors import InfiniDepthError
 from ..options import ReconstructOptions
@@ -99,8 +99,14 @@ class PhotoJob:
 
     @property
     def fraction(self) -> float:
-        """Progress of the whole job in [0, 1]."""
+        """Progressed of the whole job in [0, 1]."""
         return (max(self._index, 0) + self._photo_fraction) / max(len(self.requests), 1)
+
+    @property
+    def unfinished(self) -> int:
+        """How many photos have no result that was fetched, and no failure."""
+        done = max(self._index, 0) if self._job is not None else self._index + 1
+        return len(self.requests) - done + len(self.results)
 
     @property
     def title(self) -> str:
@@ -150,7 +156,7 @@ class PhotoJob:
     def _take(self, event: Event) -> None:
         if isinstance(event, Ready) or event.job != self._job:
             return
-        if isinstance(event, Progress):
+        if isinstance(event, Progressed):
             self._show(event)
         elif isinstance(event, Warned):
             self._warnings.append(event.message)
@@ -178,7 +184,7 @@ class PhotoJob:
         self._photo_fraction = 1.0
         self._request.clean_up()
 
-    def _show(self, progress: Progress) -> None:
+    def _show(self, progress: Progressed) -> None:
         if not self.cancelled:
             # A clip takes minutes: which frame it is says more than the name of the stage.
             self.stage_text = progress.message if progress.stage == "frames" else stage_label(progress.stage)

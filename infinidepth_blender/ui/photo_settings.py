@@ -165,11 +165,10 @@ def draw_photo_settings(layout: bpy.types.UILayout, context: bpy.types.Context) 
     )
     row.operator("infinidepth.clear_photo_settings", text="", icon="X", emboss=False)
     if counting:
-        paragraph(box.column(align=True), in_words(counting), context)
+        paragraph(box.column(align=True), in_words(counting), context, taken=1)
     if others:
-        paragraph(
-            box.column(align=True), f"Left out, because set for {_photos_of(others)}: {in_words(others)}", context
-        )
+        left_out = f"Left out, because set for {_photos_of(others)}: {in_words(others)}"
+        paragraph(box.column(align=True), left_out, context, taken=1)
     if others:
         box.operator("infinidepth.use_photo_settings")
 

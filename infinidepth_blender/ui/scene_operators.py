@@ -13,14 +13,15 @@ from ..scene.earlier import hide_rivals
 from ..scene.imported import import_splats
 from ..scene.objects import SceneObjects
 from ..scene.photo_modes import PhotoMode, photo_materials, set_sky_mode, set_surface_mode
-from ..scene.visibility import show_only
+from ..scene.visibility import show_only, switch_on
 from ..splats import READ_SUFFIXES
 from .chosen_files import chosen_paths, refuse_each
 from .delivery import put_into_scene
-from .on_photo import OnPhoto
+from .on_photo import OnPhoto, photos_in
+from .output import results_dir
 from .properties import PHOTO_MODES, SHOWN
 from .registering import add_classes, remove_classes
-from .reports import needs_object_mode
+from .reports import needs_object_mode, refuse
 from .session import forget_refusal
 
 
@@ -28,11 +29,13 @@ class INFINIDEPTH_OT_open_bundle(bpy.types.Operator, ImportHelper):
     """Put an earlier reconstruction into the scene"""
 
     bl_idname = "infinidepth.open_bundle"
-    bl_label = "Open Reconstruction"
-    bl_description = "Put earlier reconstructions from their folders into the scene"
+    bl_label = "Open Result"
+    bl_description = "Put earlier results into the scene: choose their folders, or the reconstruction.json in one"
     bl_options = {"REGISTER", "UNDO"}
 
-    filter_glob: StringProperty(default="reconstruction.json", options={"HIDDEN"})
+    # Blender's file browser matches endings alone.
+    filter_glob: StringProperty(default="*.json", options={"HIDDEN"})
+    filepath: StringProperty(subtype="FILE_PATH", options={"HIDDEN", "SKIP_SAVE"})
     directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
     files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
     dirs: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
@@ -41,6 +44,15 @@ class INFINIDEPTH_OT_open_bundle(bpy.types.Operator, ImportHelper):
     def poll(cls, context: bpy.types.Context) -> bool:
         """Objects can only be added in Object Mode."""
         return needs_object_mode(cls, context)
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Opens the file browser where results of this file lie."""
+        results = results_dir()
+        if not self.directory and results.is_dir():
+            self.directory = str(results / "")
+            self.filepath = self.directory
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Builds the objects of the folders that were chosen, or that hold the chosen files."""
@@ -71,7 +83,7 @@ class INFINIDEPTH_OT_import_splats(bpy.types.Operator, ImportHelper):
     bl_options = {"REGISTER", "UNDO"}
 
     filter_glob: StringProperty(default=";".join(f"*{suffix}" for suffix in READ_SUFFIXES), options={"HIDDEN"})
-    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filepath: StringProperty(subtype="FILE_PATH", options={"HIDDEN", "SKIP_SAVE"})
     directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
     files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
 
@@ -127,10 +139,18 @@ class INFINIDEPTH_OT_show(OnPhoto, bpy.types.Operator):
 
     what: EnumProperty(name="Show", items=SHOWN)
 
+    @classmethod
+    def description(cls, _context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
+        """What is shown, in the words of the setting."""
+        told = next(description for name, _, description in SHOWN if name == properties.what)  # pyright: ignore[reportAttributeAccessIssue]
+        return f"{told}, in the viewport and in renders"
+
     def _change(self, context: bpy.types.Context, objects: SceneObjects) -> None:
         for obj in objects.parts().values():
             _refuse_linked(obj)
-        was_hidden = all(obj is None or obj.hide_render for obj in (objects.mesh, objects.points, objects.splats))
+        was_hidden = switch_on(objects.collection, context.view_layer) or all(
+            obj is None or obj.hide_render for obj in (objects.mesh, objects.points, objects.splats)
+        )
         show_only(objects, self.what)
         if was_hidden:
             context.view_layer.update()  # what was hidden may have been moved since it was last drawn
@@ -149,6 +169,11 @@ class INFINIDEPTH_OT_photo_mode(OnPhoto, bpy.types.Operator):
 
     mode: EnumProperty(name="Material", items=PHOTO_MODES)
 
+    @classmethod
+    def description(cls, _context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
+        """What the material does, in the words of the setting."""
+        return next(item[2] for item in PHOTO_MODES if item[0] == properties.mode)  # pyright: ignore[reportAttributeAccessIssue]
+
     def _change(self, context: bpy.types.Context, objects: SceneObjects) -> None:
         surfaces = [obj for obj in (objects.mesh, objects.background) if photo_materials(obj)]
         sky = objects.backdrop
@@ -166,6 +191,34 @@ class INFINIDEPTH_OT_photo_mode(OnPhoto, bpy.types.Operator):
             raise SceneError(
                 "A node of the photo's material is missing that this needs.", "Reconstruct or open the photo again."
             ) from error
+
+
+class INFINIDEPTH_OT_select_photo(bpy.types.Operator):
+    """Make a photo the one at hand"""
+
+    bl_idname = "infinidepth.select_photo"
+    bl_label = "Select Photo"
+    bl_description = "Select what is shown of this photo, so that the buttons mean it"
+    bl_options = {"REGISTER", "UNDO"}
+
+    name: StringProperty(name="Collection", options={"HIDDEN", "SKIP_SAVE"})
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Objects can only be selected in Object Mode."""
+        return needs_object_mode(cls, context)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Makes one of its objects the active one."""
+        found = next((photo for photo in photos_in(context.scene) if photo.collection.name == self.name), None)
+        if found is None:
+            return {"CANCELLED"}
+        there = [obj for obj in (found.mesh, found.points, found.splats, found.root, found.camera) if obj is not None]
+        shown = next((obj for obj in there if not obj.hide_render), there[0])
+        if context.view_layer.objects.get(shown.name) is None:
+            return refuse(self, SceneError("Its collection is off in this view layer.", "Tick it in the Outliner."))
+        _select_alone(context, [shown])
+        return {"FINISHED"}
 
 
 def _refuse_linked(obj: bpy.types.Object, materials: Sequence[bpy.types.Material] = ()) -> None:
@@ -197,12 +250,13 @@ CLASSES = (
     INFINIDEPTH_OT_import_splats,
     INFINIDEPTH_OT_show,
     INFINIDEPTH_OT_photo_mode,
+    INFINIDEPTH_OT_select_photo,
 )
 
 
 def _draw_import_menu(menu: bpy.types.Menu, _context: bpy.types.Context) -> None:
     menu.layout.operator("infinidepth.import_splats", text="Gaussian Splats (.ply, .spz, .sog, .splat, .glb)")
-    menu.layout.operator("infinidepth.open_bundle", text="InfiniDepth Reconstruction")
+    menu.layout.operator("infinidepth.open_bundle", text="InfiniDepth Result")
 
 
 def register() -> None:

@@ -28,11 +28,16 @@ _IDLE_CLOSE_S = 300.0
 
 @dataclass(frozen=True)
 class Delivered:
-    """The last result that came into the scene, for display."""
+    """What came of the last result or operator, for display as long as its photo is there.
+
+    Scene and collection are known by their session UIDs, which undoing does not change.
+    """
 
     name: str
     summary: str
     warnings: list[str]
+    scene_uid: int
+    collection_uid: int
 
 
 @dataclass

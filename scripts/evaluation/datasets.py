@@ -85,14 +85,6 @@ class Dataset:
     items: tuple[Item, ...]
     paper_input: tuple[int, int]
 
-    def true_depth(self, item: Item) -> NDArray[np.float32]:
-        """(h, w) metres, 0 where it does not count.
-
-        Raises:
-            DepthFileError: the depth cannot be read.
-        """
-        return self.truth(item).depth_m
-
     def truth(self, item: Item) -> TrueDepth:
         """True depth, and where the sky is.
 

@@ -6,8 +6,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .paper_inputs import disparity_of
-
 SCALES_PX = (0.6, 1.2)
 MASK_PIXELS = 10_000
 TEMPERATURE = 0.8
@@ -76,15 +74,3 @@ def detail_mask(
     mask = np.zeros(depth_m.shape, bool)
     mask.ravel()[drawn_by_energy(detail_energy(depth_m, counted), valid, count, random)] = True
     return mask
-
-
-def detail_points(
-    depth_m: NDArray[np.floating], valid: NDArray[np.bool_], count: int, random: Random
-) -> NDArray[np.intp]:
-    """(count,) flat indices where depth or disparity has detail, for training on important points.
-
-    Raises:
-        ValueError: the depth is flat.
-    """
-    energy = np.maximum(detail_energy(depth_m), detail_energy(disparity_of(depth_m)))
-    return drawn_by_energy(energy, valid, count, random)

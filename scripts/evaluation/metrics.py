@@ -18,7 +18,6 @@ DELTAS: dict[str, float] = {
     "delta_3": 1.25**3,
 }
 """Share of pixels whose depth is within this factor of the truth."""
-ERRORS = ("abs_rel", "mae", "rmse", "irmse", "imae")
 MIN_TRUE_M = 1e-3
 _EPSILON = 1e-5
 _EPSILON_INVERSE = 1e-8

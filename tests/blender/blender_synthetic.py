@@ -197,7 +197,7 @@ def analytic_bundle(
     has_depth = depth_m < NO_DEPTH_M
     gaussians = None
     if splats:
-        gaussians = gaussians_on_surface(*points_on_surface(camera, photo, splats), spacing="image")
+        gaussians = gaussians_on_surface(*points_on_surface(camera, photo, splats))
     rec = Reconstruction(
         name=name,
         photo=PhotoInfo(str(folder / f"{name}.jpg"), "photo.png", camera.width_px, camera.height_px),

@@ -1,4 +1,4 @@
-"""`scene.blend` and exports, from the command that a user's command line runs."""
+"""`scene.blend` and exports, from the process that a user's command line starts."""
 
 # pyright: reportOptionalMemberAccess=false
 
@@ -17,25 +17,25 @@ import pytest
 from blender_renders import psnr_db, render
 from blender_synthetic import CAMERAS, photograph
 
+from infinidepth_blender.engine import blend_process
+from infinidepth_blender.engine.blend import ERROR_MARK
 from infinidepth_blender.errors import OutputError
 from infinidepth_blender.reconstruction import save
 from infinidepth_blender.scene.blendfile import write_blend
 from infinidepth_blender.scene.build import SceneOptions, build_scene
 from infinidepth_blender.scene.views import views_of
 
-ROOT = Path(__file__).resolve().parents[2]
 
-
-def run_module(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "infinidepth_blender.scene", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+def run_process(bundle: Path, out: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, blend_process.__file__, str(bundle), str(out)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_the_written_file_renders_the_photo_on_its_own(make_bundle, tmp_path):
     camera = CAMERAS["off-centre"]
     rec = make_bundle(camera, points=500, splats=500)
     out = tmp_path / "elsewhere" / "scene.blend"
-    done = run_module(rec.folder, out)
+    done = run_process(rec.folder, out)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in out.parent.iterdir()] == ["scene.blend"]
     shutil.rmtree(rec.folder)
@@ -50,7 +50,7 @@ def test_the_written_file_renders_the_photo_on_its_own(make_bundle, tmp_path):
 @pytest.mark.parametrize("kind", ["landscape", "portrait"])
 def test_the_written_file_opens_with_the_photo_in_every_view(kind, make_bundle, tmp_path):
     rec = make_bundle(CAMERAS[kind], mesh_vertices=9)
-    assert run_module(rec.folder, tmp_path / "scene.blend").returncode == 0
+    assert run_process(rec.folder, tmp_path / "scene.blend").returncode == 0
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
     views = [view for screen in bpy.data.screens for view in views_of(screen)]
     assert len(views) > 5
@@ -76,18 +76,17 @@ def test_a_far_sky_is_seen_by_views_that_turn_away_too(make_bundle, tmp_path):
     rec = make_bundle(CAMERAS["landscape"], mesh_vertices=9)
     far = replace(rec, backdrop=replace(rec.backdrop, vertices_cam=rec.backdrop.vertices_cam * 100))
     save(far, tmp_path / "far")
-    assert run_module(tmp_path / "far", tmp_path / "scene.blend").returncode == 0
+    assert run_process(tmp_path / "far", tmp_path / "scene.blend").returncode == 0
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
     sky_m = float(far.backdrop.vertices_cam[:, 2].max())
     assert sky_m > 2000
     assert all(view.space.clip_end > 2 * sky_m for screen in bpy.data.screens for view in views_of(screen))
 
 
-def test_the_command_says_what_is_wrong(tmp_path):
-    assert run_module().returncode == 2
-    done = run_module(tmp_path, tmp_path / "scene.blend")
+def test_the_process_says_what_is_wrong(tmp_path):
+    done = run_process(tmp_path, tmp_path / "scene.blend")
     assert done.returncode == 1
-    assert "no finished reconstruction" in done.stderr
+    assert f"{ERROR_MARK}{tmp_path} holds no finished reconstruction" in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
 

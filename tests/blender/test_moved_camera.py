@@ -16,7 +16,7 @@ from blender_renders import Render, psnr_db, render, save_png
 from mathutils import Vector
 
 from infinidepth_blender.camera import Camera
-from infinidepth_blender.geometry.mesh import build_mesh, mesh_grid_size
+from infinidepth_blender.geometry.mesh import cut_grid, mesh_grid_size, mesh_of_grid
 from infinidepth_blender.reconstruction import (
     FLAG_VALID,
     NO_DEPTH_M,
@@ -92,7 +92,9 @@ def reconstruct(photo: Render, folder: Path) -> Reconstruction:
     corners = [padded[i : i + rows, j : j + cols] for i in (0, 1) for j in (0, 1)]
     step = np.max(corners, axis=0) / np.min(corners, axis=0)
     at_vertex = 1 / np.where(step < 1.04, np.mean(corners, axis=0), corners[3])
-    mesh = build_mesh(at_vertex.astype(np.float32), np.full((rows, cols), FLAG_VALID, np.uint8), CAMERA, 0.04)
+    mesh = mesh_of_grid(
+        cut_grid(at_vertex.astype(np.float32), np.full((rows, cols), FLAG_VALID, np.uint8), 0.04), CAMERA
+    )
 
     x, y = np.meshgrid(np.arange(width * 2) / 2 + 0.25, np.arange(height * 2) / 2 + 0.25)
     x_px, y_px = x.ravel(), y.ravel()
@@ -126,7 +128,7 @@ def reconstruct(photo: Render, folder: Path) -> Reconstruction:
         confidence=np.ones((height, width), np.float32),
         mesh=mesh,
         points=points,
-        splats=gaussians_on_surface(points, area, spacing="image"),
+        splats=gaussians_on_surface(points, area),
         scale_known=True,
         folder=source,
     )

@@ -31,7 +31,7 @@ from infinidepth_blender.engine import client as client_module
 from infinidepth_blender.engine import protocol
 from infinidepth_blender.engine.client import EngineClient, error_of
 from infinidepth_blender.engine.exits import describe_exit
-from infinidepth_blender.engine.protocol import Done, Failed, Progress, Started, Stopped
+from infinidepth_blender.engine.protocol import Done, Failed, Progressed, Started, Stopped
 from infinidepth_blender.errors import EngineError, ModelError, PhotoError, RuntimeMissingError
 from infinidepth_blender.options import ReconstructOptions
 from infinidepth_blender.staging import STAGING_SUFFIX
@@ -62,7 +62,7 @@ def start_long_job(engine: EngineClient, photo: Path, folder: Path, model: Path)
     job = engine.reconstruct(photo, folder, long_options(model))
     for event in engine.events(job):
         assert not isinstance(event, Done | Failed | Stopped), event
-        if isinstance(event, Progress) and event.stage == "mesh":
+        if isinstance(event, Progressed) and event.stage == "mesh":
             break
     assert staging_of(folder).is_dir()
     return job
@@ -88,7 +88,7 @@ def test_photo_becomes_a_bundle(engine: EngineClient, photo: Path, model: Path, 
     job = engine.reconstruct(photo, tmp_path / "out", quick_options(model))
     events = list(engine.events(job))
     assert isinstance(events[0], Started)
-    stages = {event.stage for event in events if isinstance(event, Progress)}
+    stages = {event.stage for event in events if isinstance(event, Progressed)}
     assert {"load", "encode", "depth", "mesh", "points", "splats", "write"} <= stages
     done = events[-1]
     assert isinstance(done, Done)
@@ -164,11 +164,11 @@ def test_worker_leaves_when_its_client_is_killed(photo: Path, model: Path, tmp_p
         "from pathlib import Path\n"
         "from engine_support import ENVIRONMENT, long_options\n"
         "from infinidepth_blender.engine.client import EngineClient\n"
-        "from infinidepth_blender.engine.protocol import Progress\n"
+        "from infinidepth_blender.engine.protocol import Progressed\n"
         "engine = EngineClient(sys.executable, environment=ENVIRONMENT)\n"
         f"job = engine.reconstruct(Path({str(photo)!r}), Path({str(tmp_path / 'out')!r}), long_options({str(model)!r}))\n"
         "for event in engine.events(job):\n"
-        "    if isinstance(event, Progress) and event.stage == 'mesh':\n"
+        "    if isinstance(event, Progressed) and event.stage == 'mesh':\n"
         "        print(engine.pid, flush=True)\n"
         "        time.sleep(60)\n"
     )
@@ -239,20 +239,20 @@ def test_prints_of_libraries_do_not_reach_the_client(tmp_path: Path) -> None:
     script.write_text(
         "import os, sys\n"
         f"sys.path.insert(0, {str(PACKAGE.parent)!r})\n"
-        "from infinidepth_blender.engine.protocol import Progress\n"
+        "from infinidepth_blender.engine.protocol import Progressed\n"
         "from infinidepth_blender.engine.worker import Channel\n"
         "channel = Channel()\n"
         "print('from Python')\n"
         "os.write(1, b'from C\\n')\n"
         "os.system('echo from a child')\n"
-        "channel.send(Progress(1, 'load', 0.5))\n"
+        "channel.send(Progressed(1, 'load', 0.5))\n"
         "print(repr(os.read(0, 10)))\n"  # a library that reads must not eat requests
         "print([type(request).__name__ for request in channel.requests()], file=sys.stderr)\n"
     )
     result = subprocess.run(
         [sys.executable, str(script)], input=protocol.encode(protocol.Cancel(1)), capture_output=True, timeout=60
     )
-    assert protocol.decode(result.stdout) == protocol.Progress(1, "load", 0.5)
+    assert protocol.decode(result.stdout) == protocol.Progressed(1, "load", 0.5)
     for text in (b"from Python", b"from C", b"from a child", b"['Cancel']"):
         assert text in result.stderr
 

@@ -15,7 +15,7 @@ MESSAGES = [
     protocol.Shutdown(),
     protocol.Ready("0.1.0", 1, "cpu", "x86", "3.11.7", {"torch": "2"}),
     protocol.Started(4, "/out/a.partial"),
-    protocol.Progress(5, "depth", 0.5, "half\nway"),
+    protocol.Progressed(5, "depth", 0.5, "half\nway"),
     protocol.Warned(6, "note"),
     protocol.Done(7, "/out/a", {"load": 0.1}, ["note"], {"parts": {}}),
     protocol.Failed(8, {"kind": "photo", "message": "m", "remedy": ""}, "trace\nback"),

@@ -39,7 +39,7 @@ def exr(path: Path, depth: np.ndarray) -> None:
 def only(folder: Path, name: str) -> tuple[str, np.ndarray]:
     data = open_dataset(folder, name)  # type: ignore[arg-type]
     assert len(data.items) == 1, data.items
-    return data.items[0].name, data.true_depth(data.items[0])
+    return data.items[0].name, data.truth(data.items[0]).depth_m
 
 
 def test_pairs(tmp_path: Path, depth: np.ndarray) -> None:

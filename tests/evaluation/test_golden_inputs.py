@@ -1,4 +1,4 @@
-"""Photos, measured depth and true depth, as the released code prepares them."""
+"""Photos and depth files, as the released code prepares them."""
 
 from __future__ import annotations
 
@@ -16,19 +16,8 @@ from infinidepth_blender.camera import Camera
 from infinidepth_blender.engine.depth_files import read_depth_file
 
 
-def legacy(seed: int) -> np.random.RandomState:
-    return np.random.RandomState(seed)
-
-
 def misc() -> tuple[Any, dict[str, Any]]:
     return np.load(golden_file("misc.npz")), json.loads(golden_file("misc.json").read_text())
-
-
-def prepared(path: Path) -> tuple[Any, dict[str, Any], str, np.ndarray, np.ndarray]:
-    data, facts = misc()
-    key = path.stem
-    depth = paper_inputs.resized_nearest(read_depth_file(path).depth_m, *data[f"{key}_depth"].shape)
-    return data, facts, key, depth, paper_inputs.measured_range(depth)
 
 
 def depth_files() -> list[Any]:
@@ -37,37 +26,9 @@ def depth_files() -> list[Any]:
 
 @pytest.mark.parametrize("path", depth_files())
 def test_depth_of_every_kind_of_file(path: Path) -> None:
-    data, _, key, depth, _ = prepared(path)
-    np.testing.assert_allclose(depth, data[f"{key}_depth"], rtol=1e-6)
-
-
-@pytest.mark.parametrize("path", depth_files())
-def test_which_measurements_count(path: Path) -> None:
-    data, facts, key, _, valid = prepared(path)
-    assert np.array_equal(valid, data[f"{key}_mask"] > 0)
-    assert valid.sum() == facts[f"{key}_valid_count"]
-
-
-@pytest.mark.parametrize("path", depth_files())
-def test_the_prompt_that_a_seed_chooses(path: Path) -> None:
-    data, facts, key, depth, valid = prepared(path)
-    random = legacy(facts[f"{key}_np_seed"])
-    prompt = paper_inputs.chosen_points(depth, valid, facts[f"{key}_num_samples"], random)
-    assert np.count_nonzero(prompt) == facts[f"{key}_prompt_count"]
-    np.testing.assert_allclose(prompt, data[f"{key}_prompt"], rtol=1e-6)
-
-
-@pytest.mark.parametrize("path", depth_files())
-def test_the_noise_filter(path: Path) -> None:
-    data, facts, key, depth, valid = prepared(path)
-    key += "_filter"
-    if f"{key}_depth" not in data:
-        pytest.skip("no filtered case of this file")
-    smooth, kept = paper_inputs.without_noise(depth, valid)
-    assert np.array_equal(kept, data[f"{key}_mask"] > 0)
-    np.testing.assert_allclose(smooth, data[f"{key}_depth"], rtol=1e-5)
-    prompt = paper_inputs.chosen_points(smooth, kept, facts[f"{key}_num_samples"], legacy(facts[f"{key}_np_seed"]))
-    np.testing.assert_allclose(prompt, data[f"{key}_prompt"], rtol=1e-5)
+    wanted = misc()[0][f"{path.stem}_depth"]
+    depth = paper_inputs.resized_nearest(read_depth_file(path).depth_m, *wanted.shape)
+    np.testing.assert_allclose(depth, wanted, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["load_image_64x96_u8", "load_image_176x256_u8", "load_image_48x48_u8"])
@@ -82,15 +43,6 @@ def test_the_photo_at_the_networks_size(name: str) -> None:
 def test_disparity_keeps_what_is_not_positive() -> None:
     data, _ = misc()
     np.testing.assert_allclose(paper_inputs.disparity_of(data["disp_in"]), data["disp_out"], rtol=1e-6)
-
-
-@pytest.mark.parametrize(("name", "with_confidence"), [("scale_align", False), ("scale_align_conf", True)])
-def test_the_factor_of_a_frame(name: str, with_confidence: bool) -> None:
-    data, facts = misc()
-    confidence = data["align_conf"] if with_confidence else None
-    factor, count = paper_inputs.frame_factor(data["align_pred"], data["align_ref"], confidence)
-    assert factor == pytest.approx(facts[name][0], rel=1e-5)
-    assert count == facts[name][1]
 
 
 def test_intrinsics_of_another_size() -> None:
@@ -110,18 +62,6 @@ def test_points_in_the_world() -> None:
     world = np.linalg.inv(data["pcd_w2c"].astype(np.float64))
     points = camera.unproject(x, y, data["pcd_depth"]) @ world[:3, :3].T + world[:3, 3]
     np.testing.assert_allclose(points, data["pcd_points"], rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("path", golden_files("train.npz"))
-def test_true_depth_as_it_is_handed_on(path: Path) -> None:
-    data = np.load(path)
-    read = data["read_in"].copy()
-    read[read == -777], read[read == 777] = np.nan, np.inf
-    truth = paper_inputs.truth_of(read)
-    np.testing.assert_allclose(truth.depth_m, data["read_depth"], rtol=1e-6)
-    np.testing.assert_allclose(truth.disparity, data["read_disp"], rtol=1e-6)
-    assert np.array_equal(truth.valid, data["read_mask"] > 0)
-    assert np.array_equal(truth.disparity_valid, data["read_disp_mask"] > 0)
 
 
 def test_every_depth_golden_is_read() -> None:

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import released_recipe
 import torch
 from evaluation import highfreq
 from evaluation.metrics import depth_scores
 from evaluation.paper_alignment import ransac_line
 from evaluation.paper_inputs import disparity_of
 from goldens import golden_files
-from train import released_recipe
 
 NAMES = {
     "delta_01": "delta_0.01", "delta_02": "delta_0.02", "delta_04": "delta_0.04", "delta_10": "delta_0.1",
@@ -68,18 +68,6 @@ def test_high_frequency_mask(path: Path) -> None:
     own = highfreq.detail_mask(data["depth"], data["mask"] > 0, legacy(setting["np_seed"]), setting["n"])
     # The last digits of the energy may exchange a pixel of the draw for its neighbour.
     assert np.count_nonzero(own & (data["highfreq_mask"] > 0)) >= 0.99 * setting["n"]
-
-
-@pytest.mark.parametrize("path", FILES)
-def test_points_of_importance(path: Path) -> None:
-    data, setting = np.load(path), facts(path)["importance_sampling"]
-    flat = highfreq.detail_points(data["depth"], data["mask"] > 0, setting["n"], legacy(setting["np_seed"]))
-    height, width = data["depth"].shape
-    row, column = np.divmod(flat, width)
-    wanted = np.rint((data["imp_coords"] + 1) / 2 * (height, width) - 0.5).astype(int)
-    same = {*zip(row, column, strict=True)} & {*map(tuple, wanted.tolist())}
-    assert len(same) >= 0.99 * setting["n"]
-    np.testing.assert_allclose(data["depth"][wanted[:, 0], wanted[:, 1]], data["imp_depth"][:, 0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("path", FILES)

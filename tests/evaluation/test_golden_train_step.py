@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import released_recipe
 import torch
 from goldens import fill_by_rule, golden_files
-from train import released_recipe
 
 from infinidepth_blender.field.official.config import OfficialConfig
 from infinidepth_blender.field.official.network import OfficialDepthNetwork

@@ -9,7 +9,7 @@ from triangulations import area_cells, assert_sides_end_at_vertices, field, hole
 
 from infinidepth_blender.camera import Camera
 from infinidepth_blender.geometry.adaptive import adaptive_triangles
-from infinidepth_blender.geometry.mesh import build_mesh
+from infinidepth_blender.geometry.mesh import cut_grid, mesh_of_grid
 from infinidepth_blender.reconstruction import FLAG_SKY, FLAG_VALID, NO_DEPTH_M, MeshArrays
 
 CAMERA = Camera(640, 480, 500.0, 520.0, 300.0, 260.0)
@@ -65,8 +65,8 @@ def corners(mesh: MeshArrays) -> list[NDArray[np.int32]]:
 
 
 def test_cuts_are_those_of_the_regular_mesh() -> None:
-    regular = build_mesh(*scene(), CAMERA, 0.04)
-    adaptive = build_mesh(*scene(), CAMERA, 0.04, kind="adaptive", max_error=0.002)
+    regular = mesh_of_grid(cut_grid(*scene(), 0.04), CAMERA)
+    adaptive = mesh_of_grid(cut_grid(*scene(), 0.04), CAMERA, kind="adaptive", max_error=0.002)
     count = sum(len(f) * (f.shape[1] - 2) for f in corners(adaptive))
     assert count < 0.35 * sum(len(f) * (f.shape[1] - 2) for f in corners(regular))
     # Its vertices are vertices of the regular mesh, exactly.
@@ -87,8 +87,8 @@ def test_cuts_are_those_of_the_regular_mesh() -> None:
 
 @pytest.mark.parametrize("kind", ["regular", "adaptive"])
 def test_triangles_on_request(kind) -> None:
-    quads = build_mesh(*scene(), CAMERA, 0.04, kind=kind)
-    triangles = build_mesh(*scene(), CAMERA, 0.04, kind=kind, faces="triangles")
+    quads = mesh_of_grid(cut_grid(*scene(), 0.04), CAMERA, kind=kind)
+    triangles = mesh_of_grid(cut_grid(*scene(), 0.04), CAMERA, kind=kind, faces="triangles")
     assert len(triangles.quads) == 0
     assert len(triangles.triangles) == 2 * len(quads.quads) + len(quads.triangles)
     np.testing.assert_array_equal(triangles.vertices_cam, quads.vertices_cam)
@@ -99,7 +99,7 @@ def test_triangles_on_request(kind) -> None:
 def test_a_crease_is_not_cut_across() -> None:
     # Disparity folds along the falling diagonal of a single cell.
     depth = (1 / np.array([[0.5, 0.3], [0.3, 0.5]])).astype(np.float32)
-    mesh = build_mesh(depth, np.full((2, 2), FLAG_VALID, np.uint8), CAMERA, 10.0, faces="triangles")
+    mesh = mesh_of_grid(cut_grid(depth, np.full((2, 2), FLAG_VALID, np.uint8), 10.0), CAMERA, faces="triangles")
     along = [set(face) for face in mesh.triangles.tolist()]
     assert all({0, 3} <= face or {1, 2} <= face for face in along)
     shared = set.intersection(*along)

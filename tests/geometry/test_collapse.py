@@ -10,7 +10,7 @@ from triangulations import area_cells, assert_sides_end_at_vertices, field, hole
 from infinidepth_blender.camera import Camera
 from infinidepth_blender.geometry.adaptive import MAX_SLIDE, ROOT_CELLS, adaptive_triangles
 from infinidepth_blender.geometry.collapse import MIN_HEIGHT, collapsed
-from infinidepth_blender.geometry.mesh import CAMERA_MOVE, build_mesh
+from infinidepth_blender.geometry.mesh import CAMERA_MOVE, cut_grid, mesh_of_grid
 from infinidepth_blender.reconstruction import FLAG_VALID
 
 CAMERA = Camera(640, 480, 500.0, 520.0, 300.0, 260.0)
@@ -125,8 +125,10 @@ def test_nothing_to_cover() -> None:
 def test_a_camera_that_moves_aside_sees_no_larger_shift_than_asked(max_error_px: float) -> None:
     depth_m = (1 / rough(121, 161)).astype(np.float32)
     flags = np.full(depth_m.shape, FLAG_VALID, np.uint8)
-    regular = build_mesh(depth_m, flags, CAMERA, 10.0)
-    mesh = build_mesh(depth_m, flags, CAMERA, 10.0, kind="adaptive", max_error=1.0, max_error_px=max_error_px)
+    regular = mesh_of_grid(cut_grid(depth_m, flags, 10.0), CAMERA)
+    mesh = mesh_of_grid(
+        cut_grid(depth_m, flags, 10.0), CAMERA, kind="adaptive", max_error=1.0, max_error_px=max_error_px
+    )
     assert len(mesh.triangles) < 0.5 * 2 * len(regular.quads)
     place = np.rint(mesh.uv * [160, 120]).astype(np.int64)
     at = (120 - place[:, 1]) * 161 + place[:, 0]

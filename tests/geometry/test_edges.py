@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from infinidepth_blender.geometry.edges import disparity_of, edge_mask, find_edges, sharpen
+from infinidepth_blender.geometry.edges import disparity_of, find_edges, sharpen
 
 HEIGHT, WIDTH = 60, 80
 ALL = np.ones((HEIGHT, WIDTH), bool)
@@ -107,11 +107,11 @@ def test_a_ramp_between_slanted_surfaces_ends_where_they_begin(ramp_px: int, slo
 
 
 def test_scale_and_one_outlier_change_nothing_elsewhere() -> None:
-    depth = 1 / step_edge(1.5)
-    expected = edge_mask(depth, ALL, 0.04)
-    np.testing.assert_array_equal(edge_mask(depth * 1000, ALL, 0.04), expected)
-    depth[10, 10] = 1e6
-    mask = edge_mask(depth, ALL, 0.04)
+    disparity = step_edge(1.5).copy()
+    expected = find_edges(disparity, ALL, 0.04).touched()
+    np.testing.assert_array_equal(find_edges(disparity / 1000, ALL, 0.04).touched(), expected)
+    disparity[10, 10] = 1e-6
+    mask = find_edges(disparity, ALL, 0.04).touched()
     mask[9:12, 9:12] = False
     np.testing.assert_array_equal(mask, expected)
 

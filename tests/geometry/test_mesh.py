@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from infinidepth_blender.camera import Camera
 from infinidepth_blender.geometry.backdrop import backdrop_distance_m, build_backdrop
-from infinidepth_blender.geometry.mesh import build_mesh, mesh_grid_size, mesh_vertex_coords
+from infinidepth_blender.geometry.mesh import cut_grid, mesh_grid_size, mesh_of_grid, mesh_vertex_coords
 from infinidepth_blender.reconstruction import FLAG_SKY, FLAG_VALID, NO_DEPTH_M, MeshArrays
 
 CAMERA = Camera(640, 480, 500.0, 520.0, 300.0, 260.0)
@@ -91,7 +91,7 @@ def coverage(meshes: list[MeshArrays], side: int = 60) -> NDArray[np.int64]:
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_the_photo_is_covered_once_and_up_to_its_border(name: str) -> None:
-    mesh = build_mesh(*scene(name), CAMERA, 0.04)
+    mesh = mesh_of_grid(cut_grid(*scene(name), 0.04), CAMERA)
     areas = areas_px(mesh)
     assert areas.min() > 0
     assert areas.sum() == pytest.approx(CAMERA.width_px * CAMERA.height_px, rel=1e-4)
@@ -101,7 +101,7 @@ def test_the_photo_is_covered_once_and_up_to_its_border(name: str) -> None:
 def test_every_pixel_is_hit(name: str) -> None:
     depth_m, flags = scene(name)
     backdrop = build_backdrop(depth_m, flags, CAMERA)
-    mesh = build_mesh(depth_m, flags, CAMERA, 0.04)
+    mesh = mesh_of_grid(cut_grid(depth_m, flags, 0.04), CAMERA)
     hits = coverage([mesh] + ([backdrop] if backdrop else []))
     assert hits.min() >= 1
     if backdrop is None:
@@ -110,7 +110,7 @@ def test_every_pixel_is_hit(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["step", "disc", "pole", "checkers", "three layers"])
 def test_no_face_spans_a_step(name: str) -> None:
-    mesh = build_mesh(*scene(name), CAMERA, 0.04)
+    mesh = mesh_of_grid(cut_grid(*scene(name), 0.04), CAMERA)
     z = mesh.vertices_cam[:, 2][split(mesh)]
     assert np.max(z.max(axis=1) / z.min(axis=1)) < 1.001
     surfaces = np.array([1.0, 1.5, 2.0, 2.5, 6.0])
@@ -119,7 +119,7 @@ def test_no_face_spans_a_step(name: str) -> None:
 
 def test_a_floor_is_one_piece_up_to_the_horizon() -> None:
     depth_m, flags = scene("floor")
-    mesh = build_mesh(depth_m, flags, CAMERA, 0.04)
+    mesh = mesh_of_grid(cut_grid(depth_m, flags, 0.04), CAMERA)
     valid = (flags & FLAG_VALID) > 0
     whole_cells = valid[1:, 1:] & valid[1:, :-1] & valid[:-1, 1:] & valid[:-1, :-1]
     assert np.sum(np.all(mesh.quads < valid.sum(), axis=1)) == whole_cells.sum()
@@ -128,7 +128,7 @@ def test_a_floor_is_one_piece_up_to_the_horizon() -> None:
 
 @pytest.mark.parametrize("name", EVERY)
 def test_texture_coordinates_are_the_projection(name: str) -> None:
-    mesh = build_mesh(*scene(name), CAMERA, 0.04)
+    mesh = mesh_of_grid(cut_grid(*scene(name), 0.04), CAMERA)
     px = CAMERA.project(mesh.vertices_cam)
     np.testing.assert_allclose(mesh.uv[:, 0], px[:, 0] / CAMERA.width_px, atol=1e-5)
     np.testing.assert_allclose(mesh.uv[:, 1], 1 - px[:, 1] / CAMERA.height_px, atol=1e-5)
@@ -136,7 +136,7 @@ def test_texture_coordinates_are_the_projection(name: str) -> None:
 
 @pytest.mark.parametrize("name", EVERY)
 def test_arrays_are_what_a_mesh_needs(name: str) -> None:
-    mesh = build_mesh(*scene(name), CAMERA, 0.04)
+    mesh = mesh_of_grid(cut_grid(*scene(name), 0.04), CAMERA)
     used = np.unique(np.concatenate([mesh.quads.ravel(), mesh.triangles.ravel()]))
     np.testing.assert_array_equal(used, np.arange(len(mesh.vertices_cam)))
     assert (mesh.vertices_cam.dtype, mesh.uv.dtype, mesh.quads.dtype) == (np.float32, np.float32, np.int32)
@@ -146,7 +146,7 @@ def test_arrays_are_what_a_mesh_needs(name: str) -> None:
 
 
 def test_normals_of_a_plane() -> None:
-    mesh = build_mesh(*scene("plane"), CAMERA, 0.04)
+    mesh = mesh_of_grid(cut_grid(*scene("plane"), 0.04), CAMERA)
     # Disparity 0.2 + 0.1 rx - 0.05 ry is the plane 0.1 X - 0.05 Y + 0.2 Z = 1.
     normal = -np.array([0.1, -0.05, 0.2]) / np.linalg.norm([0.1, -0.05, 0.2])
     np.testing.assert_allclose(mesh.normals_cam, np.broadcast_to(normal, mesh.normals_cam.shape), atol=1e-3)
@@ -156,7 +156,7 @@ def test_the_backdrop_lies_behind_everything_and_shows_the_sky() -> None:
     depth_m, flags = scene("floor and sky")
     backdrop = build_backdrop(depth_m, flags, CAMERA)
     assert backdrop is not None
-    mesh = build_mesh(depth_m, flags, CAMERA, 0.04)
+    mesh = mesh_of_grid(cut_grid(depth_m, flags, 0.04), CAMERA)
     assert backdrop.vertices_cam[:, 2].min() > mesh.vertices_cam[:, 2].max()
     assert areas_px(backdrop).min() > 0
     # Its texture never leaves the sky: all its corners are next to vertices without a surface.
@@ -183,7 +183,7 @@ def test_without_sky_there_is_no_backdrop_and_without_surface_no_faces() -> None
     depth_m, flags = scene("step")
     assert build_backdrop(depth_m, flags, CAMERA) is None
     depth_m, flags = with_flags(np.full((20, 30), np.inf))
-    assert len(build_mesh(depth_m, flags, CAMERA, 0.04).quads) == 0
+    assert len(mesh_of_grid(cut_grid(depth_m, flags, 0.04), CAMERA).quads) == 0
     backdrop = build_backdrop(depth_m, flags, CAMERA)
     assert backdrop is not None
     assert areas_px(backdrop).sum() == pytest.approx(640 * 480, rel=1e-4)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from infinidepth_blender.camera import Camera
-from infinidepth_blender.geometry.mesh import build_mesh
+from infinidepth_blender.geometry.mesh import cut_grid, mesh_of_grid
 from infinidepth_blender.geometry.solid import closed
 from infinidepth_blender.options import MeshKind
 from infinidepth_blender.reconstruction import FLAG_SKY, FLAG_VALID, NO_DEPTH_M, MeshArrays
@@ -29,7 +29,7 @@ def surface(name: str, kind: MeshKind) -> MeshArrays:
     }[name]
     there = np.isfinite(depth)
     flags = np.where(there, FLAG_VALID, FLAG_SKY).astype(np.uint8)
-    return build_mesh(np.where(there, depth, NO_DEPTH_M).astype(np.float32), flags, CAMERA, 0.04, kind=kind)
+    return mesh_of_grid(cut_grid(np.where(there, depth, NO_DEPTH_M).astype(np.float32), flags, 0.04), CAMERA, kind=kind)
 
 
 @pytest.mark.parametrize("kind", get_args(MeshKind))
@@ -63,5 +63,5 @@ def test_the_front_stays_and_the_back_lies_behind_it() -> None:
 
 def test_nothing_gives_nothing() -> None:
     empty = np.full((5, 6), NO_DEPTH_M, np.float32)
-    mesh = build_mesh(empty, np.full((5, 6), FLAG_SKY, np.uint8), CAMERA, 0.04)
+    mesh = mesh_of_grid(cut_grid(empty, np.full((5, 6), FLAG_SKY, np.uint8), 0.04), CAMERA)
     assert len(closed(mesh, 0.05).triangles) == 0

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from infinidepth_blender.camera import Camera
 from infinidepth_blender.geometry.edges import find_edges, sharpen
-from infinidepth_blender.geometry.mesh import build_mesh
+from infinidepth_blender.geometry.mesh import cut_grid, mesh_of_grid
 from infinidepth_blender.geometry.tears import SPANS, spans_for
 from infinidepth_blender.reconstruction import FLAG_VALID
 
@@ -55,7 +55,7 @@ def test_every_vertex_lies_on_one_of_the_surfaces(size: int, blur: str, ratio: f
 def test_no_triangle_spans_the_step(size: int) -> None:
     disparity, _, _ = blurred_step(size, 2.0, 0.01, "smooth")
     camera = Camera(size - 1, ROWS - 1, size, size, size / 2, ROWS / 2)
-    mesh = build_mesh(1 / disparity, np.full(disparity.shape, FLAG_VALID, np.uint8), camera, 0.04)
+    mesh = mesh_of_grid(cut_grid(1 / disparity, np.full(disparity.shape, FLAG_VALID, np.uint8), 0.04), camera)
     x, y = mesh.uv[:, 0], (1 - mesh.uv[:, 1]) * (ROWS - 1) / size
     relative = 1 / mesh.vertices_cam[:, 2] / (0.5 * (1 + 0.2 * x + 0.1 * y))
     assert np.minimum(np.abs(relative - 1), np.abs(relative * 2 - 1)).max() < 0.06

@@ -9,7 +9,7 @@ from infinidepth_blender.camera import Camera
 from infinidepth_blender.reconstruction import FLAG_SKY, FLAG_VALID, Gaussians, PointArrays
 from infinidepth_blender.splats.placed import (
     MAX_STRETCH,
-    SPREADS,
+    SPREAD,
     concatenate,
     gaussians_on_grid,
     gaussians_on_surface,
@@ -66,19 +66,16 @@ def test_quaternions_bring_the_third_axis_onto_the_normal(special):
     np.testing.assert_allclose(np.linalg.det(rotation_matrices(q)), 1, atol=1e-5)
 
 
-@pytest.mark.parametrize("spacing", ["surface", "image"])
-def test_a_disc_lies_in_the_plane_and_has_the_samples_area(spacing):
+def test_a_disc_lies_in_the_plane_and_has_the_samples_area():
     points = random_points()
     area = np.random.default_rng(0).uniform(1e-6, 1e-2, len(points.positions_cam)).astype(np.float32)
-    g = gaussians_on_surface(points, area, spacing=spacing)
-    np.testing.assert_allclose(g.scales[:, 0] * g.scales[:, 1], SPREADS[spacing] ** 2 * area, rtol=1e-4)
+    g = gaussians_on_surface(points, area)
+    np.testing.assert_allclose(g.scales[:, 0] * g.scales[:, 1], SPREAD**2 * area, rtol=1e-4)
     assert (g.scales[:, 2] < 0.2 * g.scales[:, 1]).all()
     thin = np.einsum("ni,nij,nj->n", points.normals_cam, covariances(g), points.normals_cam)
     np.testing.assert_allclose(np.sqrt(thin), g.scales[:, 2], rtol=1e-3)
     np.testing.assert_array_equal(g.means, points.positions_cam)
     np.testing.assert_allclose(dc_to_rgb(g.sh[:, 0]), points.colors_srgb / 255, atol=1e-6)
-    if spacing == "surface":
-        np.testing.assert_array_equal(g.scales[:, 0], g.scales[:, 1])
 
 
 @pytest.mark.parametrize("normal", [(0, 0, -1), (0, -1, 0.0), (0.7, -0.2, -0.5), (-0.9, 0, -0.3)])
@@ -97,8 +94,8 @@ def test_grid_discs_project_to_circles_of_the_grid_spacing(normal):
     slant = np.abs((unit(means) * unit(np.array(normal))).sum(1))
     plain = slant > 2 / MAX_STRETCH
     assert plain.sum() > 100
-    np.testing.assert_allclose(eigen[plain], SPREADS["image"], rtol=0.06)
-    assert eigen.max() < 1.1 * SPREADS["image"], "no disc is larger in the photo than the grid asks for"
+    np.testing.assert_allclose(eigen[plain], SPREAD, rtol=0.06)
+    assert eigen.max() < 1.1 * SPREAD, "no disc is larger in the photo than the grid asks for"
     assert (g.scales[:, 0] / g.scales[:, 1]).max() < MAX_STRETCH * 1.01
 
 
@@ -130,7 +127,7 @@ def test_wrong_lengths_are_refused_and_nothing_gives_nothing():
     with pytest.raises(ValueError, match="area_m2"):
         gaussians_on_surface(points, np.ones(3, np.float32))
     none = PointArrays(*(getattr(points, name)[:0] for name in PointArrays.__dataclass_fields__))
-    assert len(gaussians_on_surface(none, np.zeros(0, np.float32), spacing="image")) == 0
+    assert len(gaussians_on_surface(none, np.zeros(0, np.float32))) == 0
 
 
 def test_concatenation_fills_missing_harmonics_with_zero():

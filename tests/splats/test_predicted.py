@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from predictor_golden import rule_predictor
+from predictor_golden import every_pixel, rule_predictor
 
 from infinidepth_blender.camera import Camera
 from infinidepth_blender.errors import Cancelled
@@ -103,7 +103,7 @@ def test_a_point_on_a_pixel_centre_gets_what_the_network_says_of_that_pixel(widt
     top, left = (outer_height - inner_height) // 2, (outer_width - inner_width) // 2
     assert (top > 0) == (width == 400), "only the long strip is continued at its edges"
     framed = np.pad(scene.depth_map(), ((top, top), (left, left)), mode="edge")
-    seen = predictor(scene.prepared.image, torch.from_numpy(framed)[None, None], scene.tokens).every_pixel()
+    seen = every_pixel(predictor(scene.prepared.image, torch.from_numpy(framed)[None, None], scene.tokens))
     inner = np.arange(outer_height * outer_width).reshape(outer_height, outer_width)
     inner = inner[top : top + inner_height, left : left + inner_width].ravel()
     for ours, theirs in (

@@ -13,7 +13,14 @@ from goldens import fill_by_rule, golden_files
 from numpy.typing import NDArray
 from official_samplers import largest_triangles, to_coords, triangles
 from official_warp import disparity_to_depth
-from predictor_golden import ATTRIBUTES, assert_close, official_names, official_sparse_means, rule_predictor
+from predictor_golden import (
+    ATTRIBUTES,
+    assert_close,
+    official_at,
+    official_names,
+    official_sparse_means,
+    rule_predictor,
+)
 from scipy.spatial import KDTree
 
 from infinidepth_blender.field.official.config import OfficialConfig
@@ -111,7 +118,7 @@ def gaussians(path: Path) -> dict[str, NDArray]:
     count = len(golden["sparse_means"])
     coords, depth = golden[f"coords3d_{first}"][:, :count], golden[f"depth3d_{first}"][:, :count]
     means = official_sparse_means(golden | {"sparse_coords": coords, "sparse_depth": depth})
-    return official_names(seen.at(torch.from_numpy(coords), padding="zeros"), means)
+    return official_names(official_at(seen, torch.from_numpy(coords)), means)
 
 
 @pytest.mark.parametrize("name", ATTRIBUTES)

@@ -24,7 +24,7 @@ from infinidepth_blender.reconstruction import Gaussians, MeshArrays
 from infinidepth_blender.splats.files import read_splats, write_splats
 from infinidepth_blender.splats.placed import rotation_matrices
 from infinidepth_blender.splats.sh import dc_to_rgb, evaluate_sh
-from infinidepth_blender.splats.transform import half_turned, rotated
+from infinidepth_blender.splats.transform import half_turned, mapped
 
 FILES = Path(__file__).resolve().parents[1] / "data" / "splat_files"
 
@@ -77,7 +77,7 @@ def changed(path: Path, change: Any) -> Path:
 def test_a_file_of_another_program(splats: Gaussians) -> None:
     """It turns PLY's axes half about z, where we turn half about x: both have y up."""
     found = read_splats(FILES / "splat_transform.glb")
-    assert_same(found.gaussians, rotated(splats, np.diag([-1.0, 1.0, -1.0])))
+    assert_same(found.gaussians, mapped(splats, np.diag([-1.0, 1.0, -1.0]), np.zeros(3)))
     assert found.camera is None
     assert found.color_space == "srgb"
 
@@ -162,7 +162,7 @@ def test_nodes_turn_move_and_stretch_their_splats(splats: Gaussians, written: Pa
 
     turn = np.array([[0.28, 0, 0.96], [0, 1, 0], [-0.96, 0, 0.28]])
     upright = half_turned(splats)
-    expected = rotated(upright, turn)
+    expected = mapped(upright, turn, np.zeros(3))
     expected = Gaussians(
         2 * expected.means + np.array([1, 2, 3], np.float32),
         2 * expected.scales,

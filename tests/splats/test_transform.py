@@ -8,12 +8,7 @@ import pytest
 from infinidepth_blender.reconstruction import Gaussians
 from infinidepth_blender.splats.placed import rotation_matrices
 from infinidepth_blender.splats.sh import evaluate_sh
-from infinidepth_blender.splats.transform import (
-    centred,
-    quaternions_of,
-    rotated,
-    scales_and_rotations,
-)
+from infinidepth_blender.splats.transform import mapped, quaternions_of, scales_and_rotations
 
 
 def random_gaussians(count: int = 64, coefficients: int = 16, seed: int = 2) -> Gaussians:
@@ -38,27 +33,10 @@ def covariances(g: Gaussians) -> np.ndarray:
     return (axes * g.scales[:, None].astype(np.float64) ** 2) @ axes.transpose(0, 2, 1)
 
 
-@pytest.mark.parametrize(
-    ("centre", "measure"),
-    [
-        ("mean", lambda p: p.mean(axis=0)),
-        ("median", lambda p: np.sort(p, axis=0)[(len(p) - 1) // 2]),
-        ("bounds", lambda p: (p.min(axis=0) + p.max(axis=0)) / 2),
-    ],
-)
-@pytest.mark.parametrize("count", [1, 8, 9])
-def test_the_centre_comes_to_the_origin_and_is_returned(centre, measure, count):
-    gaussians = random_gaussians(count)
-    moved, shift = centred(gaussians, centre)
-    np.testing.assert_allclose(measure(moved.means.astype(np.float64)), 0, atol=1e-6)
-    np.testing.assert_allclose(moved.means + shift, gaussians.means, atol=1e-6)
-    assert moved.means.dtype == np.float32
-
-
 @pytest.mark.parametrize("coefficients", [1, 4, 9, 16])
 def test_turning_turns_places_shapes_and_colours(coefficients):
     gaussians, rotation = random_gaussians(coefficients=coefficients), random_rotation()
-    turned = rotated(gaussians, rotation)
+    turned = mapped(gaussians, rotation, np.zeros(3))
     np.testing.assert_allclose(turned.means, gaussians.means @ rotation.T, atol=1e-5)
     expected = rotation @ covariances(gaussians) @ rotation.T
     np.testing.assert_allclose(covariances(turned), expected, rtol=1e-4, atol=1e-5)
@@ -71,7 +49,7 @@ def test_turning_turns_places_shapes_and_colours(coefficients):
 def test_turning_changes_nothing_in_place_and_back_gives_the_same():
     gaussians, rotation = random_gaussians(), random_rotation()
     before = {name: getattr(gaussians, name).copy() for name in Gaussians.__dataclass_fields__}
-    back = rotated(rotated(gaussians, rotation), rotation.T)
+    back = mapped(mapped(gaussians, rotation, np.zeros(3)), rotation.T, np.zeros(3))
     np.testing.assert_allclose(back.sh, gaussians.sh, atol=1e-4)
     np.testing.assert_allclose(back.means, gaussians.means, atol=1e-5)
     for name, value in before.items():

@@ -14,6 +14,7 @@ pytest.importorskip("numba", reason="numba is part of the engine's environment o
 pytest.importorskip("cv2", reason="OpenCV is part of the engine's environment only")
 
 import cv2
+from plyfile import PlyData, PlyElement
 
 from infinidepth_blender import reconstruction as bundle
 from infinidepth_blender.camera import Camera
@@ -292,7 +293,11 @@ def test_a_camera_can_be_put_anywhere(tmp_path):
 def test_linear_colours_come_out_encoded(splats_file, tmp_path):
     g = open_source(splats_file).gaussians
     g.sh[:] = (0.2140 - 0.5) / 0.28209479  # linear 0.214 is sRGB 0.5
-    write_splats(tmp_path / "linear.ply", g, CAMERA, color_space="linear")
+    write_splats(tmp_path / "srgb.ply", g, CAMERA)
+    data = PlyData.read(tmp_path / "srgb.ply")
+    data["color_space"].data["color_space"] = 1
+    version = PlyElement.describe(np.array([(1,), (5,), (0,)], [("version", "u1")]), "version")
+    PlyData([*data.elements, version], byte_order="<").write(tmp_path / "linear.ply")
     render_views(tmp_path / "linear.ply", tmp_path / "out", frames=1)
     frame = cv2.imread(str(tmp_path / "out" / "frame_0001.png"))
     assert frame[20:40, 30:60].mean() == pytest.approx(127.5, abs=2)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from goldens import fill_by_rule, golden_files, release_rule_weights
-from train.released_recipe import mean_absolute_error, normalised_by_range
+from released_recipe import mean_absolute_error, normalised_by_range
 
 from infinidepth_blender.field.official.config import OfficialConfig
 from infinidepth_blender.field.official.network import OfficialDepthNetwork

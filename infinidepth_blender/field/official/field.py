@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
+from ...progress import OnFraction
 from ..evaluation import Evaluator, Notify, log_notice
 from ..preprocess import PreparedImage
 from ..protocol import FieldScale, Rows
@@ -47,7 +46,7 @@ class OfficialField:
         self.prepared = prepared
         self._factor = factor
 
-    def watch(self, on_step: Callable[[float], None]) -> None:
+    def watch(self, on_step: OnFraction) -> None:
         """Has `on_step` called during long answers with the fraction done; it may raise to stop them."""
         self.evaluator.on_step = on_step
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...errors import OptionsError
+from ...progress import OnFraction
 from ..evaluation import Notify, log_notice, or_on_processor
 from ..precision import Precision, encoder_dtype, without_tf32
 from ..preprocess import PreparedImage, prepare_image
@@ -76,7 +77,7 @@ class OfficialModel:
         image_srgb: NDArray[np.uint8] | NDArray[np.float32],
         measured_depth_m: NDArray[np.floating] | None = None,
         seed: int = 0,
-        on_step: Callable[[float], None] = _unwatched,
+        on_step: OnFraction = _unwatched,
     ) -> OfficialField:
         """Runs the encoder once.
 
@@ -146,7 +147,7 @@ class OfficialModel:
 
 
 @contextlib.contextmanager
-def _watching(blocks: nn.ModuleList, on_step: Callable[[float], None]) -> Iterator[None]:
+def _watching(blocks: nn.ModuleList, on_step: OnFraction) -> Iterator[None]:
     """Has `on_step` called with the share of the blocks that have run."""
 
     def after(count: int) -> Callable[..., None]:

@@ -61,7 +61,7 @@ def test_a_model_is_downloaded_and_used(hub: Hub) -> None:
     settings.model = SMALL.name
     with pytest.raises(ModelError, match="not downloaded yet"):
         options_of(settings)
-    with pytest.raises(RuntimeError, match="licence of 'InfiniDepth Small' was not accepted"):
+    with pytest.raises(RuntimeError, match="license of 'InfiniDepth Small' was not accepted"):
         bpy.ops.infinidepth.download_model(model=SMALL.name)
     assert hub.seen == [] and model_fetch.held(SMALL).status == "not downloaded"
 

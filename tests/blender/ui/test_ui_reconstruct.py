@@ -14,7 +14,7 @@ from blender_synthetic import CAMERAS
 from PIL import Image as PillowImage
 from plyfile import PlyData
 
-from infinidepth_blender.bundle_record import is_complete
+from infinidepth_blender.bundle_record import read_record
 from infinidepth_blender.engine.client import EngineClient
 from infinidepth_blender.errors import OptionsError, OutputError, PhotoError
 from infinidepth_blender.options import ReconstructOptions
@@ -58,7 +58,7 @@ def test_the_active_image_becomes_a_scene(engine: bpy.types.AddonPreferences, ph
     assert bpy.ops.infinidepth.reconstruct_image() == {"FINISHED"}
 
     bundle = tmp_path / "results" / "street"
-    assert is_complete(bundle)
+    read_record(bundle)
     collection = bpy.data.collections["street"]
     kinds = {obj.type for obj in collection.all_objects}
     assert {"EMPTY", "CAMERA", "MESH", "POINTCLOUD"} <= kinds
@@ -463,7 +463,7 @@ def test_a_movie_is_a_clip(engine: bpy.types.AddonPreferences, tmp_path: Path) -
     assert image.source == "MOVIE"
     choose(image)
     assert bpy.ops.infinidepth.reconstruct_clip() == {"FINISHED"}
-    assert is_complete(tmp_path / "results" / "film")
+    read_record(tmp_path / "results" / "film")
     assert bpy.ops.infinidepth.reconstruct_file(
         directory=str(tmp_path), files=[{"name": "film.avi"}]
     ) == {"FINISHED"}  # fmt: skip

@@ -84,5 +84,10 @@ def test_refusals_do_not_pile_up_and_end_with_the_next_operator(
     assert session.problems == [of_a_job]
     report_problem(PhotoError("notes.jpg is no photo."))
     assert session.problems == [of_a_job]
+    session.problems.append(PhotoError("other.jpg is no photo."))
+    bpy.ops.infinidepth.dismiss(problem=0)
+    assert [str(problem) for problem in session.problems] == ["other.jpg is no photo."]
+    assert session.delivered is not None
     bpy.ops.infinidepth.dismiss()
-    assert not session.problems
+    assert len(session.problems) == 1 and session.delivered is None
+    session.problems = []

@@ -236,6 +236,7 @@ def script() -> Iterator[None]:
     editor = area("IMAGE_EDITOR")
     editor.spaces.active.image = bpy.data.images["photo.png"]
     run(bpy.ops.infinidepth.dismiss)
+    session.problems = []
     yield from show_tab("IMAGE_EDITOR")
     picture("8-image-editor")
     with bpy.context.temp_override(window=window()):

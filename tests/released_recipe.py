@@ -1,7 +1,7 @@
 """What the released training does to a sample: crop, queries, prompts, targets, loss.
 
-The trainer here follows the paper (log depth); these are the pieces of the released code,
-which predicts disparity, for fine-tuning the official networks and for its prompts.
+The trainer in `scripts/train` follows the paper (log depth); these are the pieces of the released
+code, which predicts disparity, as the golden files have them. Written from the specification.
 """
 
 from __future__ import annotations
@@ -77,19 +77,6 @@ def crop_and_resize(image: NDArray[np.float32], depth_m: NDArray[np.float32], he
 def disparity_targets(depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
     """1 / depth beyond 1 cm, else 0."""
     return np.divide(1, depth_m, out=np.zeros_like(depth_m), where=depth_m > 0.01)
-
-
-def random_queries(depth_m: NDArray[np.float32], count: int, random: Random) -> Queries:
-    """Pixels drawn from those with depth, each once unless they are fewer than `count`.
-
-    Raises:
-        ValueError: no pixel has depth.
-    """
-    disparity = disparity_targets(depth_m)
-    valid = np.flatnonzero(disparity > 0)
-    if not len(valid):
-        raise ValueError("the depth map has no valid pixel")
-    return _queries(disparity, random.choice(valid, count, replace=bool(len(valid) < count)))
 
 
 def all_queries(depth_m: NDArray[np.float32]) -> Queries:

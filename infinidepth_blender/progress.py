@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
+
+OnFraction = Callable[[float], None]
+"""Called with the fraction done, in [0, 1]; it may raise to stop the work."""
 
 
 class Progress(Protocol):
@@ -20,3 +24,7 @@ class Progress(Protocol):
             Cancelled: the user stopped the job.
         """
         ...
+
+
+def silent(stage: str, fraction: float, message: str = "") -> None:
+    """A `Progress` for jobs that nobody watches."""
