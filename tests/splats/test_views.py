@@ -194,7 +194,7 @@ def test_one_picture_replaces_only_what_was_rendered_here(splats_file, tmp_path)
 
 @pytest.mark.parametrize("name", ["frames", "clip.mp4"])
 def test_a_cancel_leaves_nothing(splats_file, tmp_path, name):
-    def stop(stage: str, fraction: float, message: str) -> None:
+    def stop(stage: str, fraction: float, message: str = "") -> None:
         if stage == "render" and fraction > 0.4:
             raise Cancelled
 
