@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from ..errors import DepthFileError
 from .depth_names import channel_of_depth, likely_array, named_array
+from .exr_window import on_display
 from .restricted_pickle import UnsafePickleError, load_npy
 
 MIN_DEPTH_M, MAX_DEPTH_M = 1e-4, 60_000.0
@@ -222,24 +223,10 @@ def _read_exr(path: Path) -> Any:
     channels = {name: (part, item) for part in exr.parts for name, item in part.channels.items()}
     if (name := channel_of_depth(channels)) is not None:
         part, item = channels[name]
-        return _on_display(item.pixels, part.header)
+        return on_display(item.pixels, part.header)
     raise DepthFileError(
         f"{path.name} has no depth channel (it has: {', '.join(list(channels)[:8])}).", "Name the channel Z or Y."
     )
-
-
-def _on_display(pixels: NDArray[Any], header: Mapping[str, Any]) -> NDArray[Any]:
-    """The picture that is shown, of which an EXR file may hold only a part, or more than it."""
-    (left, top), (right, bottom) = header["displayWindow"]
-    (x, y), _ = header["dataWindow"]
-    if pixels.ndim != 2 or (x, y, *pixels.shape) == (left, top, bottom - top + 1, right - left + 1):
-        return pixels
-    height, width = pixels.shape
-    y0, y1, x0, x1 = max(y, top), min(y + height, bottom + 1), max(x, left), min(x + width, right + 1)
-    shown = np.zeros((bottom - top + 1, right - left + 1), pixels.dtype)
-    if y0 < y1 and x0 < x1:
-        shown[y0 - top : y1 - top, x0 - left : x1 - left] = pixels[y0 - y : y1 - y, x0 - x : x1 - x]
-    return shown
 
 
 def _unpack(path: Path, value: Any) -> Any:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import PhotoError
+from .exr_window import on_display, size_of
 from .photo_color import REC709_XY, encode_srgb_8bit, to_rec709
 from .photo_deep import to_8_bits, to_half
 from .photo_pillow import DecodedPhoto, check_size
@@ -36,16 +37,14 @@ def decode_exr(path: Path) -> DecodedPhoto:
     names = [(part, name) for part in range(len(exr.parts)) for name in exr.channels(part)]
     part, channels = _color_channels(names, path)
     header = exr.header(part)
-    display = _box(header["displayWindow"])
-    data = _box(header["dataWindow"])
-    width, height = display[2] - display[0] + 1, display[3] - display[1] + 1
-    check_size(path, width, height)
+    check_size(path, *size_of(header["displayWindow"]))
+    width, height = size_of(header["dataWindow"])
     planes = []
     for name in channels:
         pixels = exr.channels(part)[name].pixels
-        if pixels.shape != (data[3] - data[1] + 1, data[2] - data[0] + 1):
+        if pixels.shape != (height, width):
             raise PhotoError(f"{path.name} has subsampled channels, which are not read.", "Save it as RGB.")
-        planes.append(_to_display(pixels, data, display))
+        planes.append(on_display(pixels, header).astype(np.float32, copy=False))
     alpha = planes.pop() if len(planes) in (2, 4) else None
     matrix = to_rec709(header.get("chromaticities", REC709_XY)) if len(planes) == 3 else None
     if matrix is not None:
@@ -95,10 +94,9 @@ def _open_exr(path: Path) -> Any:
     damaged = PhotoError(f"{path.name} is damaged, incomplete or no OpenEXR file.", "Render or copy the file again.")
     try:
         header = openexr.File(str(path), header_only=True).header(0)
-        box = _box(header["dataWindow"])
         if "deep" in str(header.get("type", "")).lower():
             raise PhotoError(f"{path.name} holds deep data, which is not read.", "Save a flat picture.")
-        width, height = box[2] - box[0] + 1, box[3] - box[1] + 1
+        width, height = size_of(header["dataWindow"])
         if width * height > _MAX_LINEAR_PIXELS:
             raise PhotoError(f"{path.name} is too large: {width} x {height} pixels.", "Scale it below 268 megapixels.")
         exr = openexr.File(str(path), separate_channels=True)
@@ -109,12 +107,6 @@ def _open_exr(path: Path) -> Any:
         raise
     except Exception as error:  # the library raises RuntimeError, ValueError and its own
         raise damaged from error
-
-
-def _box(window: Any) -> tuple[int, int, int, int]:
-    """x0, y0, x1, y1 (inclusive) of an OpenEXR window."""
-    (x0, y0), (x1, y1) = window
-    return int(x0), int(y0), int(x1), int(y1)
 
 
 def _color_channels(names: list[tuple[int, str]], path: Path) -> tuple[int, list[str]]:
@@ -143,22 +135,6 @@ def _color_channels(names: list[tuple[int, str]], path: Path) -> tuple[int, list
 
     part, channels_used, _ = min(usable, key=rank)
     return part, channels_used
-
-
-def _to_display(
-    pixels: NDArray[Any], data: tuple[int, int, int, int], display: tuple[int, int, int, int]
-) -> NDArray[np.float32]:
-    """The part of a data window that the display window shows; 0 where there is no data."""
-    if data == display:
-        return pixels.astype(np.float32, copy=False)
-    out = np.zeros((display[3] - display[1] + 1, display[2] - display[0] + 1), dtype=np.float32)
-    x0, y0 = max(data[0], display[0]), max(data[1], display[1])
-    x1, y1 = min(data[2], display[2]) + 1, min(data[3], display[3]) + 1
-    if x0 < x1 and y0 < y1:
-        out[y0 - display[1] : y1 - display[1], x0 - display[0] : x1 - display[0]] = pixels[
-            y0 - data[1] : y1 - data[1], x0 - data[0] : x1 - data[0]
-        ]
-    return out
 
 
 def _finish(planes: list[NDArray[Any]], alpha: NDArray[Any] | None, premultiplied: bool = True) -> DecodedPhoto:

@@ -1,0 +1,39 @@
+"""The two windows of an OpenEXR file: which pixels it holds, and which part of the plane is the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def size_of(window: Any) -> tuple[int, int]:
+    """Width and height of a window, whose corners are both inside."""
+    (left, top), (right, bottom) = window
+    return int(right) - int(left) + 1, int(bottom) - int(top) + 1
+
+
+def on_display(pixels: NDArray[Any], header: Mapping[str, Any]) -> NDArray[Any]:
+    """The picture that is shown, of which a file may hold only a part, or more than it; 0 where it holds nothing.
+
+    Args:
+        pixels: (h, w) a channel of the size of the data window, else it comes back as it is.
+        header: Of its part of the file.
+    """
+    width, height = size_of(header["dataWindow"])
+    if pixels.shape != (height, width):
+        return pixels
+    # Of the data, from the upper left corner of the picture.
+    x, y = (
+        int(data) - int(shown) for data, shown in zip(header["dataWindow"][0], header["displayWindow"][0], strict=True)
+    )
+    shown_width, shown_height = size_of(header["displayWindow"])
+    if (x, y, width, height) == (0, 0, shown_width, shown_height):
+        return pixels
+    shown = np.zeros((shown_height, shown_width), pixels.dtype)
+    top, bottom, left, right = max(y, 0), min(y + height, shown_height), max(x, 0), min(x + width, shown_width)
+    if top < bottom and left < right:
+        shown[top:bottom, left:right] = pixels[top - y : bottom - y, left - x : right - x]
+    return shown
