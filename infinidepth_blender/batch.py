@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path, PurePath
 from .clip_files import clip_name, is_pattern, is_photo_name, natural, source_sha256, videos_in
 from .errors import InfiniDepthError, PhotoError
 from .folder_names import folder_name, same_folder_key
+from .small_files import json_or_empty
 from .staging import ARRAYS_DIR, JSON_NAME, STAGING_SUFFIX
 
 OWN_SUFFIX = "_infinidepth"
@@ -49,7 +49,7 @@ def plan_batch(
     With `output`, a photo becomes `output/<stem>`, and the sub-folders of a folder that
     was named are mirrored there; without, `<photo's folder>/<stem>_infinidepth`. Where
     two stems meet, or a stem meets a mirrored sub-folder, the extension is appended:
-    `<stem>_jpg`. A folder that holds the result of another photo is left alone: `<stem>_2`.
+    `<stem>_jpg`, unless the photo has its result there already. A folder that holds the result of another photo is left alone: `<stem>_2`.
 
     Args:
         named: Files and folders.
@@ -107,13 +107,24 @@ def is_own_output(folder: Path) -> bool:
     )
 
 
+def _made_of(folder: Path) -> tuple[str, str]:
+    """Path and SHA-256 of the photo whose result a folder holds; empty: it holds none."""
+    try:
+        made_of = json_or_empty(folder / JSON_NAME)["photo"]
+        return str(made_of["source"]), str(made_of["sha256"])
+    except (KeyError, TypeError):
+        return "", ""
+
+
+def _is_of(folder: Path, photo: Path) -> bool:
+    """Whether a folder holds the result of a photo that lies where this one lies."""
+    source, _ = _made_of(folder)
+    return bool(source) and os.path.realpath(source) == os.path.realpath(photo)
+
+
 def _is_of_another(folder: Path, photo: Path) -> bool:
     """Whether a folder holds the result of another photo: of another place and of other content."""
-    try:
-        made_of = json.loads((folder / JSON_NAME).read_text(encoding="utf-8"))["photo"]
-        source, sha256 = str(made_of["source"]), str(made_of["sha256"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return False
+    source, sha256 = _made_of(folder)
     if not source or not sha256 or os.path.realpath(source) == os.path.realpath(photo):
         return False
     return sha256 != source_sha256(photo)
@@ -132,7 +143,8 @@ def _with_own_folders(found: list[tuple[Path, Path, PurePath]], suffix: str) -> 
     items: list[BatchItem] = []
     taken: set[str] = set()
     for (photo, parent, below), folder in zip(found, plain, strict=True):
-        if meets[same_folder_key(folder)] > 1 or same_folder_key(folder) in above:
+        own = same_folder_key(folder) not in taken and _is_of(folder, photo)
+        if (meets[same_folder_key(folder)] > 1 and not own) or same_folder_key(folder) in above:
             kind = photo.suffix.lstrip(".") or "photo"
             folder = parent / (folder_name(f"{folder_name(_stem(photo))}_{kind}") + suffix)
         number = 2

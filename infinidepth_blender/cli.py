@@ -100,6 +100,14 @@ def main(argv: Sequence[str] | None = None, *, context: Context | None = None) -
         # Whoever read our output has gone; Python would complain once more on its way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
+    except OSError as error:
+        # Names too long for the file system, drives that are gone: what no command could say better.
+        where = f"{error.filename}: " if error.filename else ""
+        return _complain(
+            InfiniDepthError(f"{where}{error.strerror or error}.", "Check the path, and the disk it is on."),
+            EXIT_FAILED,
+            as_json,
+        )
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -31,6 +31,19 @@ DEFAULT_EDGE_STEP = 0.04
 DEFAULT_MESH_ERROR = 0.002
 DEFAULT_SOLID = 0.03
 DEFAULT_GRAZING_CAP_DEG = 87.0
+READ_BY: dict[str, frozenset[Part]] = {
+    **dict.fromkeys(("mesh", "mesh_error", "mesh_error_px", "solid"), frozenset[Part]({"mesh", "glb"})),
+    # The sky stands behind points and splats, too.
+    **dict.fromkeys(("mesh_size", "mesh_faces"), frozenset[Part]({"mesh", "glb", "points", "splats"})),
+    "background": frozenset({"mesh", "glb", "splats"}),
+    "points": frozenset({"points", "splats"}),
+    **dict.fromkeys(
+        ("points_mask", "points_crop", "points_density", "points_outliers", "grazing_cap_deg"),
+        frozenset[Part]({"points"}),
+    ),
+    "splats_model": frozenset({"splats"}),
+}
+"""Options that only some parts read; all others count for each."""
 MAX_DEPTH_SIDE_PX = 4096
 """`--depth-size photo` stops at this length of the longer side."""
 

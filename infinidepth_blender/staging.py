@@ -76,7 +76,7 @@ def staged_folder(folder: Path, note: Callable[[str], object] | None = None) -> 
         _refuse_files_of_others(folder)
         staging.mkdir(parents=True)
         _owned.add(staging)
-        with _held(staging):
+        with held(staging):
             try:
                 yield staging
             except BaseException as error:
@@ -133,7 +133,7 @@ def clear(staging: Path) -> None:
             f"{staging} is in the way, and is not from a reconstruction.",
             "Move it away, or choose another output folder.",
         )
-    with _held(staging) if LOCK_NAME in names else contextlib.nullcontext():
+    with held(staging) if LOCK_NAME in names else contextlib.nullcontext():
         if staging.is_dir():
             recover(staging, staging.with_name(staging.name.removesuffix(STAGING_SUFFIX)), _ORDER[::-1])
     _remove(staging)
@@ -145,7 +145,7 @@ def _remove(staging: Path) -> None:
 
 
 @contextlib.contextmanager
-def _held(staging: Path) -> Iterator[None]:
+def held(staging: Path) -> Iterator[None]:
     """Holds the lock of a staging folder, on file systems that have locks.
 
     Raises:
@@ -171,7 +171,12 @@ def output_error(error: OSError, path: Path) -> OutputError:
             f"The disk is full: {path} could not be written.", "Free some space or choose another output folder."
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return OutputError(f"No permission to write {path}.", "Choose another output folder with --output.")
+        return OutputError(f"No permission to write {path}.", "Choose another output folder.")
+    if error.errno == errno.EISDIR:
+        return OutputError(f"{path} is a folder, not a file.", "Choose another name.")
+    inside = next((parent for parent in path.parents if parent.is_file()), None)
+    if error.errno in (errno.EEXIST, errno.ENOTDIR) and inside is not None:
+        return OutputError(f"{inside} is a file, not a folder.", "Choose another output folder.")
     if error.errno in (errno.EEXIST, errno.ENOTDIR) and path.is_file():
         return OutputError(f"{path} is a file, not a folder.", "Choose another output folder.")
     return OutputError(f"{path} could not be written: {error.strerror or error}.", "Choose another output folder.")

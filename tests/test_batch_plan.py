@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 from engine_support import touch
 
 from infinidepth_blender.batch import plan_batch
-from infinidepth_blender.commands import reconstruct
+from infinidepth_blender.commands.failures import write_failures
 from infinidepth_blender.errors import RuntimeMissingError
 from infinidepth_blender.hashing import sha256_of
 
@@ -63,14 +63,38 @@ def test_the_result_of_another_photo_is_left_alone(tmp_path: Path) -> None:
 def test_a_list_of_failures_that_is_not_ours_stays(tmp_path: Path) -> None:
     (tmp_path / "failures.json").write_text('{"mine": 1}')
     failure = (Path("b.jpg"), RuntimeMissingError("No engine."))
-    reconstruct.write_failures(tmp_path, [failure])
+    write_failures(tmp_path, [failure])
     assert json.loads((tmp_path / "infinidepth_failures.json").read_text())[0]["photo"] == "b.jpg"
-    reconstruct.write_failures(tmp_path, [])
+    write_failures(tmp_path, [])
     assert [path.name for path in tmp_path.iterdir()] == ["failures.json"]
     (tmp_path / "failures.json").unlink()
-    reconstruct.write_failures(tmp_path, [failure])
-    reconstruct.write_failures(tmp_path, [])
+    write_failures(tmp_path, [failure])
+    write_failures(tmp_path, [])
     assert not list(tmp_path.iterdir())
+
+
+def test_what_failed_earlier_stays_on_the_list_until_it_is_tried_again(tmp_path: Path) -> None:
+    photos = [touch(tmp_path, f"{name}.jpg") / f"{name}.jpg" for name in "ab"]
+    error = RuntimeMissingError("No engine.")
+    write_failures(tmp_path, [(photos[0], error)], photos[:1])
+    write_failures(tmp_path, [(photos[1], error)], photos[1:])
+    listed = json.loads((tmp_path / "failures.json").read_text())
+    assert [entry["photo"] for entry in listed] == [str(photo) for photo in photos]
+    write_failures(tmp_path, [], photos[:1])
+    assert len(json.loads((tmp_path / "failures.json").read_text())) == 1
+    photos[1].unlink()
+    write_failures(tmp_path, [])
+    assert not (tmp_path / "failures.json").exists()
+
+
+def test_a_result_keeps_its_folder_when_another_photo_of_its_name_comes(tmp_path: Path) -> None:
+    touch(tmp_path / "in", "a.jpg")
+    assert planned([tmp_path / "in"], tmp_path / "out") == {"a.jpg": "a"}
+    touch(tmp_path / "out" / "a", "reconstruction.json")
+    made_of = {"source": str(tmp_path / "in" / "a.jpg"), "sha256": "0"}
+    (tmp_path / "out" / "a" / "reconstruction.json").write_text(json.dumps({"photo": made_of}))
+    touch(tmp_path / "in", "a.png")
+    assert planned([tmp_path / "in"], tmp_path / "out") == {"a.jpg": "a", "a.png": "a_png"}
 
 
 def test_same_name_in_two_folders_and_same_file_twice(tmp_path: Path) -> None:

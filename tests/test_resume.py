@@ -101,6 +101,14 @@ def test_the_sky_network_counts_only_for_photos_whose_sky_it_finds(item: BatchIt
     assert not is_up_to_date(item, masked, NETWORKS)
 
 
+def test_options_that_the_parts_do_not_read_do_not_count(item: BatchItem) -> None:
+    write_result(item, ReconstructOptions(make=("depth", "mesh"), mesh_size=200, points=7))
+    assert is_up_to_date(item, ReconstructOptions(make=("depth",)), NETWORKS)
+    assert not is_up_to_date(item, ReconstructOptions(make=("mesh",)), NETWORKS)
+    assert is_up_to_date(item, ReconstructOptions(make=("mesh",), mesh_size=200), NETWORKS)
+    assert not is_up_to_date(item, ReconstructOptions(make=("depth",), edge_step=0.5), NETWORKS)
+
+
 def test_a_model_that_stands_alone_knows_no_companion(item: BatchItem) -> None:
     write_result(item, ReconstructOptions())
     assert is_up_to_date(item, ReconstructOptions(), replace(NETWORKS, companion="of a later training"))

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from ..errors import OptionsError
+from ..splats import WRITTEN_SUFFIXES
 from .arguments import named_path
 from .context import Context, expanded
 
@@ -25,8 +26,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     """Runs the command.
 
     Raises:
-        OptionsError: the output is the source.
-        SplatFileError: the source cannot be read, or the output ends in no kind of splat file.
+        OptionsError: the output is the source, or ends in no kind of splat file.
+        SplatFileError: the source cannot be read.
         OutputError: the output cannot be written; an older file of its name is untouched.
     """
     from ..splats.files import read_splats, write_splats
@@ -36,6 +37,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     output: Path = expanded(arguments.output)
     if source.exists() and output.exists() and output.samefile(source):
         raise OptionsError(f"{output} is the file itself.", "Give the output another name.")
+    if output.suffix.lower() not in WRITTEN_SUFFIXES:
+        raise OptionsError(f"{output} ends in no kind of splat file.", f"Use {', '.join(WRITTEN_SUFFIXES)}.")
     file = read_splats(source)
     gaussians, lost = file.gaussians, []
     if file.color_space == "linear":

@@ -166,6 +166,8 @@ def run_verify(arguments: argparse.Namespace, context: Context) -> int:
         return 0 if all(results) else 1
     if not is_registered(arguments.name):
         resolve_model(arguments.name)
+    elif store.held(find(arguments.name)).status != "ready":
+        store.path(find(arguments.name))  # says that it is not there, and how to get it
     return 0 if _verified(arguments.name, store, context, arguments) else 1
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,17 +18,13 @@ from ..errors import Cancelled, InfiniDepthError, ModelError, OptionsError, Runt
 from ..one_photo import refuse_for_several
 from ..options import DEFAULT_PARTS, Part, ReconstructOptions
 from ..scene_file import SCENE_NAME, kept_note
-from ..small_files import write_json
 from ..staging import output_error
 from .context import Context, expanded
+from .failures import write_failures
 from .models import resolve_model, resolve_splats_model
 from .partners import Partners, shared_by_all
 from .reporters import Reporter, make_reporter
 from .resume import Networks, files_of, is_up_to_date
-
-FAILURES_NAME = "failures.json"
-_OTHER_FAILURES_NAME = "infinidepth_failures.json"
-"""Where a user has a `failures.json` already."""
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
@@ -77,7 +73,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     finally:
         batch.close()
         if output:
-            write_failures(output, batch.failures)
+            write_failures(output, batch.failures, batch.tried)
             if made:
                 with contextlib.suppress(OSError):  # stopped before anything was in it
                     output.rmdir()
@@ -86,7 +82,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
 def left_out_videos(named: Sequence[Path], sequences: bool) -> list[str]:
     """Sentences about videos in folders of photos, which are made only where they are named."""
-    folders = [path for path in named if path.is_dir()] if not sequences else []
+    folders = [path for path in named if os.path.isdir(path)] if not sequences else []  # noqa: PTH112 - never raises
     found = [(folder, videos) for folder in folders if (videos := videos_in(folder)) and photos_in(folder)]
     return [
         f"{folder} holds videos, which are left out, such as {videos[0].name}: name them to have them made."
@@ -179,37 +175,9 @@ def _existing(path: Path | None, what: str) -> str | None:
     if path is None:
         return None
     path = expanded(path).absolute()
-    if not path.is_file() and not path.is_dir():
+    if not os.path.exists(path):  # noqa: PTH110 - names that are too long are not there
         raise OptionsError(f"The {what} {path} does not exist.", "Check the spelling.")
     return str(path)
-
-
-def write_failures(output: Path, failures: Sequence[tuple[Path, InfiniDepthError]]) -> None:
-    """Writes `failures.json`, or removes that of an earlier run if nothing failed.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    path = output / (FAILURES_NAME if _is_ours(output / FAILURES_NAME) else _OTHER_FAILURES_NAME)
-    entries = [{"photo": str(photo)} | error.to_json() for photo, error in failures]
-    try:
-        if entries:
-            write_json(path, entries)
-        else:
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        raise output_error(error, path) from error
-
-
-def _is_ours(path: Path) -> bool:
-    """Whether a list of failures is one of ours, or not there yet."""
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return True
-    except (OSError, ValueError):
-        return False
-    return isinstance(entries, list) and all(isinstance(entry, dict) and "photo" in entry for entry in entries)
 
 
 class _Batch:
@@ -225,6 +193,7 @@ class _Batch:
     ) -> None:
         self.reporter = reporter
         self.failures: list[tuple[Path, InfiniDepthError]] = []
+        self.tried: list[Path] = []
         self.counts = {"done": 0, "skipped": 0, "failed": 0}
         self._options = options
         # scene.blend is made here, from the finished bundle, in a process without torch.
@@ -240,6 +209,7 @@ class _Batch:
         # What was refused comes first, and counts.
         for index, item in enumerate(items, sum(self.counts.values())):
             self.reporter.start(index, item)
+            self.tried.append(item.photo)
             try:
                 if no_engine:
                     raise no_engine
@@ -319,8 +289,8 @@ class _Batch:
 
 def _make_folder(folder: Path) -> bool:
     """Makes a folder; False if it was there."""
-    there = folder.is_dir()
     try:
+        there = folder.is_dir()
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise output_error(error, folder) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ..engine.model_store import held_sha256
 from ..engine.registry import SKY_MODEL
 from ..errors import InfiniDepthError
 from ..hashing import sha256_if_there
-from ..options import ReconstructOptions
+from ..options import READ_BY, Part, ReconstructOptions
 from ..scene_file import SCENE_NAME, is_as_written
 from ..staging import SEQUENCE_DIR
 from .models import model_file
@@ -75,7 +76,7 @@ def is_up_to_date(item: BatchItem, options: ReconstructOptions, networks: Networ
             made_of.add((data["model"]["file_sha256"][name], sha256_if_there(Path(path))))
         return (
             _parts(options) <= _parts(recorded)
-            and _comparable(recorded) == _comparable(options)
+            and _comparable(recorded, options.make) == _comparable(options, options.make)
             and bool(recorded.depth_prompt) == bool(options.depth_prompt)
             and all(then and then == now for then, now in made_of)
             and data["model"]["sky_network_sha256"] == (networks.sky if options.sky == "auto" else "")
@@ -85,9 +86,11 @@ def is_up_to_date(item: BatchItem, options: ReconstructOptions, networks: Networ
         return False
 
 
-def _comparable(options: ReconstructOptions) -> dict[str, Any]:
+def _comparable(options: ReconstructOptions, asked: Sequence[Part]) -> dict[str, Any]:
+    """The options that change the parts that are asked for, those about files left out."""
     files = dict.fromkeys(options.photo_files, "")
-    return options.to_json() | files | {"device": "", "depth_prompt": "", "make": ()}
+    unread = {name: None for name, parts in READ_BY.items() if not parts & {*asked}}
+    return options.to_json() | files | unread | {"device": "", "depth_prompt": "", "make": ()}
 
 
 def _parts(options: ReconstructOptions) -> set[str]:

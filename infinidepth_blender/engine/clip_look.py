@@ -27,6 +27,7 @@ from .photo_camera import PhotoCamera
 from .photo_deep import write_linear_exr
 from .photo_field import PhotoField, find_photo_field
 from .pipeline import Stages
+from .registry import megabytes
 
 CAMERA_FRAMES = 9
 """Frames whose cameras are looked for; the shot has their median."""
@@ -151,7 +152,7 @@ def _check_size(staging: Path, clip: Clip, photo: Photo, size: tuple[int, int]) 
     free = shutil.disk_usage(staging).free
     if needed > free:
         raise OutputError(
-            f"{clip.count} depth maps of {size[0]} x {size[1]} pixels need {needed / 1e9:.1f} GB; {staging.parent} has "
-            f"{free / 1e9:.1f} GB free.",
+            f"{clip.count} depth maps of {size[0]} x {size[1]} pixels need {megabytes(needed)}; {staging.parent} has "
+            f"{megabytes(free)} free.",
             "Take fewer frames (--frames, --every), a smaller --depth-size or another output folder.",
         )

@@ -224,6 +224,8 @@ def _read_exr(path: Path) -> Any:
     if (name := channel_of_depth(channels)) is not None:
         part, item = channels[name]
         return on_display(item.pixels, part.header)
+    if not channels:  # the library only prints that pixels are missing
+        raise DepthFileError(f"{path.name} is damaged or incomplete.", "Render or copy the file again.")
     raise DepthFileError(
         f"{path.name} has no depth channel (it has: {', '.join(list(channels)[:8])}).", "Name the channel Z or Y."
     )

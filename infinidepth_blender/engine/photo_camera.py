@@ -178,7 +178,8 @@ def _how_it_was_guessed(camera: Camera, by_lines: bool) -> str:
         how = "was estimated from straight lines in the picture"
     else:
         how = "was estimated from the picture" if camera.source == "estimated" else "was assumed"
+    degrees = math.degrees(camera.fov_x_rad)
     return (
-        f"The photo does not tell its focal length: a field of view of {math.degrees(camera.fov_x_rad):.0f} degrees "
+        f"The photo does not tell its focal length: a field of view of {degrees:.{0 if degrees >= 2 else 2}f} degrees "
         f"{how}. Give --fov or --focal-px if you know better."
     )

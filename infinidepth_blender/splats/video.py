@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import OptionsError, OutputError
-from ..staging import FRAME_PATTERN, FRAMES_NAME, STAGING_SUFFIX, clear, output_error
+from ..small_files import write_json
+from ..staging import FRAME_PATTERN, FRAMES_NAME, STAGING_SUFFIX, clear, held, output_error
 from .h264 import H264Writer, can_encode
 
 VIDEO_CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".webm": "VP80"}
@@ -46,7 +47,7 @@ def is_video(output: Path) -> bool:
         return False
     if suffix and not output.is_dir() and re.fullmatch(r"\.(?=\d*[a-z]\w)[a-z0-9]{2,4}", suffix):
         raise OptionsError(
-            f"'{suffix}' is no kind of video that can be written.",
+            f"'{suffix}' is no kind of video or picture that can be written.",
             f"Use {', '.join(VIDEO_CODECS)}, {_PICTURE_SUFFIX} for one picture, or a name without extension for a folder of "
             "PNG images.",
         )
@@ -87,6 +88,11 @@ def frame_writer(output: Path, width_px: int, height_px: int, fps: float) -> Ite
     try:
         with make as write:
             yield write
+    except FileNotFoundError as error:
+        raise OutputError(
+            f"What was written of {output} is gone: another InfiniDepth may be making it, too.",
+            "Wait for it, or choose another output.",
+        ) from error
     except OSError as error:
         raise output_error(error, output) from error
 
@@ -98,7 +104,7 @@ def _image_writer(folder: Path) -> Iterator[WriteFrame]:
     earlier = _own_frames(folder)
     staging = unfinished(folder)
     clear(staging)
-    staging.mkdir(parents=True)
+    staging.mkdir(parents=True, exist_ok=True)
     count = 0
 
     def write(frame: NDArray[np.uint8]) -> None:
@@ -106,21 +112,27 @@ def _image_writer(folder: Path) -> Iterator[WriteFrame]:
         count += 1
         (staging / FRAME_NAME.format(count)).write_bytes(_png(frame))
 
+    mine = False
     try:
-        yield write
-        folder.mkdir(parents=True, exist_ok=True)
-        frames = sorted(frame.name for frame in staging.iterdir())
-        # The list is right at every moment: first it names the old and the new ones.
-        (staging / FRAMES_NAME).write_text(json.dumps(sorted({*earlier, *frames})), encoding="utf-8")
-        (staging / FRAMES_NAME).replace(folder / FRAMES_NAME)
-        for name in earlier:
-            (folder / name).unlink(missing_ok=True)
-        for name in frames:
-            (staging / name).replace(folder / name)
-        (staging / FRAMES_NAME).write_text(json.dumps(frames), encoding="utf-8")
-        (staging / FRAMES_NAME).replace(folder / FRAMES_NAME)
+        with held(staging):
+            mine = True
+            yield write
+            folder.mkdir(parents=True, exist_ok=True)
+            _replace_frames(folder, staging, earlier)
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        if mine:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def _replace_frames(folder: Path, staging: Path, earlier: list[str]) -> None:
+    """Moves finished frames into their folder; the list there is right at every moment: first it names the old and the new ones."""
+    frames = sorted(file.name for file in staging.iterdir() if FRAME_PATTERN.fullmatch(file.name))
+    write_json(folder / FRAMES_NAME, sorted({*earlier, *frames}))
+    for name in earlier:
+        (folder / name).unlink(missing_ok=True)
+    for name in frames:
+        (staging / name).replace(folder / name)
+    write_json(folder / FRAMES_NAME, frames)
 
 
 def _png(frame: NDArray[np.uint8]) -> bytes:

@@ -32,7 +32,6 @@ _PANEL_WORDS = {
     "--points": "the number of points under Quality",
     "--device": "the device in the preferences",
     "--precision": "the precision in the preferences",
-    " with --output": " in the preferences",
     "--splats-model": "the splats under Model",
     "--model": "the model under Model",
 }

@@ -134,6 +134,14 @@ def test_exr_with_other_passes(tmp_path: Path, depth: np.ndarray, channel: str) 
         read_depth_file(tmp_path / "b.exr")
 
 
+def test_an_exr_that_breaks_off(tmp_path: Path, depth: np.ndarray) -> None:
+    write_exr(tmp_path / "a.exr", Z=np.random.default_rng(0).random((64, 64), np.float32))
+    whole = (tmp_path / "a.exr").read_bytes()
+    (tmp_path / "a.exr").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DepthFileError, match="damaged or incomplete"):
+        read_depth_file(tmp_path / "a.exr")
+
+
 @pytest.mark.parametrize("left_px, top_px", [(7, 4), (-5, -3), (-5, 6)])
 def test_an_exr_that_holds_another_part_than_it_shows(tmp_path: Path, left_px: int, top_px: int) -> None:
     """Renders of a border hold less, those with overscan more."""

@@ -41,6 +41,7 @@ from infinidepth_blender.splats.views import (
     typical_depth_m,
     view_camera,
 )
+from infinidepth_blender.staging import held
 
 CAMERA = Camera(96, 64, 90.0, 90.0, 50.0, 31.0)
 
@@ -366,3 +367,13 @@ def test_splats_at_a_depth_step_lie_on_one_of_the_two_surfaces():
 def test_results_can_go_through_json(splats_file, tmp_path):
     result = render_views(splats_file, tmp_path / "o", frames=1, size_px=(24, 16))
     json.dumps({"frames": result.frames, "seconds": result.seconds, "warnings": result.warnings})
+
+
+def test_a_folder_that_another_process_renders_into_is_left_to_it(splats_file, tmp_path):
+    staging = tmp_path / "frames.partial"
+    staging.mkdir()
+    with held(staging), pytest.raises(OutputError, match="Another InfiniDepth is just making"):
+        render_views(splats_file, tmp_path / "frames", frames=2, size_px=(24, 16))
+    assert staging.is_dir() and not (tmp_path / "frames").exists()
+    assert render_views(splats_file, tmp_path / "frames", frames=2, size_px=(24, 16)).frames == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["frames"]
