@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,11 @@ ROOT = Path(__file__).resolve().parents[1]
 for place in (ROOT, ROOT / "scripts"):
     if str(place) not in sys.path:
         sys.path.insert(0, str(place))
+
+if __name__ == "__main__" and not all(map(find_spec, ("cv2", "torch"))):
+    import _environment
+
+    _environment.enter()  # a Python without the packages goes on in `.venv`
 
 from evaluation.datasets import DATASETS, DatasetName, open_dataset  # noqa: E402
 from evaluation.fits import FACTOR, FITS  # noqa: E402

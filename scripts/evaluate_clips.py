@@ -17,18 +17,23 @@ import argparse
 import json
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[1]
 for place in (ROOT, ROOT / "scripts"):
     if str(place) not in sys.path:
         sys.path.insert(0, str(place))
 
+if __name__ == "__main__" and not all(map(find_spec, ("cv2", "torch"))):
+    import _environment
+
+    _environment.enter()  # a Python without the packages goes on in `.venv`
+
+import numpy as np  # noqa: E402
 from evaluation.fits import fit_depth  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
 
 from infinidepth_blender import reconstruction as bundle  # noqa: E402
 from infinidepth_blender.commands.models import resolve_model  # noqa: E402
