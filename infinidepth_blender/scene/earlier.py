@@ -10,13 +10,13 @@ import bpy
 
 from .clip import depth_images
 from .objects import SceneObjects
-from .saved import JOB_KEY, PART_KEY, PHOTO_KEY, is_photo, parts_of
+from .saved import JOB_KEY, PART_KEY, PHOTO_KEY, is_photo, photo_name, photos_in, told
 from .visibility import hide_parts
 
 
 @dataclass
 class Earlier:
-    """Photos that were hidden, by the names of their collections.
+    """Photos that were hidden, by their names.
 
     Attributes:
         hidden: Results of the same photo whose own objects were hidden.
@@ -42,22 +42,23 @@ def hide_earlier(objects: SceneObjects, scene: bpy.types.Scene, also: Collection
         scene: The scene that it came into.
         also: Session UIDs of collections of other photos to hide.
     """
-    source = objects.collection[PHOTO_KEY]
+    source = told(objects, PHOTO_KEY)
     earlier = Earlier()
-    for other in scene.collection.children_recursive:
-        if other == objects.collection or not is_photo(other):
+    for other in photos_in(scene):
+        same = told(other, PHOTO_KEY) == source
+        if _are_one(objects, other) or not (same or other.collection.session_uid in also):
             continue
-        same = other.get(PHOTO_KEY) == source
-        if not same and other.session_uid not in also:
+        # Without its collection it may be a copy that the user made, and put elsewhere.
+        if not is_photo(other.collection) and not _stand_together(objects.root, other.root):
             continue
         how = _hide(other, scene)
         if how is None:
             continue
         if not same:
-            earlier.beside.append(other.name)
+            earlier.beside.append(photo_name(other))
         else:
-            (earlier.hidden if how == "hidden" else earlier.excluded).append(other.name)
-        earlier.camera |= scene.camera is not None and scene.camera == parts_of(other).get("Camera")
+            (earlier.hidden if how == "hidden" else earlier.excluded).append(photo_name(other))
+        earlier.camera |= scene.camera is not None and scene.camera == other.camera
     return earlier
 
 
@@ -67,32 +68,38 @@ def hide_rivals(objects: SceneObjects, scene: bpy.types.Scene) -> list[str]:
     What the user moved apart stays.
 
     Returns:
-        The names of their collections.
+        Their names.
     """
-    keys = {key: objects.collection.get(key) for key in (PHOTO_KEY, JOB_KEY)}
+    keys = {key: told(objects, key) for key in (PHOTO_KEY, JOB_KEY)}
     rivals = []
-    for other in scene.collection.children_recursive:
-        related = any(mine is not None and other.get(key) == mine for key, mine in keys.items())
-        if other == objects.collection or not is_photo(other) or not related:
-            continue
-        if _stand_together(objects.root, parts_of(other).get("Root")):
+    for other in photos_in(scene):
+        related = any(mine is not None and told(other, key) == mine for key, mine in keys.items())
+        if related and not _are_one(objects, other) and _stand_together(objects.root, other.root):
             rivals.append(other)
-    return [other.name for other in rivals if _hide(other, scene) is not None]
+    return [photo_name(other) for other in rivals if _hide(other, scene) is not None]
 
 
-def _hide(collection: bpy.types.Collection, scene: bpy.types.Scene) -> Literal["hidden", "excluded"] | None:
+def _are_one(one: SceneObjects, other: SceneObjects) -> bool:
+    """Whether they are the same photo, or share its collection."""
+    if one.root is not None and one.root == other.root:
+        return True
+    return one.collection == other.collection and is_photo(one.collection)
+
+
+def _hide(photo: SceneObjects, scene: bpy.types.Scene) -> Literal["hidden", "excluded"] | None:
     """Hides what was built for a photo, or where others use it takes its collection out; None: nothing was seen."""
+    collection = photo.collection
     if collection.hide_viewport and collection.hide_render:
         return None
-    parts = parts_of(collection)
+    parts = photo.parts()
     # Its camera may still be the one that the scene is rendered with.
     seen = {part: obj for part, obj in parts.items() if not obj.hide_render and obj != scene.camera}
     if not set(seen) - {"Root", "Camera"}:
         return None
     if not _is_shared(collection, parts, scene):
-        hide_parts(parts.get("Root", collection), seen)
+        hide_parts(photo.root or collection, seen)
         return "hidden"
-    return "excluded" if _exclude(collection, scene) else None
+    return "excluded" if is_photo(collection) and _exclude(collection, scene) else None
 
 
 def _stand_together(one: bpy.types.Object | None, other: bpy.types.Object | None) -> bool:
@@ -137,7 +144,7 @@ def _seen_place(collection: bpy.types.Collection, below: bpy.types.LayerCollecti
 
 def replace_earlier(objects: SceneObjects, name: str, scene: bpy.types.Scene) -> None:
     """Removes the scene's other collections of the same photo and gives their names to the new objects."""
-    source = objects.collection[PHOTO_KEY]
+    source = told(objects, PHOTO_KEY)
     had_camera = scene.camera is not None
     for other in scene.collection.children_recursive:
         if other != objects.collection and other.get(PHOTO_KEY) == source:

@@ -11,6 +11,7 @@ from .color_names import PLAIN_VIEWS, SRGB_DISPLAYS, set_first
 from .objects import SceneObjects
 from .obstacles import obstacles_to_photo
 from .photo_camera import reset_camera
+from .saved import photo_name, told
 
 TRANSPARENT_BOUNCES = 128
 """Splats that one ray may pass. Rays end earlier by themselves once hardly any light comes through."""
@@ -65,7 +66,7 @@ def match_scene_to_photo(objects: SceneObjects, scene: bpy.types.Scene | None = 
 
 def match_time_to_clip(scene: bpy.types.Scene, objects: SceneObjects) -> None:
     """Gives the scene the frames and the speed of a clip; of a photo nothing changes."""
-    frames, fps = int(objects.collection.get(FRAMES_KEY, 0)), float(objects.collection.get(FPS_KEY, 0.0))
+    frames, fps = int(told(objects, FRAMES_KEY) or 0), float(told(objects, FPS_KEY) or 0.0)
     if frames < 1:
         return
     scene.frame_start, scene.frame_end = 1, frames
@@ -81,9 +82,7 @@ def photo_camera(objects: SceneObjects) -> bpy.types.Object:
         SceneError: it was deleted.
     """
     if objects.camera is None or objects.camera.data is None:
-        raise SceneError(
-            f"The camera of '{objects.collection.name}' was deleted.", "Reconstruct or open the photo again."
-        )
+        raise SceneError(f"The camera of '{photo_name(objects)}' was deleted.", "Reconstruct or open the photo again.")
     return objects.camera
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import bpy
 
@@ -12,22 +14,29 @@ from .objects import SceneObjects
 from .visibility import HIDDEN_KEY
 
 PHOTO_KEY = "infinidepth_photo"
-"""Custom property of a photo's collection: the photo's path."""
+"""Custom property of a photo's collection and root: the photo's path."""
 BUNDLE_KEY = "infinidepth_bundle"
 """Custom property of a photo's collection: the bundle's folder."""
 JOB_KEY = "infinidepth_job"
-"""Custom property of a photo's collection: the same for photos that came together and stand in the same place."""
+"""Custom property of a photo's collection and root: the same for photos that came together and stand in the same place."""
 PART_KEY = "infinidepth_part"
 """Custom property of an object: the key of `SceneObjects.parts`."""
 SIZE_KEY = "infinidepth_photo_size_px"
 ASPECT_KEY = "infinidepth_pixel_aspect"
+_OWN_KEYS = "infinidepth_"
+_ROOT_NAME = re.compile(r" Root(?=\.\d+$|$)")
 
 
 def remember(objects: SceneObjects) -> None:
     """Marks the objects; names may change afterwards, and objects may be sorted elsewhere, or copied as a whole.
 
-    Not pointers: those would keep an object in the file that the user deleted.
+    Not pointers: those would keep an object in the file that the user deleted. What is written on the collection goes
+    onto the root as well: the Outliner deletes collections and keeps what is in them.
     """
+    if objects.root is not None:
+        for key, value in objects.collection.items():
+            if key.startswith(_OWN_KEYS):
+                objects.root[key] = value
     for item in (objects.collection, objects.root):
         if item is not None:
             item[SIZE_KEY] = list(objects.photo_size_px)
@@ -39,6 +48,28 @@ def remember(objects: SceneObjects) -> None:
         obj[PART_KEY] = part
 
 
+def remember_job(objects: SceneObjects, job: str) -> None:
+    """Marks a photo as one of those that came together and stand in the same place."""
+    for item in (objects.collection, objects.root):
+        if item is not None:
+            item[JOB_KEY] = job
+
+
+def told(objects: SceneObjects, key: str) -> Any:
+    """What is written on a photo's root, or on its collection; older files have it there alone. None: nothing."""
+    for item in (objects.root, objects.collection):
+        if item is not None and key in item:
+            return item[key]
+    return None
+
+
+def photo_name(objects: SceneObjects) -> str:
+    """The name of a photo's collection; where the user deleted that, what its root is named after."""
+    if objects.root is None or is_photo(objects.collection):
+        return objects.collection.name
+    return _ROOT_NAME.sub("", objects.root.name)
+
+
 def find_photo(scene: bpy.types.Scene, active: bpy.types.Object | None) -> SceneObjects | None:
     """The photo that the user means.
 
@@ -46,10 +77,21 @@ def find_photo(scene: bpy.types.Scene, active: bpy.types.Object | None) -> Scene
     """
     root = own_root(active)
     if root is not None and SIZE_KEY in root:
-        collection = _collection_of(scene, root) or next(iter(root.users_collection), scene.collection)
-        return _photo(collection, root, _first_of_each(_hanging_on(root, collection)))
-    collection = photo_collection(scene, active)
-    return recall(collection) if collection is not None else None
+        return _of_root(scene, root)
+    if active is not None and (collection := _collection_of(scene, active)) is not None:
+        return recall(collection)
+    photos = photos_in(scene)
+    return photos[0] if len(photos) == 1 else None
+
+
+def photos_in(scene: bpy.types.Scene) -> list[SceneObjects]:
+    """The photos of a scene of which something is left: by their collections, then those whose collection is gone."""
+    collections = _collections_in(scene)
+    photos = [photo for photo in map(recall, collections) if photo.parts()]
+    held = {own_root(obj) for collection in collections for obj in _objects_of(collection) if PART_KEY in obj}
+    marked = [obj for obj in scene.objects if PART_KEY in obj]  # a scene may have many objects, and panels ask often
+    loose = [obj for obj in marked if obj[PART_KEY] == "Root" and SIZE_KEY in obj and obj not in held]
+    return photos + [_of_root(scene, root) for root in loose]
 
 
 def recall(collection: bpy.types.Collection) -> SceneObjects:
@@ -61,6 +103,11 @@ def recall(collection: bpy.types.Collection) -> SceneObjects:
     if not is_photo(collection):
         raise SceneError(f"The collection '{collection.name}' was not made from a photo.")
     return _photo(collection, collection, parts_of(collection))
+
+
+def _of_root(scene: bpy.types.Scene, root: bpy.types.Object) -> SceneObjects:
+    collection = _collection_of(scene, root) or next(iter(root.users_collection), scene.collection)
+    return _photo(collection, root, _first_of_each(_hanging_on(root, collection)))
 
 
 def _photo(collection: bpy.types.Collection, sizes: bpy.types.ID, found: dict[str, bpy.types.Object]) -> SceneObjects:
@@ -127,22 +174,14 @@ def is_photo(collection: bpy.types.Collection) -> bool:
     return SIZE_KEY in collection and ASPECT_KEY in collection
 
 
-def photo_collection(scene: bpy.types.Scene, active: bpy.types.Object | None) -> bpy.types.Collection | None:
-    """The collection of the photo that the user means: the active object's, else the scene's only one."""
-    if active is not None and (collection := _collection_of(scene, active)) is not None:
-        return collection
-    photos = [collection for collection in _photos_in(scene) if parts_of(collection)]
-    return photos[0] if len(photos) == 1 else None
-
-
 def _collection_of(scene: bpy.types.Scene, obj: bpy.types.Object) -> bpy.types.Collection | None:
     root = own_root(obj)
     for wanted in (obj, root) if root is not None else (obj,):
-        for collection in _photos_in(scene):
+        for collection in _collections_in(scene):
             if any(other == wanted for other in _objects_of(collection)):
                 return collection
     return None
 
 
-def _photos_in(scene: bpy.types.Scene) -> list[bpy.types.Collection]:
+def _collections_in(scene: bpy.types.Scene) -> list[bpy.types.Collection]:
     return [collection for collection in scene.collection.children_recursive if is_photo(collection)]

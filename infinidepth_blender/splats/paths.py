@@ -65,7 +65,7 @@ def camera_path(
     if kind == "dolly":
         return _moved(pose, along[:, None] * size * DOLLY_FORWARD_M * pose[:3, 2])
     positions = pose[:3, 3] - along[:, None] * size * RISE_M * pose[:3, 1]
-    return np.stack([look_at(position, target, pose[:3, 1]) for position in positions])
+    return look_at(positions, target, pose[:3, 1])
 
 
 def orbit(
@@ -90,7 +90,7 @@ def orbit(
         + np.outer(vertical_m * np.sin(2 * theta), down)
         + np.outer(forward_m / 2 * (1 - np.cos(theta)), ahead)
     )
-    return np.stack([look_at(position, target, down) for position in positions])
+    return look_at(positions, target, down)
 
 
 def swing(base: NDArray[Any], frames: int, radius_m: float, forward_m: float) -> NDArray[np.float64]:
@@ -119,19 +119,21 @@ def look_at(position: NDArray[Any], target: NDArray[Any], up: NDArray[Any]) -> N
     """The pose at a position that looks at a target.
 
     Args:
-        position, target: (3,).
+        position: (..., 3), one or several.
+        target: (3,).
         up: (3,) direction that the image's second axis (down in the picture) leans to.
 
     Returns:
-        (4, 4) pose. Looking along `up` itself, some roll is chosen.
+        (..., 4, 4) poses. Looking along `up` itself, some roll is chosen.
     """
+    position = np.asarray(position, np.float64)
     forward = _unit(np.asarray(target, np.float64) - position)
     right = np.cross(up, forward)
-    if np.linalg.norm(right) < 1e-6:
-        right = np.cross((1.0, 0.0, 0.0), forward)
-    right = _unit(right)
-    pose = np.eye(4)
-    pose[:3, 0], pose[:3, 1], pose[:3, 2], pose[:3, 3] = right, _unit(np.cross(forward, right)), forward, position
+    along = np.linalg.norm(right, axis=-1, keepdims=True) < 1e-6
+    right = _unit(np.where(along, np.cross((1.0, 0.0, 0.0), forward), right))
+    pose = np.zeros((*position.shape[:-1], 4, 4))
+    pose[..., :3, :] = np.stack([right, _unit(np.cross(forward, right)), forward, position], axis=-1)
+    pose[..., 3, 3] = 1.0
     return pose
 
 
@@ -142,4 +144,4 @@ def _moved(pose: NDArray[np.float64], offsets: NDArray[np.float64]) -> NDArray[n
 
 
 def _unit(v: NDArray[Any]) -> NDArray[np.float64]:
-    return np.asarray(v, np.float64) / max(float(np.linalg.norm(v)), _TINY)
+    return np.asarray(v, np.float64) / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), _TINY)

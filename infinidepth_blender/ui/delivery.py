@@ -14,7 +14,7 @@ from ..scene.earlier import Earlier, hide_earlier
 from ..scene.match import match_scene_to_photo
 from ..scene.objects import SceneObjects
 from ..scene.obstacles import around_camera
-from ..scene.saved import JOB_KEY
+from ..scene.saved import JOB_KEY, photo_name, remember_job
 from .session import Delivered, session
 
 _SHOW_AGAIN = "click one of its objects in the Outliner and press Mesh, Points or Splats"
@@ -45,7 +45,7 @@ def put_into_scene(
     reconstruction = load(bundle)
     options = SceneOptions(show=settings.show, photo_mode=settings.photo_mode)
     objects = build_scene(reconstruction, options, scene=scene)
-    objects.collection[JOB_KEY] = _job_of(of_the_job)
+    remember_job(objects, _job_of(of_the_job))
     notes = match_scene_to_photo(objects, scene) if settings.match_scene else []
     notes += _notes(hide_earlier(objects, scene, of_the_job))
     _select(context, scene, objects)
@@ -81,15 +81,14 @@ def tell(
         objects: The photo's.
         summary: One sentence.
         warnings: What the user should know; the same is said once.
-        name: The photo's; None: that of its collection.
+        name: The photo's; None: as it is called in the scene.
     """
-    collection = objects.collection
     session.delivered = Delivered(
-        name=name or collection.name,
+        name=name or photo_name(objects),
         summary=summary,
         warnings=list(dict.fromkeys(warnings)),
         scene_uid=scene.session_uid,
-        collection_uid=collection.session_uid,
+        photo_uid=(objects.root or objects.collection).session_uid,
     )
 
 

@@ -5,7 +5,7 @@ import bpy
 
 from ..errors import InfiniDepthError
 from ..scene.objects import SceneObjects
-from ..scene.saved import find_photo, is_photo, recall
+from ..scene.saved import find_photo
 from .reports import needs_object_mode, refuse
 from .session import forget_refusal
 
@@ -14,12 +14,6 @@ def photo_at_hand(context: bpy.types.Context) -> SceneObjects | None:
     """The photo of the active object, or the only one in the scene."""
     # Not `context.active_object`: in a 3D view that is None where the object is hidden, as that of a photo that is to come back.
     return find_photo(context.scene, context.view_layer.objects.active)
-
-
-def photos_in(scene: bpy.types.Scene) -> list[SceneObjects]:
-    """All photos of a scene of which something is left, in the order of their collections."""
-    collections = [collection for collection in scene.collection.children_recursive if is_photo(collection)]
-    return [photo for photo in map(recall, collections) if photo.parts()]
 
 
 class OnPhoto:

@@ -91,4 +91,4 @@ def _is_free_for(photo: PhotoFile, folder: Path) -> bool:
 
 
 def _is_in_a_scene(folder: Path) -> bool:
-    return any(collection.get(BUNDLE_KEY) == str(folder) for collection in bpy.data.collections)
+    return any(item.get(BUNDLE_KEY) == str(folder) for item in (*bpy.data.collections, *bpy.data.objects))

@@ -7,12 +7,13 @@ from ..clip_files import FrameRange
 from ..errors import InfiniDepthError
 from ..scene.photo_camera import camera_changes
 from ..scene.photo_modes import catches_shadows, surface_mode
+from ..scene.saved import photo_name, photos_in
 from . import runtime_link
 from .active_image import clip_length, find_active_image
 from .engine_drawing import draw_install_failure, draw_installing, draw_remedy, draw_update, draw_welcome
 from .lost_frames import draw_lost_frames
 from .model_drawing import draw_chosen_model
-from .on_photo import photo_at_hand, photos_in
+from .on_photo import photo_at_hand
 from .photo_settings import draw_photo_settings
 from .properties import PHOTO_MODES, SHOWN, InfiniDepthSettings
 from .registering import add_classes, remove_classes
@@ -293,7 +294,7 @@ def _draw_delivered(layout: bpy.types.UILayout, context: bpy.types.Context) -> N
     delivered = session.delivered
     if delivered is None or session.job is not None or delivered.scene_uid != context.scene.session_uid:
         return
-    if not any(collection.session_uid == delivered.collection_uid for collection in bpy.data.collections):
+    if not any(item.session_uid == delivered.photo_uid for item in (*bpy.data.objects, *bpy.data.collections)):
         return
     box = layout.box()
     row = box.row()
@@ -313,7 +314,7 @@ def _draw_scene(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         _draw_photos(layout, context)
         return
     box = layout.box()
-    box.label(text=objects.collection.name, icon="OUTLINER_COLLECTION")
+    box.label(text=photo_name(objects), icon="OUTLINER_COLLECTION", translate=False)
     draw_lost_frames(box, context, objects.collection)
     shown = {"MESH": objects.mesh, "POINTS": objects.points, "SPLATS": objects.splats}
     row = box.row(align=True)
@@ -348,9 +349,11 @@ def _draw_photos(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
     box = layout.box()
     box.label(text="Photos in This Scene", icon="OUTLINER_COLLECTION")
     column = box.column(align=True)
-    for photo in photos:
-        name = photo.collection.name
-        column.operator("infinidepth.select_photo", text=name, icon="RESTRICT_SELECT_OFF", translate=False).name = name
+    for number, photo in enumerate(photos):
+        button = column.operator(
+            "infinidepth.select_photo", text=photo_name(photo), icon="RESTRICT_SELECT_OFF", translate=False
+        )
+        button.number = number
 
 
 def _panel_classes(space: str, prefix: str) -> list[type[bpy.types.Panel]]:

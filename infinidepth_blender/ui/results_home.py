@@ -55,10 +55,10 @@ def follow_moved_results() -> None:
     moved = _moved()
     if not moved:
         return
-    for collection in bpy.data.collections:
-        path = str(collection.get(BUNDLE_KEY) or "")
-        if path and collection.library is None and (now := _now_at(path, moved)):
-            collection[BUNDLE_KEY] = now
+    for item in (*bpy.data.collections, *bpy.data.objects):
+        path = str(item.get(BUNDLE_KEY) or "")
+        if path and item.library is None and (now := _now_at(path, moved)):
+            item[BUNDLE_KEY] = now
     for image in bpy.data.images:
         loose = image.filepath and image.library is None and image.packed_file is None
         if loose and (now := _now_at(bpy.path.abspath(image.filepath), moved)):

@@ -5,7 +5,7 @@
 from collections.abc import Sequence
 
 import bpy
-from bpy.props import CollectionProperty, EnumProperty, StringProperty
+from bpy.props import CollectionProperty, EnumProperty, IntProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
 from ..errors import InfiniDepthError, SceneError
@@ -13,11 +13,12 @@ from ..scene.earlier import hide_rivals
 from ..scene.imported import import_splats
 from ..scene.objects import SceneObjects
 from ..scene.photo_modes import PhotoMode, photo_materials, set_sky_mode, set_surface_mode
+from ..scene.saved import photos_in
 from ..scene.visibility import show_only, switch_on
 from ..splats import READ_SUFFIXES
 from .chosen_files import chosen_paths, refuse_each
 from .delivery import put_into_scene
-from .on_photo import OnPhoto, photos_in
+from .on_photo import OnPhoto
 from .output import results_dir
 from .properties import PHOTO_MODES, SHOWN
 from .registering import add_classes, remove_classes
@@ -201,7 +202,7 @@ class INFINIDEPTH_OT_select_photo(bpy.types.Operator):
     bl_description = "Select what is shown of this photo, so that the buttons mean it"
     bl_options = {"REGISTER", "UNDO"}
 
-    name: StringProperty(name="Collection", options={"HIDDEN", "SKIP_SAVE"})
+    number: IntProperty(name="Number", description="Place among the photos of the scene", min=0, options={"SKIP_SAVE"})
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -210,9 +211,10 @@ class INFINIDEPTH_OT_select_photo(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Makes one of its objects the active one."""
-        found = next((photo for photo in photos_in(context.scene) if photo.collection.name == self.name), None)
-        if found is None:
+        photos = photos_in(context.scene)
+        if self.number >= len(photos):
             return {"CANCELLED"}
+        found = photos[self.number]
         there = [obj for obj in (found.mesh, found.points, found.splats, found.root, found.camera) if obj is not None]
         shown = next((obj for obj in there if not obj.hide_render), there[0])
         if context.view_layer.objects.get(shown.name) is None:

@@ -30,14 +30,14 @@ _IDLE_CLOSE_S = 300.0
 class Delivered:
     """What came of the last result or operator, for display as long as its photo is there.
 
-    Scene and collection are known by their session UIDs, which undoing does not change.
+    The scene, and the photo by its root or collection, are known by their session UIDs, which undoing does not change.
     """
 
     name: str
     summary: str
     warnings: list[str]
     scene_uid: int
-    collection_uid: int
+    photo_uid: int
 
 
 @dataclass

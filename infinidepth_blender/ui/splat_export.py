@@ -8,12 +8,16 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper
 
-from ..errors import InfiniDepthError
+from ..errors import InfiniDepthError, SplatFileError
 from ..scene.exported import export_splats, holds_splats
+from ..scene.saved import SIZE_KEY, find_photo, own_root
 from ..splats import WRITTEN_SUFFIXES
 from .registering import add_classes, remove_classes
 from .reports import needs_object_mode, refuse
 from .session import forget_refusal
+
+_WITH_CAMERA = (".ply", ".glb")
+"""Kinds of files that have room for a camera."""
 
 
 class INFINIDEPTH_OT_export_splats(bpy.types.Operator, ExportHelper):
@@ -54,17 +58,43 @@ class INFINIDEPTH_OT_export_splats(bpy.types.Operator, ExportHelper):
             return False
         return needs_object_mode(cls, context)
 
+    def draw(self, context: bpy.types.Context) -> None:
+        """The format, and the camera where it can be written."""
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        layout.prop(self, "file_format")
+        suffix = Path(bpy.path.basename(self.filepath)).suffix.lower() or self.file_format
+        row = layout.row()
+        row.enabled = suffix in _WITH_CAMERA and _have_camera(context)
+        row.prop(self, "use_camera")
+
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Writes the file."""
         forget_refusal()
         chosen = [obj for obj in context.selected_objects if holds_splats(obj)]
         path = Path(bpy.path.abspath(self.filepath))
+        if path.suffix.lower() not in WRITTEN_SUFFIXES:
+            *others, last = WRITTEN_SUFFIXES
+            known = f"{', '.join(others)} or {last}"
+            return refuse(self, SplatFileError(f"'{path.name}' ends in no kind of splat file.", f"Use {known}."))
         try:
             count = export_splats(path, chosen, context.scene, with_camera=self.use_camera)
         except InfiniDepthError as error:
             return refuse(self, error)
         self.report({"INFO"}, f"{count:,} splats written to {path.name}")
         return {"FINISHED"}
+
+
+def _have_camera(context: bpy.types.Context) -> bool:
+    """Whether all selected splats are of one photo that still has its camera."""
+    chosen = [obj for obj in context.selected_objects if holds_splats(obj)]
+    roots = {own_root(obj) for obj in chosen}
+    root = roots.pop() if len(roots) == 1 else None
+    if root is None or SIZE_KEY not in root:
+        return False
+    photo = find_photo(context.scene, chosen[0])
+    return photo is not None and photo.camera is not None
 
 
 CLASSES = (INFINIDEPTH_OT_export_splats,)

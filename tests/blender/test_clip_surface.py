@@ -21,10 +21,11 @@ from infinidepth_blender.errors import BundleError, FramesMissingError
 from infinidepth_blender.reconstruction import ClipInfo, Reconstruction, load, write_arrays
 from infinidepth_blender.scene.blendfile import write_blend
 from infinidepth_blender.scene.build import SceneOptions, build_scene
-from infinidepth_blender.scene.clip_frames import find_frames, lost_frames
+from infinidepth_blender.scene.clip_frames import clip_frames, find_frames, lost_frames
 from infinidepth_blender.scene.match import match_scene_to_photo
 from infinidepth_blender.scene.moving_camera import add_moving_camera
 from infinidepth_blender.scene.photo_modes import surface_mode
+from infinidepth_blender.scene.saved import find_photo, photos_in
 
 FRAMES = 3
 NO_DEPTH = 1e10
@@ -237,8 +238,8 @@ def test_frames_that_were_moved_are_missed_and_found(make_clip, tmp_path: Path) 
     (lost,) = lost_frames()
     assert lost.folder == alone.parent / "sequence" and "Clip" in str(lost.error())
     with pytest.raises(FramesMissingError, match="does not hold the frames of 'Clip'"):
-        find_frames(tmp_path)
-    for folder in (rec.folder, rec.folder / "sequence", rec.folder / "sequence" / "depth"):
+        find_frames(alone.parent)
+    for folder in (tmp_path, rec.folder, rec.folder / "sequence", rec.folder / "sequence" / "depth"):
         bpy.ops.wm.open_mainfile(filepath=str(alone))
         assert [clip.name for clip in find_frames(folder)] == [lost.name]
         assert not lost_frames()
@@ -246,6 +247,106 @@ def test_frames_that_were_moved_are_missed_and_found(make_clip, tmp_path: Path) 
     bpy.ops.wm.save_mainfile()
     bpy.ops.wm.open_mainfile(filepath=str(alone))
     assert not lost_frames()
+
+
+def test_frames_are_taken_from_the_clips_own_result(make_clip, tmp_path: Path) -> None:
+    """All clips name their files alike: among several results their records tell them apart, and then their names."""
+    folders = {}
+    for name in ("A", "B", "C"):
+        rec = make_clip(name=name)
+        source = tmp_path / ("film.mp4" if name == "C" else "other.mp4")
+        rec = replace(rec, photo=replace(rec.photo, source=str(source)))
+        write_arrays(rec, rec.folder)
+        folders[name] = rec.folder
+    again = shutil.copytree(folders["C"], tmp_path / "Again")
+    build_scene(load(folders["C"]))
+    build_scene(load(folders["B"]))
+    results = tmp_path / "moved" / "results"
+    results.mkdir(parents=True)
+    for folder in (*folders.values(), again):
+        shutil.move(folder, results / folder.name)
+    assert {clip.name for clip in lost_frames()} == {"B", "C"}
+    assert [clip.name for clip in find_frames(results / "C")] == ["C"]
+    assert [clip.name for clip in find_frames(tmp_path / "moved")] == ["B"]
+    _assert_frames_in(results, "B", "C")
+    for name in ("B", "C"):
+        shutil.move(results / name, results / f"{name} renamed")
+    # B is among two results of the same film, and a folder like that of C is still there.
+    assert {clip.name for clip in find_frames(results)} == {"B", "C"}
+    assert {path.parent.parent for clip in _clips() for path in clip.files} == {
+        results / "A" / "sequence",
+        results / "Again" / "sequence",
+    }
+
+
+def test_frames_without_a_record_are_known_by_the_name_of_their_folder(make_clip, tmp_path: Path) -> None:
+    rec = make_clip()
+    build_scene(rec)
+    other = make_clip("portrait", "Other").folder
+    place = tmp_path / "place"
+    for folder in (rec.folder, other):
+        shutil.move(folder, place / folder.name)
+        (place / folder.name / "reconstruction.json").unlink()
+    assert [clip.name for clip in find_frames(place)] == ["Clip"]
+    _assert_frames_in(place, "Clip")
+    for name in ("Clip", "Other"):
+        shutil.move(place / name, place / f"{name} renamed")
+    with pytest.raises(FramesMissingError, match="or one above it"):
+        find_frames(place)
+    shutil.rmtree(place / "Other renamed")
+    assert [clip.name for clip in find_frames(place)] == ["Clip"]
+
+
+def test_folders_without_end_or_that_cannot_be_read_are_passed_over(make_clip, tmp_path: Path, monkeypatch) -> None:
+    rec = make_clip()
+    build_scene(rec)
+    place = tmp_path / "place"
+    place.mkdir()
+    (place / "circle").symlink_to(place, target_is_directory=True)
+    (place / "nowhere").symlink_to(place / "nowhere")
+    (place / "closed").mkdir()
+    shutil.move(rec.folder, place / "z")
+    looked: list[Path] = []
+
+    def closed(path: Path):
+        looked.append(path)
+        if path.name == "closed":
+            raise PermissionError(path)
+        return iterdir(path)
+
+    iterdir = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", closed)
+    assert [clip.name for clip in find_frames(place)] == ["Clip"]
+    assert place / "closed" in looked and len(looked) < 10
+
+
+def test_a_clip_whose_collection_was_deleted_is_a_clip_still(make_clip, tmp_path: Path) -> None:
+    rec = make_clip()
+    objects = build_scene(rec)
+    near = add_moving_camera(objects, bpy.context.scene, "dolly")
+    for obj in tuple(objects.collection.objects):
+        bpy.context.scene.collection.objects.link(obj)
+    bpy.data.collections.remove(objects.collection)
+    left = find_photo(bpy.context.scene, None)
+    assert left is not None
+    camera = add_moving_camera(left, bpy.context.scene, "dolly")
+    bpy.context.scene.frame_set(100)
+    assert camera.location == near.location and camera.name == "Clip Dolly.001"
+    shutil.move(rec.folder, tmp_path / "moved")
+    (lost,) = lost_frames()
+    assert (lost.name, lost.count) == ("Clip", FRAMES)
+    assert find_frames(tmp_path / "moved")
+    assert not lost_frames()
+
+
+def _clips():
+    return [clip for photo in photos_in(bpy.context.scene) if (clip := clip_frames(photo)) is not None]
+
+
+def _assert_frames_in(results: Path, *names: str) -> None:
+    for clip in _clips():
+        assert clip.name in names
+        assert all(path.is_relative_to(results / clip.name) for path in clip.files)
 
 
 def _moving_surface() -> bpy.types.Object:

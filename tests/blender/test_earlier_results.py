@@ -12,9 +12,10 @@ from blender_renders import render
 from blender_synthetic import CAMERAS
 
 from infinidepth_blender.scene.build import build_scene, show_only
-from infinidepth_blender.scene.earlier import hide_earlier
+from infinidepth_blender.scene.earlier import hide_earlier, hide_rivals
 from infinidepth_blender.scene.match import match_scene_to_photo
-from infinidepth_blender.scene.saved import photo_collection, recall
+from infinidepth_blender.scene.objects import SceneObjects
+from infinidepth_blender.scene.saved import PHOTO_KEY, find_photo, photo_name, photos_in, recall, remember_job
 
 
 @pytest.fixture
@@ -152,4 +153,85 @@ def test_an_overridden_result_stays_hidden_and_comes_back(rec, tmp_path):
     assert not is_seen(found.mesh) and not is_seen(found.backdrop)
     show_only(found, "MESH")
     assert is_seen(found.mesh) and is_seen(found.backdrop)
-    assert photo_collection(bpy.context.scene, found.mesh) == own
+    assert find_photo(bpy.context.scene, found.mesh).collection == own
+
+
+def photo_of(obj: bpy.types.Object | None) -> SceneObjects:
+    found = find_photo(bpy.context.scene, obj)
+    assert found is not None
+    return found
+
+
+def delete_collection(objects: SceneObjects) -> None:
+    """What *Delete* in the Outliner does: the objects go into the collection above."""
+    for obj in tuple(objects.collection.objects):
+        bpy.context.scene.collection.objects.link(obj)
+    bpy.data.collections.remove(objects.collection)
+
+
+def test_a_result_whose_collection_was_deleted_is_known_still(rec, tmp_path):
+    build_scene(rec)
+    delete_collection(build_scene(rec))
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "a.blend"))
+    scene = bpy.context.scene
+    assert [photo_name(photo) for photo in photos_in(scene)] == ["A", "A.001"]
+    left = photo_of(bpy.data.objects["A Mesh.001"])
+    assert photo_name(left) == "A.001"
+    third = build_scene(rec)
+    assert third.collection.name == "A.001"
+    assert hide_earlier(third, scene).hidden == ["A", "A.001"]
+    assert not is_seen(left.mesh) and is_seen(third.mesh)
+    # The button brings it back, and what it lies on goes.
+    show_only(left, "MESH")
+    assert hide_rivals(left, scene) == ["A.001"]
+    assert is_seen(left.mesh) and not is_seen(third.mesh)
+
+
+def test_a_file_of_before_is_known_by_its_root(rec):
+    """The root had the photo's size alone."""
+    first = build_scene(rec)
+    assert first.root is not None
+    del first.root[PHOTO_KEY]
+    second = build_scene(rec)
+    assert hide_earlier(second, bpy.context.scene).hidden == ["A"]
+    delete_collection(first)
+    left = photo_of(first.mesh)
+    assert photo_name(left) == "A"
+    show_only(left, "MESH")
+    assert hide_rivals(left, bpy.context.scene) == []
+
+
+def test_photos_that_came_together_are_known_without_their_collections(rec, make_bundle):
+    first, second = build_scene(rec), build_scene(make_bundle(CAMERAS["landscape"], "B", mesh_vertices=9))
+    for objects in (first, second):
+        remember_job(objects, "a job")
+        delete_collection(objects)
+    left = photo_of(first.mesh)
+    assert hide_rivals(left, bpy.context.scene) == ["B"]
+
+
+def test_a_copy_that_was_put_elsewhere_stays(rec):
+    first = build_scene(rec)
+    bpy.context.view_layer.update()
+    for obj in first.collection.objects:
+        obj.select_set(True)
+    bpy.ops.object.duplicate()
+    copies = bpy.data.collections.new("Mine")
+    bpy.context.scene.collection.children.link(copies)
+    for obj in bpy.context.selected_objects:
+        copies.objects.link(obj)
+        first.collection.objects.unlink(obj)
+    bpy.data.objects["A Root.001"].location.x = 3
+    bpy.context.view_layer.update()
+    second = build_scene(rec)
+    assert hide_earlier(second, bpy.context.scene).hidden == ["A"]
+    assert is_seen(bpy.data.objects["A Mesh.001"])
+
+
+def test_a_root_that_was_sorted_elsewhere_makes_no_second_photo(rec):
+    objects = build_scene(rec)
+    bpy.context.scene.collection.objects.link(objects.root)
+    objects.collection.objects.unlink(objects.root)
+    assert len(photos_in(bpy.context.scene)) == 1
+    assert photo_of(None).mesh == objects.mesh

@@ -12,6 +12,7 @@ from blender_synthetic import CAMERAS, photograph
 from mathutils import Vector
 
 from infinidepth_blender.camera import Camera, cam_to_blender
+from infinidepth_blender.geometry.points import drawn_radius_m
 from infinidepth_blender.reconstruction import Gaussians
 from infinidepth_blender.scene.attributes import get_attribute
 from infinidepth_blender.scene.build import SceneOptions, build_scene
@@ -30,7 +31,7 @@ def test_points_are_a_point_cloud_with_the_arrays_values(make_bundle):
     assert points.type == "POINTCLOUD"
     assert len(points.data.points) == len(rec.points.positions_cam)
     np.testing.assert_allclose(get_attribute(points.data, "position"), cam_to_blender(rec.points.positions_cam))
-    np.testing.assert_allclose(get_attribute(points.data, "radius"), rec.points.radius_m)
+    np.testing.assert_allclose(get_attribute(points.data, "radius"), drawn_radius_m(rec.points), rtol=1e-6)
     np.testing.assert_allclose(get_attribute(points.data, "normal"), cam_to_blender(rec.points.normals_cam))
     np.testing.assert_allclose(get_attribute(points.data, "confidence"), rec.points.confidence)
     np.testing.assert_array_equal(get_attribute(points.data, "source_px"), rec.points.source_px)

@@ -12,7 +12,7 @@ from blender_synthetic import CAMERAS
 
 from infinidepth_blender.scene.build import build_scene
 from infinidepth_blender.scene.match import match_scene_to_photo
-from infinidepth_blender.scene.saved import photo_collection, recall
+from infinidepth_blender.scene.saved import find_photo
 
 
 @pytest.mark.parametrize("scale", [3.0, 0.1, 0.002])
@@ -40,7 +40,9 @@ def test_so_it_is_where_the_photo_is_used_from_another_file(link, make_bundle, t
         wanted.collections = ["A"]
     scene = bpy.context.scene
     scene.collection.children.link(bpy.data.collections["A"])
-    match_scene_to_photo(recall(photo_collection(scene, None)), scene)
+    found = find_photo(scene, None)
+    assert found is not None
+    match_scene_to_photo(found, scene)
     scene.render.resolution_percentage = 25
     assert render(tmp_path, samples=1).covered.mean() > 0.99
 

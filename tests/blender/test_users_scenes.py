@@ -20,7 +20,7 @@ from infinidepth_blender.scene.build import SceneOptions, build_scene, show_only
 from infinidepth_blender.scene.match import match_scene_to_photo
 from infinidepth_blender.scene.materials import PROJECTION_GROUP, SPLAT_GROUP, photo_mode
 from infinidepth_blender.scene.photo_modes import catches_shadows, set_sky_mode, set_surface_mode, surface_mode
-from infinidepth_blender.scene.saved import photo_collection, recall
+from infinidepth_blender.scene.saved import find_photo, recall
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -76,7 +76,7 @@ def test_parts_that_were_sorted_elsewhere_are_still_the_photos(make_bundle):
         objects.collection.objects.unlink(obj)
     found = recall(objects.collection)
     assert (found.camera, found.points) == (objects.camera, objects.points)
-    assert photo_collection(bpy.context.scene, objects.camera) == objects.collection
+    assert find_photo(bpy.context.scene, objects.camera).collection == objects.collection
     show_only(found, "POINTS")
     assert objects.mesh.hide_render and not objects.points.hide_render
     match_scene_to_photo(found)
@@ -88,8 +88,8 @@ def test_a_photo_inside_another_photos_collection_is_its_own(make_bundle):
     inner = build_scene(make_bundle(CAMERAS["portrait"], "B", points=50))
     outer.collection.children.link(inner.collection)
     bpy.context.scene.collection.children.unlink(inner.collection)
-    assert photo_collection(bpy.context.scene, inner.mesh) == inner.collection
-    assert photo_collection(bpy.context.scene, outer.mesh) == outer.collection
+    assert find_photo(bpy.context.scene, inner.mesh).collection == inner.collection
+    assert find_photo(bpy.context.scene, outer.mesh).collection == outer.collection
     assert recall(inner.collection).mesh == inner.mesh
     assert recall(outer.collection).mesh == outer.mesh
 
@@ -176,7 +176,7 @@ os._exit(0)
     ("names", "said"),
     [
         (("sRGB - Display", "Un-tone-mapped", "sRGB - Texture"), "view sRGB - Display Un-tone-mapped"),
-        (("sRGB - Display", "Moody", "sRGB - Texture"), "refused True False This colour configuration"),
+        (("sRGB - Display", "Moody", "sRGB - Texture"), "refused True False This color configuration"),
     ],
     ids=["aces", "moods"],
 )

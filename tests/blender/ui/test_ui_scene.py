@@ -10,7 +10,8 @@ import pytest
 from blender_synthetic import CAMERAS
 
 from infinidepth_blender.scene.photo_modes import surface_mode
-from infinidepth_blender.ui.on_photo import photo_at_hand, photos_in
+from infinidepth_blender.scene.saved import photos_in
+from infinidepth_blender.ui.on_photo import photo_at_hand
 from infinidepth_blender.ui.properties import PHOTO_MODES, SHOWN
 from infinidepth_blender.ui.session import session
 
@@ -77,7 +78,7 @@ def test_what_is_told_belongs_to_a_photo_in_a_scene(bundle: str) -> None:
     bpy.ops.infinidepth.open_bundle(filepath=bundle)
     assert session.delivered is not None
     assert session.delivered.scene_uid == bpy.context.scene.session_uid
-    assert session.delivered.collection_uid == bpy.data.collections["A"].session_uid
+    assert session.delivered.photo_uid == bpy.data.objects["A Root"].session_uid
 
 
 def test_one_of_several_photos_is_selected(bundle: str, make_bundle, tmp_path: Path) -> None:
@@ -87,11 +88,11 @@ def test_one_of_several_photos_is_selected(bundle: str, make_bundle, tmp_path: P
     bpy.context.view_layer.objects.active = None
     assert photo_at_hand(bpy.context) is None
     assert [photo.collection.name for photo in photos_in(bpy.context.scene)] == ["A", "B"]
-    assert bpy.ops.infinidepth.select_photo(name="A") == {"FINISHED"}
+    assert bpy.ops.infinidepth.select_photo(number=0) == {"FINISHED"}
     found = photo_at_hand(bpy.context)
     assert found is not None and found.collection.name == "A"
     assert [obj.name for obj in bpy.context.selected_objects] == ["A Mesh"]
-    assert bpy.ops.infinidepth.select_photo(name="gone") == {"CANCELLED"}
+    assert bpy.ops.infinidepth.select_photo(number=2) == {"CANCELLED"}
 
 
 def test_show_brings_back_what_is_off_in_the_view_layer(bundle: str) -> None:

@@ -48,7 +48,8 @@ def test_objects_in_another_collection(deleted: bool, parts: dict[str, bpy.types
     assert bpy.ops.infinidepth.show(what="POINTS") == {"FINISHED"}
     assert shown(parts) == {"Points"}
     activate(None)  # pyright: ignore[reportArgumentType]
-    assert find_photo(bpy.context.scene, None) is None
+    # It is the scene's only one still.
+    assert find_photo(bpy.context.scene, None).mesh == parts["Mesh"]
 
 
 def test_a_hidden_photo_is_brought_back_from_the_3d_view(parts: dict[str, bpy.types.Object], tmp_path: Path) -> None:
