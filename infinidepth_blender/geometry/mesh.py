@@ -18,6 +18,7 @@ from ..reconstruction import FLAG_VALID, MeshArrays
 from .adaptive import adaptive_triangles
 from .cells import CellFaces, cut_cells
 from .edges import Edges, disparity_of, sharpen
+from .rims import with_wider_rims
 
 CAMERA_MOVE = 0.15
 """How far a camera is expected to move aside, of the median distance: errors in pixels are those that it sees, and
@@ -74,17 +75,25 @@ class CutGrid:
     edge_step: float
 
 
-def cut_grid(depth_m: NDArray[np.float32], flags: NDArray[np.uint8], edge_step: float) -> CutGrid:
+def cut_grid(depth_m: NDArray[np.float32], flags: NDArray[np.uint8], edge_step: float, rim_steps: int = 0) -> CutGrid:
     """Tells the surfaces on a grid of depths apart.
 
     Args:
         depth_m: (rows, cols) depth at the vertices of `mesh_vertex_coords`, metres.
         flags: (rows, cols) uint8; vertices without `FLAG_VALID` (sky, no data) get no surface.
         edge_step: Relative depth step between neighbours that tears the surface.
+        rim_steps: Vertices by which near surfaces reach further than that; see `photo_rim_steps`.
     """
     valid = (flags & FLAG_VALID) > 0
     disparity, edges = sharpen(disparity_of(depth_m, valid), valid, edge_step)
+    if rim_steps:
+        disparity, edges = with_wider_rims(disparity, valid, edges, edge_step, rim_steps)
     return CutGrid(disparity, valid, edges, *surface_gradient(disparity, valid, edges), edge_step)
+
+
+def photo_rim_steps(cols: int, photo_width_px: int) -> int:
+    """Vertices that a pixel of the photo spans, at least 1: so far from a cut its pixels show a mixture of both sides."""
+    return max(1, round((cols - 1) / photo_width_px))
 
 
 def mesh_of_grid(

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from ..camera import Camera
 from ..reconstruction import PointArrays
 
+ROUND_COSINE = 0.3
+"""Cosine between ray and normal below which a round point is drawn smaller than its spacing; see `drawn_radius_m`."""
+
 
 def coords_to_px(coords_yx: NDArray[np.float32], width_px: int, height_px: int) -> NDArray[np.float64]:
     """(N, 2) pixel positions (x, y), centres at +0.5, of query coordinates (y, x) in [-1, 1]."""
@@ -48,6 +51,20 @@ def build_points(
         confidence=confidence.astype(np.float32),
         source_px=px.astype(np.float32),
     )
+
+
+def drawn_radius_m(points: PointArrays) -> NDArray[np.float32]:
+    """(N,) radius at which points are drawn as balls: their `radius_m`, less where the surface is strongly slanted.
+
+    There a photo shows much surface in few pixels: a ball as wide as a point's share of it
+    stands out in front of its neighbours and beyond outlines. Seen from near the photo's camera
+    the rows of points lie that much closer, so that smaller balls still close up.
+    """
+    distance = np.linalg.norm(points.positions_cam, axis=1)
+    cosine = np.abs(np.einsum("ij,ij->i", points.normals_cam, points.positions_cam)) / np.maximum(
+        distance, np.finfo(np.float32).tiny
+    )
+    return (points.radius_m * np.sqrt(np.minimum(cosine / ROUND_COSINE, 1))).astype(np.float32)
 
 
 def sample_colors(photo_srgb: NDArray[np.uint8], coords_yx: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..camera import cam_to_blender
+from ..geometry.points import drawn_radius_m
 from ..reconstruction import PointArrays
 from .attributes import flat_float, set_attribute, srgb_to_scene_linear
 from .materials import COLOR_ATTRIBUTE, points_material
@@ -16,14 +17,15 @@ from .nodes import NodeTree, kept_group, new_group
 RADIUS_ATTRIBUTE = "radius"
 SIZE_GROUP = "InfiniDepth Point Size"
 SIZE_INPUT = "Size"
-DEFAULT_POINT_SIZE = 1.5
-"""Factor on half the spacing at which irregularly spaced points close up to a surface."""
+DEFAULT_POINT_SIZE = 2.0
+"""Factor on half the spacing at which irregularly spaced points close up to a surface; at 1.5 walls had specks."""
 
 
 def make_points(arrays: PointArrays, name: str) -> bpy.types.Object:
     """A point cloud object with colours, radii, normals, confidence and pixels of the photo.
 
-    Its modifier `Size` scales the drawn radius; the stored `radius` stays half the local spacing.
+    Its modifier `Size` scales the drawn radius; the stored `radius` stays as it is. That is half the local spacing,
+    and less where the photo's camera sees the surface strongly slanted: see `geometry.points.drawn_radius_m`.
 
     Args:
         arrays: Points in OpenCV camera axes, metres.
@@ -31,7 +33,7 @@ def make_points(arrays: PointArrays, name: str) -> bpy.types.Object:
     """
     colors = color_attribute(np.asarray(arrays.colors_srgb, dtype=np.float32) / 255)
     carrier = vertex_mesh(arrays.positions_cam, f"{name} carrier")
-    set_attribute(carrier, RADIUS_ATTRIBUTE, "FLOAT", arrays.radius_m)
+    set_attribute(carrier, RADIUS_ATTRIBUTE, "FLOAT", drawn_radius_m(arrays))
     set_attribute(carrier, COLOR_ATTRIBUTE, "FLOAT_COLOR", colors)
     set_attribute(carrier, "normal", "FLOAT_VECTOR", cam_to_blender(arrays.normals_cam))
     set_attribute(carrier, "confidence", "FLOAT", arrays.confidence)

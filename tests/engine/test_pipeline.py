@@ -274,7 +274,7 @@ def test_depth_of_another_shape_is_mentioned(photo: Path, tmp_path: Path) -> Non
 
 def test_an_output_that_cannot_be(photo: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match="could not be written"):
+    with pytest.raises(OutputError, match="file is a file, not a folder"):
         make(photo, tmp_path / "file" / "holiday")
 
 

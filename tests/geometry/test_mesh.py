@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from infinidepth_blender.camera import Camera
-from infinidepth_blender.geometry.backdrop import backdrop_distance_m, build_backdrop
-from infinidepth_blender.geometry.mesh import cut_grid, mesh_grid_size, mesh_of_grid, mesh_vertex_coords
+from infinidepth_blender.geometry.backdrop import FRAME_MARGIN, backdrop_distance_m, build_backdrop, rims_before_the_sky
+from infinidepth_blender.geometry.mesh import CAMERA_MOVE, cut_grid, mesh_grid_size, mesh_of_grid, mesh_vertex_coords
 from infinidepth_blender.reconstruction import FLAG_SKY, FLAG_VALID, NO_DEPTH_M, MeshArrays
 
 CAMERA = Camera(640, 480, 500.0, 520.0, 300.0, 260.0)
@@ -102,10 +102,9 @@ def test_every_pixel_is_hit(name: str) -> None:
     depth_m, flags = scene(name)
     backdrop = build_backdrop(depth_m, flags, CAMERA)
     mesh = mesh_of_grid(cut_grid(depth_m, flags, 0.04), CAMERA)
-    hits = coverage([mesh] + ([backdrop] if backdrop else []))
+    hits = coverage([mesh] + ([backdrop.seen] if backdrop else []))
     assert hits.min() >= 1
-    if backdrop is None:
-        assert hits.max() == 1
+    assert hits.max() == 1
 
 
 @pytest.mark.parametrize("name", ["step", "disc", "pole", "checkers", "three layers"])
@@ -157,26 +156,81 @@ def test_the_backdrop_lies_behind_everything_and_shows_the_sky() -> None:
     backdrop = build_backdrop(depth_m, flags, CAMERA)
     assert backdrop is not None
     mesh = mesh_of_grid(cut_grid(depth_m, flags, 0.04), CAMERA)
-    assert backdrop.vertices_cam[:, 2].min() > mesh.vertices_cam[:, 2].max()
-    assert areas_px(backdrop).min() > 0
-    # Its texture never leaves the sky: all its corners are next to vertices without a surface.
+    for part in (backdrop.seen, backdrop.beyond):
+        assert part.vertices_cam[:, 2].min() > mesh.vertices_cam[:, 2].max()
+        assert areas_px(part).min() > 0
+    # What the photo's camera sees of it shows the photo in place, and is next to vertices without a surface.
+    px = CAMERA.project(backdrop.seen.vertices_cam) / [CAMERA.width_px, CAMERA.height_px]
+    np.testing.assert_allclose(backdrop.seen.uv, np.stack([px[:, 0], 1 - px[:, 1]], axis=1), atol=1e-5)
     rows, cols = flags.shape
-    row = np.clip(np.rint((1 - backdrop.uv[:, 1]) * (rows - 1)), 0, rows - 1).astype(int)
-    col = np.clip(np.rint(backdrop.uv[:, 0] * (cols - 1)), 0, cols - 1).astype(int)
+    row, col = np.rint(px[:, 1] * (rows - 1)).astype(int), np.rint(px[:, 0] * (cols - 1)).astype(int)
     near_sky = np.pad((flags & FLAG_SKY) > 0, 1, mode="edge")
     near_sky = np.logical_or.reduce([near_sky[dy : dy + rows, dx : dx + cols] for dy in range(3) for dx in range(3)])
     assert near_sky[row, col].all()
-    # Where the photo's camera sees it, it shows the photo in place.
-    px = CAMERA.project(backdrop.vertices_cam)
-    own = np.abs(px[:, 0] / CAMERA.width_px - backdrop.uv[:, 0]) < 1e-4
-    in_sky = ((flags & FLAG_SKY) > 0)[
-        np.rint(px[:, 1] / CAMERA.height_px * (rows - 1)).astype(int),
-        np.rint(px[:, 0] / CAMERA.width_px * (cols - 1)).astype(int),
-    ]
-    on_vertex = np.abs(px[:, 0] / CAMERA.width_px * (cols - 1) % 1 - 0.5) > 0.4
-    assert own[in_sky & on_vertex].mean() > 0.99
-    # It reaches below the foreground.
-    assert areas_px(backdrop).sum() > 1.02 * (flags & FLAG_SKY > 0).mean() * CAMERA.width_px * CAMERA.height_px
+
+
+def test_beyond_the_sky_has_places_of_its_own_in_a_larger_picture() -> None:
+    """None is shown twice: that is what made flat cells and streaks behind trees."""
+    backdrop = build_backdrop(*scene("floor and sky"), CAMERA)
+    assert backdrop is not None
+    px = CAMERA.project(backdrop.beyond.vertices_cam)
+    size, margin = np.array([CAMERA.width_px, CAMERA.height_px]), FRAME_MARGIN * CAMERA.width_px
+    place = (px + margin) / (size + 2 * margin)
+    np.testing.assert_allclose(backdrop.beyond.uv, np.stack([place[:, 0], 1 - place[:, 1]], axis=1), atol=1e-5)
+    # The frame's corners of the sky, and nothing below the floor.
+    np.testing.assert_allclose(px.min(axis=0), -margin, rtol=1e-3)
+    assert px[:, 0].max() == pytest.approx(CAMERA.width_px + margin, rel=1e-3)
+    assert px[:, 1].max() < CAMERA.height_px
+    # It and the sky are one layer, without gaps up to the frame and beyond.
+    hits = coverage([backdrop.seen, backdrop.beyond])
+    assert hits.max() == 1
+    assert hits[:30].min() == 1
+    top, sides = margin * CAMERA.width_px, 2 * margin * (margin + CAMERA.cy_px)
+    outside = (px.min(axis=1) < -1e-3) | (px[:, 0] > CAMERA.width_px + 1e-3)
+    faces = split(backdrop.beyond)
+    area = areas_px(backdrop.beyond)[outside[faces].any(axis=1)].sum()
+    assert area == pytest.approx(top + sides, rel=0.05)
+
+
+def test_the_sky_goes_on_as_far_as_a_moved_camera_sees_behind_the_foreground() -> None:
+    rx, ry = rays()
+    card = (np.abs(rx) < 0.25) & (ry > -0.4) & (ry < 0.1)
+    reach_px = {}
+    for depth_m in (4.0, 400.0):
+        ground = np.where(ry > 0.05, 4.0, np.inf)
+        depths = np.minimum(np.where(card, depth_m, np.inf), ground)
+        backdrop = build_backdrop(*with_flags(depths), CAMERA, 1000.0)
+        assert backdrop is not None
+        # Rightwards from the left side of the card, at half its height.
+        left_px, row_px = CAMERA.cx_px - 0.25 * CAMERA.fx_px, CAMERA.cy_px - 0.17 * CAMERA.fy_px
+        line = coverage([backdrop.beyond])[int(row_px / 480 * 60), int(left_px / 640 * 60) :]
+        reach_px[depth_m] = int(np.argmin(line[1:])) * 640 / 60
+    # As far as the parallax of a usual move; little behind what is far.
+    assert reach_px[4.0] == pytest.approx(CAMERA_MOVE * 520, rel=0.25)
+    assert reach_px[400.0] < 0.5 * reach_px[4.0]
+
+
+def test_things_before_the_sky_take_their_mixed_pixels_along() -> None:
+    depth_m, flags = with_flags(np.full((40, 60), np.inf))
+    depth_m[10:30, 10:20], depth_m[10:30, 24:40], depth_m[12:14, 50] = 2, 3, 5
+    valid = depth_m < NO_DEPTH_M
+    sky = ~valid
+    sky[28:30, 40:] = False  # cut out of the photo
+    wider, taken = rims_before_the_sky(depth_m, valid, sky, 1)
+    assert (wider[~taken] == depth_m[~taken]).all() and not taken[valid].any()
+    assert (wider[9:31, 9] == 2).all() and (wider[9, 9:21] == 2).all() and (wider[9:28, 40] == 3).all()
+    assert (wider[11:15, [49, 51]] == 5).all()
+    # A gap stays open, as it is, and so does what is no sky.
+    _, near = rims_before_the_sky(depth_m[:, :26], valid[:, :26], sky[:, :26], 2)
+    assert not near[14:26, 20:24].any()
+    assert not taken[28:30, 40:].any()
+    assert taken.sum() == (wider < NO_DEPTH_M).sum() - valid.sum()
+    # From the photo's camera mesh and sky are still one picture.
+    wider_flags = np.where(taken, FLAG_VALID, flags).astype(np.uint8)
+    backdrop = build_backdrop(wider, wider_flags, CAMERA)
+    assert backdrop is not None
+    hits = coverage([mesh_of_grid(cut_grid(wider, wider_flags, 0.04), CAMERA), backdrop.seen])
+    assert hits.min() == hits.max() == 1
 
 
 def test_without_sky_there_is_no_backdrop_and_without_surface_no_faces() -> None:
@@ -186,8 +240,22 @@ def test_without_sky_there_is_no_backdrop_and_without_surface_no_faces() -> None
     assert len(mesh_of_grid(cut_grid(depth_m, flags, 0.04), CAMERA).quads) == 0
     backdrop = build_backdrop(depth_m, flags, CAMERA)
     assert backdrop is not None
-    assert areas_px(backdrop).sum() == pytest.approx(640 * 480, rel=1e-4)
+    assert areas_px(backdrop.seen).sum() == pytest.approx(640 * 480, rel=1e-4)
+    around = (1 + 2 * FRAME_MARGIN) * (480 + 2 * FRAME_MARGIN * 640) * 640 - 640 * 480
+    assert areas_px(backdrop.beyond).sum() == pytest.approx(around, rel=1e-4)
     assert backdrop_distance_m(depth_m, flags) >= 10
+
+
+def test_there_is_no_sky_behind_what_is_cut_out_of_the_photo() -> None:
+    depth_m, flags = scene("floor and sky")
+    flags[:, 60:] |= FLAG_VALID
+    backdrop = build_backdrop(depth_m, flags, CAMERA)
+    assert backdrop is not None
+    cut = depth_m >= NO_DEPTH_M
+    cut[:, :60] = False
+    hits = coverage([backdrop.seen, backdrop.beyond], side=96)
+    assert not hits[:40, 62:95][cut[:40, 62:95]].any()
+    assert hits[:40, :55].all()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from infinidepth_blender.camera import Camera
-from infinidepth_blender.geometry.points import build_points, sample_colors
+from infinidepth_blender.geometry.points import ROUND_COSINE, build_points, drawn_radius_m, sample_colors
 
 CAMERA = Camera(4, 2, 3.0, 3.0, 2.0, 1.0)
 
@@ -24,6 +24,25 @@ def test_points_lie_on_their_rays_and_face_the_camera() -> None:
     np.testing.assert_allclose(points.positions_cam[:, 2], [2, 4])
     np.testing.assert_array_equal(points.normals_cam, [[0, 0, -1], [0, 0, -1]])
     np.testing.assert_allclose(points.radius_m, [0.1, 0.2])
+
+
+def test_points_of_slanted_surfaces_are_drawn_smaller() -> None:
+    """A wall along the line of sight shows ten times the surface per pixel; no ball of it stands out."""
+    slant = np.radians([0, 60, 70, 85, 89, 90])
+    normals = np.stack([np.sin(slant), np.zeros(6), -np.cos(slant)], axis=1).astype(np.float32)
+    pixel_m = 0.01
+    area = pixel_m**2 / np.maximum(np.cos(slant), np.cos(np.radians(87)))
+    centre = np.zeros((6, 2), np.float32)
+    points = build_points(
+        centre, np.full(6, 5, np.float32), normals, area, np.ones(6, np.float32), CAMERA, np.zeros((2, 4, 3), np.uint8)
+    )
+    np.testing.assert_allclose(points.radius_m, 0.5 * np.sqrt(area), rtol=1e-6)
+    drawn = drawn_radius_m(points)
+    np.testing.assert_allclose(drawn[:3], points.radius_m[:3], rtol=1e-6)
+    assert drawn.max() <= 0.5 * pixel_m / np.sqrt(ROUND_COSINE) * 1.001
+    # And wide enough for the rows that they stand in, as the photo's camera sees them.
+    assert (drawn[:4] > 0.5 * pixel_m * 0.99).all()
+    assert drawn[-1] < 1e-4
 
 
 def test_colours_are_interpolated_between_pixel_centres() -> None:
