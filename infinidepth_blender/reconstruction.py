@@ -150,10 +150,11 @@ class Reconstruction:
         flags: (h, w) uint8, bits `FLAG_VALID`, `FLAG_SKY`, `FLAG_EDGE`.
         normals_cam: (h, w, 3) float32 unit normals that face the camera, 0 where invalid.
         confidence: (h, w) float32 in [0, 1].
-        mesh, backdrop, background, points, splats: Present when they were asked for. The backdrop is
-            the sky: a far surface behind everything else. The background continues the far
-            surfaces below the foreground.
-        background_file: Name of the background's texture inside the bundle; empty if there is none.
+        mesh, backdrop, beyond, background, points, splats: Present when they were asked for. The backdrop is
+            the sky: a far surface behind everything else. `beyond` is where the sky goes on behind the
+            foreground and beyond the frame. The background continues the far surfaces below the foreground.
+        sky_file: Name of the texture of `beyond` inside the bundle; empty if there is none.
+        background_file: Likewise of the background's.
         scale_known: False when the median depth was set to 5 m for want of a scale.
         model: Name, hash and the like of what made the depth.
         options: The settings of the run.
@@ -171,6 +172,8 @@ class Reconstruction:
     confidence: NDArray[np.float32]
     mesh: MeshArrays | None = None
     backdrop: MeshArrays | None = None
+    beyond: MeshArrays | None = None
+    sky_file: str = ""
     background: MeshArrays | None = None
     background_file: str = ""
     points: PointArrays | None = None
@@ -194,6 +197,11 @@ class Reconstruction:
         return clip_frame(self.folder, number) if self.folder and self.clip else None
 
     @property
+    def sky_path(self) -> Path | None:
+        """The texture of the sky beyond the photo inside the bundle, if it has one."""
+        return self.folder / self.sky_file if self.folder and self.sky_file else None
+
+    @property
     def background_path(self) -> Path | None:
         """The background's texture inside the bundle, if it has one."""
         return self.folder / self.background_file if self.folder and self.background_file else None
@@ -212,6 +220,7 @@ GRID_FILES = {"depth": "depth_m", "flags": "flags", "normal": "normals_cam", "co
 _PARTS: dict[str, type[Any]] = {
     "mesh": MeshArrays,
     "backdrop": MeshArrays,
+    "beyond": MeshArrays,
     "background": MeshArrays,
     "points": PointArrays,
     "splats": Gaussians,
@@ -290,7 +299,7 @@ def save(reconstruction: Reconstruction, folder: Path) -> None:
     """
     photo = reconstruction.photo_path
     with staged_folder(folder) as staging:
-        for picture in (photo, reconstruction.background_path):
+        for picture in (photo, reconstruction.sky_path, reconstruction.background_path):
             if picture is not None and picture.is_file():
                 for file in {picture, eight_bit_picture(picture)}:
                     shutil.copyfile(file, staging / file.name)
@@ -310,14 +319,15 @@ def load(folder: Path) -> Reconstruction:
         grids = {attr: _map_array(folder, stem, index) for stem, attr in GRID_FILES.items()}
         parts = {name: _load_part(folder, name, cls, index) for name, cls in _PARTS.items()}
         photo = PhotoInfo(**{f.name: data["photo"][f.name] for f in fields(PhotoInfo) if f.name in data["photo"]})
-        background_file = str(data.get("background_file", ""))
-        for file in (photo.file, background_file or photo.file):
+        sky_file, background_file = (str(data.get(key, "")) for key in ("sky_file", "background_file"))
+        for file in (photo.file, sky_file or photo.file, background_file or photo.file):
             if Path(file).name != file or file in ("", ".."):
                 raise BundleError(f"{folder / JSON_NAME} names a picture outside its own folder: {file!r}.")
         return Reconstruction(
             name=str(data["name"]),
             photo=photo,
             camera=Camera.from_json(data["camera"]),
+            sky_file=sky_file,
             background_file=background_file,
             scale_known=bool(data["scale"]["known"]),
             model=data["model"],
@@ -384,6 +394,7 @@ def _to_json(reconstruction: Reconstruction, index: dict[str, Any]) -> dict[str,
             "known": reconstruction.scale_known,
             "note": "metres" if reconstruction.scale_known else "unknown scale: the median depth was set to 5 m",
         },
+        "sky_file": reconstruction.sky_file,
         "background_file": reconstruction.background_file,
         "model": reconstruction.model,
         "options": reconstruction.options,

@@ -185,7 +185,7 @@ def output_error(error: OSError, path: Path) -> OutputError:
 _BUNDLE_FILES = (
     "depth.exr", "depth.png", "mesh.ply", "points.ply", "splats.ply", "scene.glb",
     "camera.json", SCENE_NAME, "photo.png", "photo.jpg", "photo.exr",
-    "background.ply", "background.jpg", "background.exr",
+    "background.ply", "background.jpg", "background.exr", "sky_beyond.jpg", "sky_beyond.exr",
 )  # fmt: skip
 
 _ORDER = (ARRAYS_DIR, SEQUENCE_DIR, *_BUNDLE_FILES, JSON_NAME)

@@ -94,15 +94,16 @@ def color_depth(
 # -- pictures -----------------------------------------------------------------------
 
 
-def write_background(folder: Path, picture: NDArray[np.uint8] | NDArray[np.float16]) -> str:
-    """Writes the texture of what the foreground hides.
+def write_painted(folder: Path, stem: str, picture: NDArray[np.uint8] | NDArray[np.float16]) -> str:
+    """Writes the texture of what the photo does not show: colours that are made up.
 
     Args:
         folder: Where to.
+        stem: Name of the file without its suffix.
         picture: (H, W, 3), sRGB or, as half floats, linear light.
 
     Returns:
-        The file's name: `background.jpg`, since colours that are made up need no more; for linear light
+        The file's name, such as `background.jpg`, since colours that are made up need no more; for linear light
         `background.exr`, and a JPEG beside it for programs that read no such files.
 
     Raises:
@@ -110,11 +111,11 @@ def write_background(folder: Path, picture: NDArray[np.uint8] | NDArray[np.float
     """
     is_linear = picture.dtype == np.float16
     eight = encode_srgb_8bit(picture) if is_linear else picture
-    Image.fromarray(eight).save(folder / "background.jpg", quality=95, subsampling=0)
+    Image.fromarray(eight).save(folder / f"{stem}.jpg", quality=95, subsampling=0)
     if not is_linear:
-        return "background.jpg"
-    write_linear_exr(folder / "background.exr", picture)
-    return "background.exr"
+        return f"{stem}.jpg"
+    write_linear_exr(folder / f"{stem}.exr", picture)
+    return f"{stem}.exr"
 
 
 def png_bytes(pixels_srgb: NDArray[np.uint8]) -> bytes:

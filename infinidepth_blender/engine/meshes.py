@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..camera import Camera
 from ..field.protocol import DepthField
-from ..geometry.backdrop import DISTANCE_FACTOR, backdrop_distance_m, build_backdrop
+from ..geometry.backdrop import DISTANCE_FACTOR, backdrop_distance_m, build_backdrop, rims_before_the_sky
 from ..geometry.background import build_background, hidden_surface
-from ..geometry.mesh import CutGrid, cut_grid, mesh_of_grid, mesh_vertex_coords, triangulated
+from ..geometry.mesh import CutGrid, cut_grid, mesh_of_grid, mesh_vertex_coords, photo_rim_steps, triangulated
 from ..geometry.solid import closed
 from ..options import ReconstructOptions
 from ..progress import OnFraction
 from ..query.grids import mesh_grid
 from ..reconstruction import FLAG_VALID, MeshArrays
-from .inpaint import inpaint_background, inpaint_background_light
+from .inpaint import TwoDistances, inpaint_background, inpaint_background_light
 from .masked_field import opaque_at, without_transparent
+from .painted_sky import sky_picture, sky_picture_light
 from .photo import Photo
 
 
@@ -27,13 +28,16 @@ class PhotoMeshes:
     """What was made; see `Reconstruction`.
 
     Attributes:
-        mesh, backdrop, background: The parts; None: not asked for, or nothing there.
+        mesh, backdrop, beyond, background: The parts; None: not asked for, or nothing there.
+        sky_picture: Colours of `beyond`, as `background_picture`; see `geometry.backdrop`.
         background_picture: (H, W, 3) colours of the background, in the photo's proportions: uint8 sRGB, or float16
             linear light of a photo that is in linear light.
     """
 
     mesh: MeshArrays | None = None
     backdrop: MeshArrays | None = None
+    beyond: MeshArrays | None = None
+    sky_picture: NDArray[np.uint8] | NDArray[np.float16] | None = None
     background: MeshArrays | None = None
     background_picture: NDArray[np.uint8] | NDArray[np.float16] | None = None
 
@@ -65,15 +69,17 @@ def make_meshes(
     not_sky = flags if at_vertex is None else np.where(at_vertex.reshape(flags.shape), flags, flags | FLAG_VALID)
     # Points and splats between the pixels may lie a little further away than any of these.
     distance_m = max(backdrop_distance_m(depth_m, flags), DISTANCE_FACTOR * farthest_m)
-    backdrop = build_backdrop(depth_m, not_sky.astype(np.uint8), camera, distance_m)
-    if backdrop is not None and opaque is not None:
-        backdrop = without_transparent(backdrop, camera, opaque)
-    if backdrop is not None and options.mesh_faces == "triangles":
-        backdrop = triangulated(backdrop)
+    with_mesh = bool({"mesh", "glb"} & set(options.make))
+    rim_steps = photo_rim_steps(depth_m.shape[1], camera.width_px) if with_mesh else 0
+    depth_m, taken = rims_before_the_sky(depth_m, (flags & FLAG_VALID) > 0, (not_sky & FLAG_VALID) == 0, rim_steps)
+    flags, not_sky = (np.where(taken, told | FLAG_VALID, told).astype(np.uint8) for told in (flags, not_sky))
+    made = _sky(depth_m, not_sky, camera, photo, distance_m)
+    if options.mesh_faces == "triangles" and made.backdrop is not None and made.beyond is not None:
+        made = replace(made, backdrop=triangulated(made.backdrop), beyond=triangulated(made.beyond))
     report(0.6)
-    if not {"mesh", "glb"} & set(options.make):
-        return PhotoMeshes(backdrop=backdrop)
-    grid = cut_grid(depth_m, flags, options.edge_step)
+    if not with_mesh:
+        return made
+    grid = cut_grid(depth_m, flags, options.edge_step, rim_steps)
     report(0.7)
     mesh = mesh_of_grid(
         grid,
@@ -87,11 +93,27 @@ def make_meshes(
         mesh = closed(mesh, options.solid)
     report(0.8)
     if options.background == "none":
-        return PhotoMeshes(mesh, backdrop)
+        return replace(made, mesh=mesh)
     background, picture = _background(grid, camera, photo, at_vertex)
     if background is not None and options.mesh_faces == "triangles":
         background = triangulated(background)
-    return PhotoMeshes(mesh, backdrop, background, picture)
+    return replace(made, mesh=mesh, background=background, background_picture=picture)
+
+
+def _sky(
+    depth_m: NDArray[np.float32], flags: NDArray[np.uint8], camera: Camera, photo: Photo, distance_m: float
+) -> PhotoMeshes:
+    """The sky alone, with what lies beyond the photo's part of it."""
+    sky = build_backdrop(depth_m, flags, camera, distance_m)
+    if sky is None:
+        return PhotoMeshes()
+    seen, beyond = sky.seen, sky.beyond
+    if photo.opaque is not None:
+        seen, beyond = (without_transparent(part, camera, photo.opaque) for part in (seen, beyond))
+    at_vertex = (flags & FLAG_VALID) == 0
+    linear = photo.pixels_linear
+    picture = sky_picture(photo.pixels_srgb, at_vertex) if linear is None else sky_picture_light(linear, at_vertex)
+    return PhotoMeshes(backdrop=seen, beyond=beyond, sky_picture=picture)
 
 
 def _background(
@@ -101,9 +123,10 @@ def _background(
     if surface is None:
         return None, None
     uncertain = surface.uncertain if opaque is None else surface.uncertain | ~opaque.reshape(grid.valid.shape)
+    distances = TwoDistances(grid.disparity, np.where(surface.hidden, surface.disparity, 0))
     linear = photo.pixels_linear
     if linear is None:
-        picture = inpaint_background(photo.pixels_srgb, uncertain)
+        picture = inpaint_background(photo.pixels_srgb, uncertain, distances)
     else:
-        picture = inpaint_background_light(linear, uncertain)
+        picture = inpaint_background_light(linear, uncertain, distances)
     return build_background(grid, surface, camera), picture

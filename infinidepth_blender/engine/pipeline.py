@@ -190,9 +190,12 @@ def make_parts(
     splats = _splats(surface, depth.working, splats_model, meshes.backdrop, stages)
     with stages.stage("write", "Writing the results") as report:
         texture = write_texture(opened, staging)
-        background_file = ""
-        if meshes.background_picture is not None:
-            background_file = exports.write_background(staging, meshes.background_picture)
+        painted = {"background": meshes.background_picture, "sky_beyond": meshes.sky_picture}
+        files = {
+            stem: exports.write_painted(staging, stem, picture)
+            for stem, picture in painted.items()
+            if picture is not None
+        }
         report(0.2)
         result = Reconstruction(
             name=opened.path.stem,
@@ -204,8 +207,10 @@ def make_parts(
             confidence=depth.samples.confidence,
             mesh=meshes.mesh,
             backdrop=meshes.backdrop,
+            beyond=meshes.beyond,
+            sky_file=files.get("sky_beyond", ""),
             background=meshes.background,
-            background_file=background_file,
+            background_file=files.get("background", ""),
             points=points,
             splats=splats,
             scale_known=surface.found.scale_known,
@@ -294,7 +299,15 @@ def _write_glb(result: Reconstruction, photo: Photo, staging: Path) -> None:
     # A photo of 16 bits is its own texture, too large for what loads a GLB.
     deep = photo.pixels_deep is not None and texture.name == result.photo.file
     front = exports.png_bytes(photo.pixels_srgb) if deep else texture.read_bytes()
-    behind = bundle.eight_bit_picture(staging / result.background_file).read_bytes() if result.background_file else b""
-    parts = [("Mesh", result.mesh, front), ("Background", result.background, behind), ("Sky", result.backdrop, front)]
+    behind, sky = (
+        bundle.eight_bit_picture(staging / file).read_bytes() if file else b""
+        for file in (result.background_file, result.sky_file)
+    )
+    parts = [
+        ("Mesh", result.mesh, front),
+        ("Background", result.background, behind),
+        ("Sky", result.backdrop, front),
+        ("Sky Beyond", result.beyond, sky),
+    ]
     meshes = [TexturedMesh(name, mesh, picture) for name, mesh, picture in parts if mesh is not None]
     write_glb(staging / "scene.glb", result.name, result.camera, meshes)

@@ -63,6 +63,7 @@ def summary_of_json(data: dict[str, Any]) -> dict[str, Any]:
 _COUNTED = {
     "mesh": {"vertices": "mesh_vertices_cam", "quads": "mesh_quads", "triangles": "mesh_triangles"},
     "backdrop": {"vertices": "backdrop_vertices_cam"},
+    "beyond": {"vertices": "beyond_vertices_cam"},
     "background": {"vertices": "background_vertices_cam"},
     "points": {"points": "points_positions_cam"},
     "splats": {"Gaussians": "splats_means"},

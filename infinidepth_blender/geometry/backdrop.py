@@ -1,22 +1,45 @@
-"""The sky as a far surface behind everything else, in the photo's colours."""
+"""The sky as a far surface behind everything else: what the photo shows of it, and what goes on beyond that."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..camera import Camera
-from ..reconstruction import FLAG_VALID, MeshArrays
-from .cells import CellFaces, cut_cells
-from .mesh import grid_to_px, uv_of
+from ..reconstruction import FLAG_VALID, NO_DEPTH_M, MeshArrays
+from .adaptive import adaptive_triangles
+from .cells import cut_cells
+from .mesh import CAMERA_MOVE, grid_to_px, uv_of
 
 DISTANCE_FACTOR = 1.5
 """Distance of the backdrop over the 99.9 % quantile of the depths."""
 MIN_DISTANCE_M = 10.0
-MARGIN_FRACTION = 0.04
-"""How far the backdrop reaches below foreground edges, of the longer side."""
-FRINGE = 2
-"""Grid steps from a foreground edge within which the sky's pixels are not repeated in the margin."""
+FRAME_MARGIN = 0.2
+"""How far the sky goes on beyond the photo's frame, of the longer side. A camera that has moved aside by `CAMERA_MOVE`
+and still looks at what stands in the middle turns by 8 degrees; at the edge of a usual lens that is a sixth of the side."""
+MAX_REACH = CAMERA_MOVE
+"""How far the sky goes on behind the foreground at most, of the longer side."""
+MIN_REACH = 3
+"""Grid steps that the sky goes on behind the foreground at least."""
+
+_AROUND = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))
+
+
+@dataclass(frozen=True)
+class Backdrop:
+    """A plane at constant depth, in two parts with a picture each.
+
+    Attributes:
+        seen: What the photo shows of the sky; its texture coordinates are those of the photo.
+        beyond: Where the sky goes on behind the foreground and beyond the frame, which the photo's own camera
+            does not see. Its texture coordinates are those of a picture that is larger than the photo by
+            `FRAME_MARGIN` of the longer side, all around.
+    """
+
+    seen: MeshArrays
+    beyond: MeshArrays
 
 
 def backdrop_distance_m(depth_m: NDArray[np.float32], flags: NDArray[np.uint8]) -> float:
@@ -27,15 +50,54 @@ def backdrop_distance_m(depth_m: NDArray[np.float32], flags: NDArray[np.uint8]) 
     return float(max(MIN_DISTANCE_M, DISTANCE_FACTOR * np.quantile(depths, 0.999), 1.02 * depths.max()))
 
 
+def rims_before_the_sky(
+    depth_m: NDArray[np.float32], valid: NDArray[np.bool_], sky: NDArray[np.bool_], steps: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Hands vertices of the sky over to the surfaces beside them, whose mixed pixels they show.
+
+    Left on the sky, these pixels would stay there as the outline of whatever moves aside for a moved camera.
+
+    Args:
+        depth_m: (rows, cols) depth at the mesh's vertices, metres.
+        valid: (rows, cols) those with a surface.
+        sky: (rows, cols) those in the sky.
+        steps: How many vertices the surfaces gain on all sides; sky that is too narrow to be left over stays.
+
+    Returns:
+        depth_m: (rows, cols) float32.
+        taken: (rows, cols) the vertices that have a surface now.
+    """
+    wide = sky
+    for _ in range(steps + 1):
+        wide = ~_grown(~wide)
+    for _ in range(steps + 1):
+        wide = _grown(wide)
+    taken = np.zeros_like(sky)
+    disparity = np.where(valid, 1 / np.maximum(depth_m, 1e-6), 0).astype(np.float32)
+    for _ in range(steps):
+        row, col = np.nonzero(_grown(disparity > 0) & wide & sky & ~taken)
+        around = np.pad(disparity, 1)
+        nearest = np.max([around[row + 1 + dy, col + 1 + dx] for dy, dx in _AROUND], axis=0)
+        disparity[row, col] = nearest
+        taken[row, col] = True
+    return np.where(taken, 1 / np.where(taken, disparity, 1), depth_m).astype(np.float32), taken
+
+
+def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A mask and all around it; beyond the grid is as at its border."""
+    padded = np.pad(mask, 1, mode="edge")
+    rows = padded[:-2] | padded[1:-1] | padded[2:]
+    return rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
+
+
 def build_backdrop(
     depth_m: NDArray[np.float32], flags: NDArray[np.uint8], camera: Camera, distance_m: float | None = None
-) -> MeshArrays | None:
-    """Makes a plane at constant depth that shows the photo wherever there is no surface.
+) -> Backdrop | None:
+    """Makes a plane at constant depth wherever there is no surface, and around that.
 
     It is a plane rather than a sphere because there the photo's texture coordinates are
-    exact over a whole face. It goes on for a margin below the foreground's edges, so that
-    small moves of the camera open no gap; that part, which the photo's own camera does
-    not see, repeats the nearest pixels of the sky instead of the foreground's.
+    exact over a whole face. Behind the foreground it goes on as far as a camera that moves
+    by `CAMERA_MOVE` uncovers, and where it meets the frame as far as such a camera turns.
 
     Args:
         depth_m: (rows, cols) depth at the mesh's vertices, metres.
@@ -50,82 +112,127 @@ def build_backdrop(
     if not sky.any():
         return None
     distance_m = backdrop_distance_m(depth_m, flags) if distance_m is None else distance_m
-    margin = max(3, round(MARGIN_FRACTION * max(sky.shape)))
-    nearest = _nearest_sky(sky, margin)
-    covered = nearest >= 0
-    # The border between sky and margin is torn like a depth step: exact photo on one side of it.
+    # What is cut out of the photo has no depth, and no sky behind it.
+    surface = ~sky & (depth_m < NO_DEPTH_M)
+    covered = sky | _spread(surface, _reach(depth_m, surface, sky, camera, distance_m))
+    # The border between both parts is torn like a depth step: exact photo on one side of it.
     right = sky[:, 1:] != sky[:, :-1]
     down = sky[1:] != sky[:-1]
-    faces = cut_cells(right, down, covered)
-    x_px, y_px = grid_to_px(faces, sky.shape, camera)
-    uv = _texture_places(faces, sky, nearest, camera)
+    shown = cut_cells(right, down, sky)
+    hidden = cut_cells(right, down, covered & ~sky, _few_triangles)
+    x_px, y_px = grid_to_px(shown, sky.shape, camera)
+    seen = _plane(x_px, y_px, uv_of(x_px, y_px, camera), camera, distance_m, shown.quads, shown.triangles)
+    outside_x_px, outside_y_px, outside = _outside(covered, camera)
+    hidden_x_px, hidden_y_px = grid_to_px(hidden, sky.shape, camera)
+    x_px, y_px = np.append(hidden_x_px, outside_x_px), np.append(hidden_y_px, outside_y_px)
+    quads = np.concatenate([hidden.quads, outside + len(hidden_x_px)]).astype(np.int32)
+    beyond = _plane(x_px, y_px, _uv_beyond(x_px, y_px, camera), camera, distance_m, quads, hidden.triangles)
+    return Backdrop(seen, beyond)
+
+
+def _plane(
+    x_px: NDArray[np.float64],
+    y_px: NDArray[np.float64],
+    uv: NDArray[np.float32],
+    camera: Camera,
+    distance_m: float,
+    quads: NDArray[np.int32],
+    triangles: NDArray[np.int32],
+) -> MeshArrays:
     vertices = camera.unproject(x_px, y_px, np.full(len(x_px), distance_m))
     normals = np.broadcast_to(np.array([0, 0, -1], np.float32), vertices.shape).copy()
-    return MeshArrays(vertices, uv, normals, faces.quads, faces.triangles)
+    return MeshArrays(vertices, uv, normals, quads, triangles)
 
 
-def _texture_places(
-    faces: CellFaces, sky: NDArray[np.bool_], nearest: NDArray[np.int64], camera: Camera
-) -> NDArray[np.float32]:
-    """(V, 2) texture coordinates: a sky vertex's own, a margin vertex's nearest sky's."""
-    width = sky.shape[1]
-    in_sky = sky.ravel()[faces.owner]
-    row, col = np.divmod(nearest.ravel()[faces.owner], width)
-    shown = CellFaces(
-        faces.owner,
-        faces.other,
-        np.where(in_sky, faces.row, row).astype(np.float32),
-        np.where(in_sky, faces.col, col).astype(np.float32),
-        faces.quads,
-        faces.triangles,
-    )
-    return uv_of(*grid_to_px(shown, sky.shape, camera), camera)
+def _uv_beyond(x_px: NDArray[np.float64], y_px: NDArray[np.float64], camera: Camera) -> NDArray[np.float32]:
+    """(V, 2) texture coordinates in the picture that is larger than the photo."""
+    margin = FRAME_MARGIN * max(camera.width_px, camera.height_px)
+    s = (x_px + margin) / (camera.width_px + 2 * margin)
+    t = 1 - (y_px + margin) / (camera.height_px + 2 * margin)
+    return np.stack([s, t], axis=1).astype(np.float32)
 
 
-def _nearest_sky(sky: NDArray[np.bool_], margin: int) -> NDArray[np.int64]:
-    """(h, w) flat index of a nearby sky vertex within `margin` steps, -1 further away.
+def _few_triangles(whole: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """(T, 3) triangles of a plane, large within and a cell each along the frame, where what is outside begins."""
+    width = whole.shape[1] + 1
+    inner = whole.copy()
+    inner[[0, -1]] = inner[:, [0, -1]] = False
+    level = np.ones((whole.shape[0] + 1, width), np.float32)
+    row, col = np.nonzero(whole & ~inner)
+    corner = row * width + col
+    halves = [np.stack([corner, corner + width, corner + width + 1], axis=1)]
+    halves.append(np.stack([corner, corner + width + 1, corner + 1], axis=1))
+    return np.concatenate([adaptive_triangles(level, inner, 1.0), *halves]).astype(np.int32)
 
-    The sources keep `FRINGE` steps of distance from the foreground where the sky is wide
-    enough, since the pixels right at an edge show a mixture of both.
+
+def _outside(
+    covered: NDArray[np.bool_], camera: Camera
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Faces from the frame outwards, one for each link of its vertices and one at each of its corners.
+
+    Returns:
+        x_px, y_px: (V,) places of their vertices.
+        quads: (Q, 4) corners, counter-clockwise as seen from the camera.
     """
-    inner = sky
-    for _ in range(FRINGE):
-        inner = _shrink(inner)
-    own = np.arange(sky.size).reshape(sky.shape)
-    nearest = np.where(inner, own, -1)
-    _spread(nearest, 2 * FRINGE)
-    # Sky too narrow for that shows itself.
-    nearest = np.where(sky & (nearest < 0), own, nearest)
-    _spread(nearest, margin)
-    return nearest
+    rows, cols = covered.shape
+    margin = FRAME_MARGIN * max(camera.width_px, camera.height_px)
+    y_px = np.concatenate([[-margin], np.linspace(0, camera.height_px, rows), [camera.height_px + margin]])
+    x_px = np.concatenate([[-margin], np.linspace(0, camera.width_px, cols), [camera.width_px + margin]])
+    there = np.pad(covered, 1, mode="edge")
+    cells = there[1:, 1:] & there[1:, :-1] & there[:-1, 1:] & there[:-1, :-1]
+    cells[1:-1, 1:-1] = False
+    row, col = np.nonzero(cells)
+    corner = row * (cols + 2) + col
+    quads = np.stack([corner, corner + cols + 2, corner + cols + 3, corner + 1], axis=1)
+    used, index = np.unique(quads, return_inverse=True)
+    row, col = np.divmod(used, cols + 2)
+    return x_px[col], y_px[row], index.reshape(-1, 4)
 
 
-def _spread(nearest: NDArray[np.int64], steps: int) -> None:
-    """Hands labels (>= 0) on to unlabelled neighbours, front by front, in place."""
-    height, width = nearest.shape
-    labels = nearest.ravel()
-    labelled = nearest >= 0
-    front = np.flatnonzero(labelled & ~_shrink(labelled))
-    for step in range(steps):
+def _reach(
+    depth_m: NDArray[np.float32],
+    surface: NDArray[np.bool_],
+    sky: NDArray[np.bool_],
+    camera: Camera,
+    distance_m: float,
+) -> NDArray[np.int32]:
+    """(h, w) how many steps of the grid the sky goes on from a vertex beside it: what parallax uncovers; 0 elsewhere."""
+    beside = np.zeros_like(sky)
+    for a, b in ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1])):
+        beside[a] |= sky[b]
+        beside[b] |= sky[a]
+    beside &= surface
+    longer = max(sky.shape)
+    disparity = np.where(surface, 1 / np.maximum(depth_m, 1e-6), 0)
+    median = np.median(disparity[surface]) if surface.any() else 1.0
+    focal = max(camera.fx_px, camera.fy_px) * longer / max(camera.width_px, camera.height_px)
+    steps = np.ceil(CAMERA_MOVE * focal * (disparity - 1 / distance_m) / median)
+    return np.where(beside, np.clip(steps, MIN_REACH, max(MIN_REACH, MAX_REACH * longer)), 0).astype(np.int32)
+
+
+def _spread(surface: NDArray[np.bool_], reach: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """(h, w) all of the surface that is within reach of the vertices beside the sky, farthest reach first."""
+    height, width = surface.shape
+    free = surface.ravel()
+    left = reach.ravel().copy()
+    starts = np.flatnonzero(left)
+    starts = starts[np.argsort(-left[starts], kind="stable")]
+    levels = range(int(left.max(initial=0)), 1, -1)
+    first = np.searchsorted(-left[starts], [-level for level in levels] + [-1])
+    front = starts[:0]
+    for level, begin, end in zip(levels, first[:-1], first[1:], strict=True):
+        # Those that others have passed on their way are in the front already.
+        fresh_starts = starts[begin:end]
+        front = np.concatenate([front, fresh_starts[left[fresh_starts] == level]])
         row, col = np.divmod(front, width)
         fresh: list[NDArray[np.int64]] = []
         # Alternating four and eight neighbours spreads almost in circles.
-        for dy, dx in _AROUND[: 8 if step % 2 else 4]:
+        for dy, dx in _AROUND[: 8 if level % 2 else 4]:
             y, x = row + dy, col + dx
             inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-            target, source = (y * width + x)[inside], front[inside]
-            free = labels[target] < 0
-            labels[target[free]] = labels[source[free]]
-            fresh.append(np.unique(target[free]))
+            to = (y * width + x)[inside]
+            to = np.unique(to[free[to] & (left[to] < level - 1)])
+            left[to] = level - 1
+            fresh.append(to)
         front = np.concatenate(fresh)
-        if not len(front):
-            break
-
-
-_AROUND = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))
-
-
-def _shrink(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Removes the outermost ring of a mask; the image border is no edge."""
-    padded = np.pad(mask, 1, mode="edge")
-    return mask & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return left.reshape(height, width) > 0

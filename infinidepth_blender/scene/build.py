@@ -10,11 +10,12 @@ import bpy
 
 from .. import reconstruction as bundles
 from ..reconstruction import Reconstruction
+from .attributes import flat_int
 from .camera import depth_range, make_camera, rig_rotation
 from .clip import describe, load_clip, make_clip_mesh, play, sky_depth_m
 from .earlier import replace_earlier
 from .materials import photo_material
-from .mesh import mesh_from_arrays
+from .mesh import joined, mesh_from_arrays
 from .objects import SceneObjects
 from .photo_modes import PhotoMode, set_sky_mode, set_surface_mode
 from .pictures import Picture, load_photo, load_picture
@@ -113,7 +114,7 @@ def _build(rec: Reconstruction, options: SceneOptions, scene: bpy.types.Scene) -
             set_surface_mode(background, options.photo_mode)
     # The surface of a clip has its sky in it.
     if rec.backdrop is not None and not moves:
-        backdrop = _mesh_object(rec.backdrop, f"{name} Sky", photo)
+        backdrop = _backdrop_object(rec, rec.backdrop, f"{name} Sky", photo, options.pack_photo)
         _make_backdrop(backdrop, options.photo_mode)
     if rec.points is not None and "POINTS" in options.parts:
         points = make_points(rec.points, f"{name} Points")
@@ -149,6 +150,21 @@ def _mesh_object(arrays: bundles.MeshArrays, name: str, picture: Picture) -> bpy
     mesh = mesh_from_arrays(arrays, name)
     mesh.materials.append(photo_material(name, picture))
     return bpy.data.objects.new(name, mesh)
+
+
+def _backdrop_object(
+    rec: Reconstruction, seen: bundles.MeshArrays, name: str, photo: Picture, pack: bool
+) -> bpy.types.Object:
+    """The sky: one object with the photo and, where it goes on beyond that, a picture of its own."""
+    # Bundles of earlier versions have no such picture.
+    if rec.beyond is None:
+        return _mesh_object(seen, name, photo)
+    picture = load_picture(rec.sky_path, rec.name, name, pack)
+    both, is_beyond = joined(seen, rec.beyond)
+    obj = _mesh_object(both, name, photo)
+    obj.data.materials.append(photo_material(f"{name} Beyond", picture))
+    obj.data.polygons.foreach_set("material_index", flat_int(is_beyond))
+    return obj
 
 
 def _make_backdrop(obj: bpy.types.Object, mode: PhotoMode) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bpy
 import numpy as np
+from numpy.typing import NDArray
 
 from ..camera import cam_to_blender
 from ..errors import SceneError
@@ -62,3 +63,17 @@ def mesh_from_arrays(arrays: MeshArrays, name: str) -> bpy.types.Mesh:
     depth_m = np.asarray(arrays.vertices_cam)[:, 2:3]
     set_attribute(mesh, PROJECTION_ATTRIBUTE, "FLOAT_VECTOR", np.concatenate([uv * depth_m, depth_m], axis=1))
     return mesh
+
+
+def joined(first: MeshArrays, second: MeshArrays) -> tuple[MeshArrays, NDArray[np.bool_]]:
+    """Two meshes as one, and which of its faces, in the order of `mesh_from_arrays`, are the second's."""
+    shift = np.int32(len(first.vertices_cam))
+    quads, triangles = (
+        np.concatenate([getattr(first, kind), np.asarray(getattr(second, kind)) + shift])
+        for kind in ("quads", "triangles")
+    )
+    vertices_cam, uv, normals_cam = (
+        np.concatenate([getattr(first, name), getattr(second, name)]) for name in ("vertices_cam", "uv", "normals_cam")
+    )
+    counts = [len(first.quads), len(second.quads), len(first.triangles), len(second.triangles)]
+    return MeshArrays(vertices_cam, uv, normals_cam, quads, triangles), np.repeat([False, True, False, True], counts)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import OpenEXR
+import pytest
 import torch
 from analytic_fields import PlaneField
 from photo_files import write_exr
@@ -16,6 +17,7 @@ from torch import Tensor
 from infinidepth_blender import reconstruction as bundle
 from infinidepth_blender.engine.pipeline import reconstruct_photo
 from infinidepth_blender.engine.summary import summary_of_bundle
+from infinidepth_blender.errors import BundleError
 from infinidepth_blender.options import ReconstructOptions
 from infinidepth_blender.reconstruction import Reconstruction
 from infinidepth_blender.staging import JSON_NAME
@@ -62,9 +64,72 @@ def test_bundles_from_before_the_background_can_be_read(tmp_path: Path) -> None:
     make(tmp_path, background="none")
     path = tmp_path / "out" / JSON_NAME
     data = json.loads(path.read_text())
-    del data["background_file"]
+    del data["background_file"], data["sky_file"]
     path.write_text(json.dumps(data))
-    assert bundle.load(tmp_path / "out").background_file == ""
+    loaded = bundle.load(tmp_path / "out")
+    assert (loaded.background_file, loaded.sky_file, loaded.beyond) == ("", "", None)
+
+
+def make_below_sky(folder: Path, **options: object) -> Reconstruction:
+    """A plane below a blue sky."""
+    pixels = np.full((60, 80, 3), (40, 120, 30), np.uint8)
+    pixels[:18] = (60, 110, 220)
+    Image.fromarray(pixels).save(folder / "photo.png")
+    settings = {"make": ("mesh",), "mesh_size": 65, "fov_deg": 60.0, **options}
+    plane = PlaneField(sky_above_y=-0.4)
+    return reconstruct_photo(folder / "photo.png", folder / "out", ReconstructOptions(**settings), field=plane)  # type: ignore[arg-type]
+
+
+def test_the_sky_goes_on_beyond_the_photo_in_a_picture_of_its_own(tmp_path: Path) -> None:
+    made = make_below_sky(tmp_path)
+    assert made.backdrop is not None and made.beyond is not None and made.sky_path is not None
+    with Image.open(made.sky_path) as picture:
+        assert picture.size == (80 + 2 * 16, 60 + 2 * 16)
+        assert np.abs(np.asarray(picture).astype(int) - (60, 110, 220)).max() <= 3
+    px = made.camera.project(made.beyond.vertices_cam)
+    assert px[:, 0].min() < -15 and px[:, 0].max() > 95 and px[:, 1].min() < -15
+    assert summary_of_bundle(tmp_path / "out")["parts"]["beyond"]["vertices"] == len(made.beyond.vertices_cam)
+    copy = tmp_path / "copy"
+    bundle.save(bundle.load(tmp_path / "out"), copy)
+    assert (copy / "sky_beyond.jpg").is_file()
+    loaded = bundle.load(copy)
+    assert loaded.beyond is not None and loaded.sky_file == "sky_beyond.jpg"
+    triangles = make_below_sky(tmp_path, mesh_faces="triangles")
+    assert triangles.beyond is not None and not len(triangles.beyond.quads)
+    # A photo without sky that is made into the same folder leaves nothing of it behind.
+    assert make(tmp_path).beyond is None
+    assert not list((tmp_path / "out").rglob("sky*")) and not list((tmp_path / "out").rglob("beyond*"))
+
+
+def test_a_glb_has_both_parts_of_the_sky(tmp_path: Path) -> None:
+    made = make_below_sky(tmp_path, make=("glb",), background="none")
+    data = (tmp_path / "out" / "scene.glb").read_bytes()
+    content = json.loads(data[20 : 20 + int.from_bytes(data[12:16], "little")])
+    assert [node["name"] for node in content["nodes"]] == ["Mesh", "Sky", "Sky Beyond", "Camera"]
+    pictures = [mesh["primitives"][0]["material"] for mesh in content["meshes"]]
+    assert pictures[0] == pictures[1] != pictures[2]
+    assert made.sky_path is not None and made.sky_path.read_bytes() in data
+
+
+def test_a_bundle_that_names_a_picture_elsewhere_is_damaged(tmp_path: Path) -> None:
+    make_below_sky(tmp_path)
+    path = tmp_path / "out" / JSON_NAME
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"sky_file": "../sky.jpg"}))
+    with pytest.raises(BundleError, match="outside"):
+        bundle.load(tmp_path / "out")
+
+
+def test_the_sky_of_a_photo_in_linear_light_is_as_bright_as_it_was(tmp_path: Path) -> None:
+    linear = np.full((60, 80, 3), 0.1, np.float32)
+    linear[:18] = 4
+    write_exr(tmp_path / "light.exr", {name: np.ascontiguousarray(linear[..., i]) for i, name in enumerate("RGB")})
+    options = ReconstructOptions(make=("mesh",), mesh_size=65, fov_deg=60.0)
+    made = reconstruct_photo(tmp_path / "light.exr", tmp_path / "out", options, field=PlaneField(sky_above_y=-0.4))
+    assert made.sky_file == "sky_beyond.exr" and made.sky_path is not None
+    picture = OpenEXR.File(str(made.sky_path)).channels()["RGB"].pixels
+    assert picture.dtype == np.float16
+    np.testing.assert_allclose(picture.astype(float), 4, rtol=0.01)
+    assert Image.open(tmp_path / "out" / "sky_beyond.jpg").size == (112, 92)
 
 
 def test_layout_faces_and_thickness(tmp_path: Path) -> None:
@@ -139,3 +204,14 @@ def test_a_photo_in_linear_light_keeps_it_behind_the_foreground_too(tmp_path: Pa
     Image.fromarray(np.full((60, 80, 3), 90, np.uint8)).save(tmp_path / "light.png")
     reconstruct_photo(tmp_path / "light.png", tmp_path / "out", options, field=StepField())
     assert not list((tmp_path / "out").glob("*.exr"))
+
+
+def test_near_things_reach_over_the_mixed_pixels_of_their_outline(tmp_path: Path) -> None:
+    """The card's outline in the photo is at pixels 24 and 56; what is a pixel further belongs to it as well."""
+    for mesh_size, vertex_px in ((65, 1.25), (161, 0.5)):
+        made = make(tmp_path, mesh_size=mesh_size).mesh
+        assert made is not None
+        near = 1 / made.vertices_cam[:, 2] > 1.5 * np.median(1 / made.vertices_cam[:, 2])
+        x_px = made.uv[near, 0] * 80
+        assert 24 - 1 - 1.5 * vertex_px <= x_px.min() <= 24 - 1 + vertex_px
+        assert 56 + 1 - vertex_px <= x_px.max() <= 56 + 1 + 1.5 * vertex_px
