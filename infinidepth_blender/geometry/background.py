@@ -52,11 +52,13 @@ class HiddenSurface:
         hidden: (h, w) bool, the vertices that it adds below the foreground.
         uncertain: (h, w) bool, vertices of the foreground that must not lend their colours to
             it: `hidden`, and as much again beyond.
+        move_m: How far aside a camera moves that sees nothing but these surfaces, metres.
     """
 
     disparity: NDArray[np.float32]
     hidden: NDArray[np.bool_]
     uncertain: NDArray[np.bool_]
+    move_m: float
 
 
 def hidden_surface(grid: CutGrid, camera: Camera) -> HiddenSurface | None:
@@ -72,14 +74,15 @@ def hidden_surface(grid: CutGrid, camera: Camera) -> HiddenSurface | None:
     near, far_planes = _far_planes(grid)
     if not len(near):
         return None
-    below, steps, reach = _spread(grid, near, far_planes, _reach(grid, camera, near, far_planes))
+    move_m = CAMERA_MOVE / float(np.median(grid.disparity[grid.valid]))
+    below, steps, reach = _spread(grid, near, far_planes, _reach(grid, camera, near, far_planes, move_m))
     hidden = (steps > 0) & (steps <= reach)
     smooth = _smoothed(grid, np.where(hidden, below, 0), hidden)
     overlap = _overlap(grid, hidden)
     disparity = np.where(hidden, smooth, np.where(overlap, grid.disparity, 0))
     # The photo's surfaces end within the cells next to the sky: there it could look out.
     disparity[_lowest_of_nine(grid.valid.astype(np.float32)) == 0] = 0
-    return HiddenSurface(np.minimum(disparity, _just_behind(grid)), hidden & (disparity > 0), steps > 0)
+    return HiddenSurface(np.minimum(disparity, _just_behind(grid)), hidden & (disparity > 0), steps > 0, move_m)
 
 
 def build_background(grid: CutGrid, surface: HiddenSurface, camera: Camera) -> MeshArrays:
@@ -149,12 +152,14 @@ def _torn_links(grid: CutGrid) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return np.concatenate([across, along]), np.concatenate([across + 1, along + width])
 
 
-def _reach(grid: CutGrid, camera: Camera, near: NDArray[np.intp], planes: NDArray[np.float32]) -> NDArray[np.int16]:
+def _reach(
+    grid: CutGrid, camera: Camera, near: NDArray[np.intp], planes: NDArray[np.float32], move_m: float
+) -> NDArray[np.int16]:
     """(K,) how many steps of the grid a moved camera can look behind each step: what parallax uncovers."""
     longer = max(grid.valid.shape)
     focal = max(camera.fx_px, camera.fy_px) * longer / max(camera.width_px, camera.height_px)
-    parallax = (grid.disparity.ravel()[near] - planes[:, 0]) / np.median(grid.disparity[grid.valid])
-    return np.clip(np.ceil(CAMERA_MOVE * focal * parallax), 2, max(2, MAX_REACH * longer)).astype(np.int16)
+    parallax = grid.disparity.ravel()[near] - planes[:, 0]
+    return np.clip(np.ceil(move_m * focal * parallax), 2, max(2, MAX_REACH * longer)).astype(np.int16)
 
 
 def _spread(
@@ -199,7 +204,9 @@ def _spread(
             inside = (row + dy >= 0) & (row + dy < height) & (col + dx >= 0) & (col + dx < width)
             start = front[inside]
             to = start + dy * width + dx
-            free = valid[to] & (steps[to] == 0)
+            # What the first one there does not fill itself, it leaves to those that reach further.
+            unfilled = (steps[to] == 0) | ((reach[source[to]] < steps[to]) & (reach[source[start]] >= step))
+            free = valid[to] & unfilled
             # Across a step only to what is nearer still; across a corner only where nothing is torn.
             torn = (torn_right if dx else torn_down)[np.minimum(start, to)]
             if dy and dx:

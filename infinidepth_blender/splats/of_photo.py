@@ -1,4 +1,4 @@
-"""The splats of a photo: one for each pixel of a depth grid, in colours that give the photo back.
+"""The splats of a photo: one for each pixel of a depth grid and more where it is steep, in colours that give the photo back.
 
 A grid over the photo and not the area-weighted query: there, near things get so few
 samples per pixel that the photo's own camera sees single discs. Needs OpenCV and numba:
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from ..camera import Camera
 from ..geometry.edges import disparity_of, sharpen
-from ..geometry.mesh import plane_normals, surface_gradient
+from ..geometry.mesh import CAMERA_MOVE, plane_normals, surface_gradient
 from ..progress import OnFraction
 from ..reconstruction import FLAG_SKY, FLAG_VALID, NO_DEPTH_M, Gaussians
+from .between import GridSurface, gaussians_between
 from .fit import fit_colors
 from .placed import concatenate, gaussians_on_grid
 
@@ -45,7 +46,8 @@ def splats_of_photo(
 ) -> Gaussians:
     """Places a Gaussian on each pixel of a depth grid and fits the colours to the photo.
 
-    Pixels that hang between two surfaces are put onto the nearer one of them first.
+    Pixels that hang between two surfaces are put onto the nearer one of them first. Where a surface is
+    so steep that a camera moved aside by `CAMERA_MOVE` would look through between pixels, further splats close it.
 
     Args:
         depth_m: (h, w) distance along the optical axis, metres.
@@ -66,11 +68,16 @@ def splats_of_photo(
     depth = np.divide(1, disparity, out=np.full(depth_m.shape, NO_DEPTH_M, np.float32), where=valid)
     if progress:
         progress(0.3)
-    placed = gaussians_on_grid(
-        depth, normals, flags, camera, resized_photo(photo_srgb, width, height), sky_depth_m=sky_depth_m
-    )
+    colors = resized_photo(photo_srgb, width, height)
+    placed = gaussians_on_grid(depth, normals, flags, camera, colors, sky_depth_m=sky_depth_m)
     if len(placed) == 0:
         return placed
+    if valid.any():
+        right = valid[:, :-1] & valid[:, 1:] & ~edges.right
+        down = valid[:-1] & valid[1:] & ~edges.down
+        move_m = CAMERA_MOVE / float(np.median(disparity[valid]))
+        links = GridSurface(disparity, d_x, d_y, right, down)
+        placed = concatenate(placed, gaussians_between(links, camera, colors, move_m))
     count = len(placed)
     if hidden is not None:
         placed = concatenate(placed, hidden)

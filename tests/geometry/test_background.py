@@ -125,3 +125,23 @@ def test_arrays_are_what_a_mesh_needs() -> None:
     px = CAMERA.project(mesh.vertices_cam)
     np.testing.assert_allclose(mesh.uv[:, 0], px[:, 0] / CAMERA.width_px, atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(mesh.normals_cam, axis=1), 1, atol=1e-5)
+
+
+def test_what_reaches_less_far_does_not_stand_in_the_way_of_what_reaches_further() -> None:
+    """A shelf just behind a card's edge, and above and below it a wall far behind it."""
+    row, col = np.mgrid[:241, :321]
+    camera = Camera(320, 240, 300.0, 300.0, 160.0, 120.0)
+    card = (col > 150) & (row > 30) & (row < 210)
+    shelf = (col > 60) & (row > 110) & (row < 130)
+
+    def hidden(behind: NDArray[np.float64]) -> NDArray[np.bool_]:
+        depth = np.where(card, 3.0, behind).astype(np.float32)
+        surface = hidden_surface(cut_grid(depth, np.full(depth.shape, FLAG_VALID, np.uint8), 0.04), camera)
+        assert surface is not None
+        return surface.hidden
+
+    wall = np.full(row.shape, 12.0)
+    beside_shelf, alone = hidden(np.where(shelf, 3.2, wall)), hidden(wall)
+    assert alone[120, 151:185].all()
+    # The shelf goes on for 11 vertices; where it stops, the wall comes in from above and below.
+    assert beside_shelf[112:128, 151:180].all()
