@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 
 from .errors import OptionsError
 
@@ -56,4 +57,10 @@ class KnownDistance:
 
     def __str__(self) -> str:
         """The form that `parse` reads."""
-        return ":".join(f"{x:g},{y:g}" for x, y in self.pixels_xy) + f"={self.distance_m:g}"
+        ends = (",".join(_plain(value) for value in pixel) for pixel in self.pixels_xy)
+        return f"{':'.join(ends)}={repr(self.distance_m).removesuffix('.0')}"
+
+
+def _plain(value: float) -> str:
+    """All digits and no exponent, which `parse` does not read in pixels."""
+    return f"{Decimal(repr(value)).normalize():f}"

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solveh_banded
 
 from ..camera import Camera
+from ..progress import OnFraction
 from ..reconstruction import NO_DEPTH_M
 from .frame_links import LEAST_PAIRS, SAMPLES, Link, Links, SmallFrame, floats, median, moved, places
 
@@ -38,6 +39,8 @@ _SAME_SURFACE = 0.25
 _JUMP = 0.1
 _WEIGHTS = {1: 0.9, 2: 0.8, 3: 0.7, 4: 0.6}
 """Of frames so far away, beside the frame itself."""
+_FLOW_ERROR_PX = 2
+"""How far from where it is flow may lead at outlines, for each frame on the way."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def steady(
     camera: Camera,
     *,
     keep_scale: bool = False,
-    report: Callable[[float], None] = lambda fraction: None,
+    report: OnFraction = lambda fraction: None,
 ) -> Steadied:
     """Brings the frames of a shot into agreement.
 
@@ -216,9 +219,12 @@ def _residual(k: int, count: int, aligned: Callable[[int], NDArray[np.float32]],
 
     Where they disagree by much, as when a thing stands before a wall in some frames and is painted on it in others,
     the median decides, and only those count that agree with it: a mean of both would be a third surface.
+    A frame with the same outline, a little aside, has been missed by flow and says nothing there: where a shot ends, all
+    frames lie to one side and would err together.
     """
     own = aligned(k)
     told, weights = [np.zeros_like(own)], [np.where(np.isfinite(own), np.float32(1), np.float32(0))]
+    has_vote = [np.ones(own.shape, bool)]
     for direction in (1, -1):
         flow = np.zeros((*own.shape, 2), np.float32)
         seen, approach = np.ones(own.shape, bool), np.zeros_like(own)
@@ -227,15 +233,33 @@ def _residual(k: int, count: int, aligned: Callable[[int], NDArray[np.float32]],
             if not 0 <= step < count - 1 or links[step].is_cut:
                 break
             flow, seen, approach = _followed(links[step], direction, flow, seen, approach)
-            difference = moved(aligned(k + direction * distance), flow) - approach - own
+            theirs = moved(aligned(k + direction * distance), flow) - approach
+            difference = theirs - own
             usable = seen & (np.abs(difference) < _MAX_DIFFERENCE)
             told.append(np.where(usable, difference, 0).astype(np.float32))
             weights.append(np.where(usable, np.float32(weight), np.float32(0)))
+            has_vote.append(~_beside_an_outline(own, theirs, distance * _FLOW_ERROR_PX))
     values, weight = np.stack(told), np.stack(weights)
-    agreed = np.abs(values - _weighted_median(values, weight)) < _SAME_SURFACE
+    votes = np.where(np.stack(has_vote), weight, np.float32(0))
+    agreed = np.abs(values - _weighted_median(values, votes)) < _SAME_SURFACE
     weight = weight * agreed
     correction = (values * weight).sum(axis=0) / np.maximum(weight.sum(axis=0), 1e-6)
     return floats(cv2.GaussianBlur(np.where(np.isfinite(own), correction, 0), (0, 0), _BLUR_PX))
+
+
+def _beside_an_outline(own: NDArray[np.float32], theirs: NDArray[np.float32], reach_px: int) -> NDArray[np.bool_]:
+    """(h, w) where two log depths differ, and each shows within so many pixels what the other one has here."""
+    apart = np.abs(theirs - own) >= _SAME_SURFACE
+    return apart & _shows(theirs, own, reach_px) & _shows(own, theirs, reach_px)
+
+
+def _shows(picture: NDArray[np.float32], value: NDArray[np.float32], reach_px: int) -> NDArray[np.bool_]:
+    """(h, w) whether the nearest or the farthest of what is around in a picture of log depth is as deep as `value`."""
+    around = np.ones((2 * reach_px + 1, 2 * reach_px + 1), np.uint8)
+    there = np.isfinite(picture)
+    near = floats(cv2.erode(np.where(there, picture, np.float32(np.inf)), around))
+    far = floats(cv2.dilate(np.where(there, picture, np.float32(-np.inf)), around))
+    return (np.abs(near - value) < _SAME_SURFACE) | (np.abs(far - value) < _SAME_SURFACE)
 
 
 def _weighted_median(values: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,8 @@ STRIP_PIXELS = 1 << 23
 _STRIPS_AT_LEAST = 8
 """For progress and cancelling, in maps that are not small."""
 _SMALL_PIXELS = 1 << 20
+_OVERLAP = 1.5
+"""Of strips, as a factor on `reach_of`: the feet of a ramp are walked in rounds, each from where the last one ended."""
 _LOOK_SIDE_PX = 128
 RAMP_STEP = np.float32(2)
 """A pixel on a ramp between two surfaces counts as one beside so many edge steps."""
@@ -100,13 +103,14 @@ def depth_strips(
         progress: See `OnFraction`.
 
     Yields:
-        The first row of a strip, and the strip. The strips meet without a seam.
+        The first row of a strip, and the strip. The strips meet without a seam, unless ramps follow on one another
+        for longer than the strips overlap.
     """
     window = _Window(field, height, width)
     view = camera.resized(width, height)
     x_px = np.arange(width, dtype=np.float32) + 0.5
     longer = max(width, height)
-    halo = reach_of(spans_for(longer)) + 1
+    halo = math.ceil(_OVERLAP * reach_of(spans_for(longer))) + 1
     rows = height
     if width * height > _SMALL_PIXELS:
         rows = max(1, min(STRIP_PIXELS // width, -(-height // _STRIPS_AT_LEAST)))

@@ -13,7 +13,7 @@ import io
 import math
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,9 @@ _HARMONIC_STEPS = (8, 16)
 
 _FRACTIONAL_BITS = (12, 20)
 _STEPS_IN_A_SPLAT = 8
+_MOST = 0.999
+"""Share of the splats that keep their places, however far away the others are."""
+_FARTHEST_STEP = 2**23 - 1
 
 
 @dataclass(frozen=True)
@@ -97,13 +100,18 @@ def gaussians_of_spz(path: Path, data: bytes) -> Gaussians:
 def write_spz(path: Path, gaussians: Gaussians) -> None:
     """Writes an SPZ file of version 3, all or nothing.
 
-    Places are rounded to an eighth of the smallest splats' size or finer, sizes to 3 %, colours and opacities
-    to 1/255.
+    Places are rounded to an eighth of the smallest splats' size or finer, unless that is below 2^-20 or 99.9 % of the
+    splats reach too far for it; sizes to 3 %, colours and opacities to 1/255. Where that precision asks for it, the
+    farthest splats, a thousandth at most, come nearer and shrink as much: they look the same from the origin. Splats
+    with values that are not numbers are left out.
 
     Raises:
         OutputError: the file cannot be written; an older one of that name is untouched.
+        SplatFileError: there are no splats whose values are numbers.
     """
+    gaussians, _ = usable(path, gaussians)
     bits = _fractional_bits(gaussians)
+    gaussians = _within(gaussians, _FARTHEST_STEP * 2.0**-bits)
     harmonics = gaussians.sh.shape[1] - 1
     header = _HEADER.pack(MAGIC, _WRITTEN_VERSION, len(gaussians), _COEFFICIENTS.index(harmonics), bits, 0, 0)
     tables = _encoded(gaussians, bits)
@@ -230,7 +238,7 @@ def _decoded(tables: _Tables, bits: int) -> Gaussians:
 def _encoded(gaussians: Gaussians, bits: int) -> _Tables:
     g = half_turned(gaussians)
     count = len(g)
-    fixed = np.round(g.means.astype(np.float64) * 2.0**bits).clip(-(2**23), 2**23 - 1).astype("<i4")
+    fixed = np.round(g.means.astype(np.float64) * 2.0**bits).clip(-_FARTHEST_STEP, _FARTHEST_STEP).astype("<i4")
     with np.errstate(divide="ignore"):
         log_scales = np.log(g.scales)
     harmonics = np.round(g.sh[:, 1:] * 128) + 128
@@ -278,9 +286,30 @@ def _packed_rotations(quaternions: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _fractional_bits(gaussians: Gaussians) -> int:
-    """As fine as small splats need, at least the format's usual 1/4096, and never so fine that far ones do not fit."""
+    """As fine as small splats need, and where all places fit at least the format's usual 1/4096."""
+    least, most = _FRACTIONAL_BITS
     small = float(np.quantile(gaussians.scales.max(axis=1), 0.01))
-    fine = math.ceil(math.log2(_STEPS_IN_A_SPLAT / small)) if small > 0 else 0
-    far = float(np.abs(gaussians.means).max())
-    fits = math.floor(math.log2((2**23 - 1) / far)) if far > 0 else _FRACTIONAL_BITS[1]
-    return max(0, min(max(fine, _FRACTIONAL_BITS[0]), fits, _FRACTIONAL_BITS[1]))
+    fine = min(math.ceil(math.log2(_STEPS_IN_A_SPLAT / small)), most) if small > 0 else 0
+    reach = _reach(gaussians)
+    fits, fits_most = (_bits_for(float(far)) for far in (reach.max(), np.quantile(reach, _MOST, method="higher")))
+    return max(0, min(max(fine, least), fits), min(fine, fits_most))
+
+
+def _bits_for(far: float) -> int:
+    """The most fractional bits with which a coordinate can be written."""
+    return min(math.floor(math.log2(_FARTHEST_STEP / far)), _FRACTIONAL_BITS[1]) if far > 0 else _FRACTIONAL_BITS[1]
+
+
+def _within(gaussians: Gaussians, farthest: float) -> Gaussians:
+    """The splats beyond, nearer along the line to the origin and as much smaller."""
+    reach = _reach(gaussians)
+    if reach.max() <= farthest:
+        return gaussians
+    shrink = (farthest / np.maximum(reach, farthest))[:, None]
+    means, scales = ((values * shrink).astype(np.float32) for values in (gaussians.means, gaussians.scales))
+    return replace(gaussians, means=means, scales=scales)
+
+
+def _reach(gaussians: Gaussians) -> NDArray[np.float64]:
+    """(N,) each splat's largest coordinate."""
+    return np.abs(gaussians.means).max(axis=1).astype(np.float64)

@@ -192,6 +192,9 @@ def view_camera(
         size_px: Width and height of the frames; None: the photo's, at most `DEFAULT_SIDE_PX`.
         fov_deg: Horizontal field of view; None: such that the photo fills the frame.
         even: Make both sides even, as videos need them.
+
+    Raises:
+        OptionsError: no lens sees that much with the photo's principal point.
     """
     if size_px is None and photo is not None:
         factor = min(1.0, DEFAULT_SIDE_PX / max(photo.width_px, photo.height_px))
@@ -216,13 +219,23 @@ def view_camera(
 
 
 def _zoomed(camera: Camera, fov_x_rad: float) -> Camera:
-    """The camera with another lens: the same principal point and shape of pixels."""
-    low, high = 1e-3, 1e3
-    for _ in range(60):
-        factor = math.sqrt(low * high)
-        wider = replace(camera, fx_px=camera.fx_px * factor, fy_px=camera.fy_px * factor)
-        low, high = (factor, high) if wider.fov_x_rad > fov_x_rad else (low, factor)
-    return replace(camera, fx_px=camera.fx_px * low, fy_px=camera.fy_px * low)
+    """The camera with another lens: the same principal point and shape of pixels.
+
+    tan(fov) = width fx / (fx^2 - left right). With the principal point beside the picture, `left right` is negative and
+    two lenses see as much, up to a widest angle; the longer one is meant.
+    """
+    width, product = camera.width_px, camera.cx_px * (camera.width_px - camera.cx_px)
+    across, along = math.sin(fov_x_rad), width * math.cos(fov_x_rad)
+    root = along**2 + 4 * product * across**2
+    fx_px = (along + math.sqrt(root)) / (2 * across) if root >= 0 else 0.0
+    if fx_px < 1e-6 * width:
+        widest = math.atan2(width, 2 * math.sqrt(max(-product, 0.0)))
+        raise OptionsError(
+            f"A field of view of {math.degrees(fov_x_rad):g} degrees is not possible: the camera's principal point is not "
+            "inside the picture.",
+            f"Give {(math.ceil(10 * math.degrees(widest)) - 1) / 10:g} degrees or less.",
+        )
+    return replace(camera, fx_px=fx_px, fy_px=camera.fy_px * fx_px / camera.fx_px)
 
 
 def samples_per_side(scene: ViewSource, camera: Camera) -> int:

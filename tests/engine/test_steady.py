@@ -111,6 +111,39 @@ def test_a_cut_parts_the_scales() -> None:
     assert np.allclose(done.level[4:], 3.0, atol=1e-3)
 
 
+def wrong_share(frames: list[SmallFrame], truth: list[NDArray[np.float32]]) -> list[float]:
+    """Share of each frame, of known scale, that ends up more than 20 % off."""
+    done = steady(frames, camera(), keep_scale=True)
+    errors = [
+        np.abs(np.log(done.apply(k, np.exp(each.log_depth)) / right))
+        for k, (each, right) in enumerate(zip(frames, truth, strict=True))
+    ]
+    return [float((error > math.log(1.2)).mean()) for error in errors]
+
+
+@pytest.mark.parametrize("step", [(0.12, 0.0, 0.0), (0.0, 0.0, 0.12)])
+def test_what_is_right_already_stays_right_where_a_shot_ends(step: tuple[float, float, float]) -> None:
+    """At outlines flow errs, and at a shot's ends all other frames lie to one side."""
+    shown = [frame((k * step[0], k * step[1], k * step[2])) for k in range(6)]
+    frames = [SmallFrame(np.log(depth), picture[..., 1].copy()) for picture, depth in shown]
+    assert max(wrong_share(frames, [depth for _, depth in shown])) < 1e-4
+
+
+@pytest.mark.parametrize("wrong", [0, 3, 5])
+def test_a_card_painted_on_the_wall_in_one_frame_comes_off_it(wrong: int) -> None:
+    shown = [frame((0.12 * k, 0.0, 0.0)) for k in range(6)]
+    truth = [depth for _, depth in shown]
+    depths = [
+        np.where(np.abs(depth - 6) < 0.01, np.float32(14), depth) if k == wrong else depth
+        for k, depth in enumerate(truth)
+    ]
+    frames = [
+        SmallFrame(np.log(depth), picture[..., 1].copy()) for depth, (picture, _) in zip(depths, shown, strict=True)
+    ]
+    assert (np.abs(truth[wrong] - 6) < 0.01).mean() > 0.1
+    assert max(wrong_share(frames, truth)) < 0.025
+
+
 def test_metres_stay_metres() -> None:
     frames, _ = shot(PATHS["still"])
     done = steady(frames, camera(), keep_scale=True)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -89,6 +90,33 @@ def test_large_maps_know_wide_ramps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grids, "STRIP_PIXELS", 32 * 10)
     strips = depth_grid(field, camera, 32, 2048, edge_step=0.04)
     np.testing.assert_array_equal(whole.flags, strips.flags)
+    np.testing.assert_array_equal(whole.confidence, strips.confidence)
+
+
+def test_strips_with_wide_ramps_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The feet of ramps are walked further than steps are searched for."""
+    width, height = 150, 1100
+    rng = np.random.default_rng(1)
+    y, x = np.mgrid[:height, :width]
+    sharp = 0.1 + 0.02 * y / height
+    for _ in range(20):
+        left, top, radius = rng.uniform(0, width), rng.uniform(0, height), rng.uniform(30, 150)
+        sharp = np.where(np.hypot(x - left, y - top) < radius, rng.uniform(0.1, 0.6), sharp)
+    soft = torch.from_numpy(cv2.GaussianBlur(sharp.astype(np.float32), (0, 0), 10))
+
+    class Discs(AnalyticField):
+        def _exact(self, coords_yx: torch.Tensor) -> torch.Tensor:
+            size = torch.tensor([height, width])
+            row, col = ((coords_yx.double() + 1) / 2 * size).long().unbind(dim=1)
+            return soft[row, col].double()
+
+    camera = Camera.from_fov_x(0.5, width, height)
+    whole = depth_grid(Discs(camera, []), camera, width, height, edge_step=0.04)
+    monkeypatch.setattr(grids, "_SMALL_PIXELS", 1)
+    strips = depth_grid(Discs(camera, []), camera, width, height, edge_step=0.04)
+    assert (whole.flags & FLAG_EDGE).any()
+    np.testing.assert_array_equal(whole.flags, strips.flags)
+    np.testing.assert_array_equal(whole.normals_cam, strips.normals_cam)
     np.testing.assert_array_equal(whole.confidence, strips.confidence)
 
 

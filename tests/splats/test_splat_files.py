@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -180,6 +181,58 @@ def test_spz_holds_what_is_far(tmp_path):
     far = Gaussians(g.means * 1e4, g.scales, g.rotations, g.opacities, g.sh)
     write_splats(tmp_path / "a.spz", far)
     np.testing.assert_allclose(read_splats(tmp_path / "a.spz").gaussians.means, far.means, atol=0.02)
+
+
+@pytest.mark.parametrize("far_m", [1e5, 1e12, 1e38])
+def test_spz_of_one_splat_far_away_is_as_fine_as_without(tmp_path, far_m):
+    rng = np.random.default_rng(0)
+    n, size = 4000, 0.004
+    means = rng.uniform(-5, 5, (n, 3)).astype(np.float32)
+    means[7] = (0.5 * far_m, 0.1 * far_m, -far_m)
+    turns = np.tile(np.array([1, 0, 0, 0], np.float32), (n, 1))
+    sizes = np.full((n, 3), size, np.float32)
+    sizes[7] = far_m / 1e6
+    write_splats(tmp_path / "a.spz", Gaussians(means, sizes, turns, np.ones(n, np.float32), means[:, None] * 0))
+    found = read_splats(tmp_path / "a.spz").gaussians
+    near = np.arange(n) != 7
+    assert np.abs(found.means - means)[near].max() <= size / 16
+    # From the origin the far one is where it was, and as large.
+    distance = np.linalg.norm(found.means[7].astype(np.float64))
+    np.testing.assert_allclose(
+        found.means[7] / distance, means[7] / np.linalg.norm(means[7].astype(np.float64)), atol=1e-5
+    )
+    assert found.scales[7, 0] / distance == pytest.approx(1e-6 / np.linalg.norm([0.5, 0.1, 1]), rel=0.04)
+
+
+def test_spz_moves_nothing_that_fits(tmp_path):
+    """Large splats need no more than what holds the far one as well."""
+    rng = np.random.default_rng(0)
+    means = rng.uniform(-5, 5, (4000, 3)).astype(np.float32)
+    means[7, 2] = 3e4
+    turns = np.tile(np.array([1, 0, 0, 0], np.float32), (4000, 1))
+    write_splats(tmp_path / "a.spz", Gaussians(means, means * 0 + 0.1, turns, means[:, 0] * 0 + 1, means[:, None] * 0))
+    assert np.abs(read_splats(tmp_path / "a.spz").gaussians.means - means).max() < 0.1 / 16
+
+
+@pytest.mark.parametrize("name", ["means", "scales", "rotations", "opacities", "sh"])
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_spz_leaves_out_what_is_no_number(tmp_path, name, wrong):
+    g = source()
+    values = getattr(g, name).copy()
+    values[5] = wrong
+    write_splats(tmp_path / "a.spz", replace(g, **{name: values}))
+    rest = Gaussians(*(np.delete(getattr(g, each), 5, axis=0) for each in Gaussians.__dataclass_fields__))
+    write_splats(tmp_path / "b.spz", rest)
+    assert (tmp_path / "a.spz").read_bytes() == (tmp_path / "b.spz").read_bytes()
+
+
+def test_spz_of_nothing_is_refused(tmp_path):
+    g = source()
+    none = Gaussians(*(getattr(g, each)[:0] for each in Gaussians.__dataclass_fields__))
+    for gaussians in (none, replace(g, means=np.full_like(g.means, np.nan))):
+        with pytest.raises(SplatFileError, match="no usable splats"):
+            write_splats(tmp_path / "a.spz", gaussians)
+    assert not list(tmp_path.iterdir())
 
 
 def test_dot_splat_there_and_back(tmp_path):

@@ -324,6 +324,22 @@ def test_a_field_of_view_is_a_lens_and_changes_nothing_else():
     assert wide.fx_px / wide.fy_px == pytest.approx(1200 / 900)
 
 
+@pytest.mark.parametrize(("cx", "focal", "fov_deg"), [(-60, 500, 50), (-10, 300, 60), (540, 500, 50), (-10, 300, 5)])
+def test_a_field_of_view_with_the_principal_point_beside_the_picture(cx, focal, fov_deg):
+    seen = view_camera(Camera(480, 640, focal, 2 * focal, cx, 320.0), None, fov_deg)
+    assert math.degrees(seen.fov_x_rad) == pytest.approx(fov_deg)
+    assert seen.fx_px > math.sqrt(-cx * (480 - cx)) and seen.fy_px == pytest.approx(2 * seen.fx_px)
+
+
+@pytest.mark.parametrize(("cx", "fov_deg", "most"), [(-60, 54, "53.1"), (-60, 120, "53.1"), (0, 90, "89.9"), (480, 170, "89.9")])  # fmt: skip
+def test_no_lens_sees_more_than_the_principal_point_allows(cx, fov_deg, most):
+    camera = Camera(480, 640, 500.0, 500.0, cx, 320.0)
+    with pytest.raises(OptionsError, match="not possible") as caught:
+        view_camera(camera, None, fov_deg)
+    assert caught.value.remedy == f"Give {most} degrees or less."
+    assert math.degrees(view_camera(camera, None, float(most)).fov_x_rad) == pytest.approx(float(most))
+
+
 def test_small_frames_look_like_the_photo_made_small(splats_file, tmp_path):
     render_views(splats_file, tmp_path / "out", path_kind="still", frames=1, size_px=(48, 32))
     frame = cv2.cvtColor(cv2.imread(str(tmp_path / "out" / "frame_0001.png")), cv2.COLOR_BGR2RGB)
