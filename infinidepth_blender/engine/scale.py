@@ -15,6 +15,7 @@ from ..field.covered import Covered, CoveredField
 from ..field.prompted import PromptedField
 from ..field.protocol import DepthField
 from ..field.rehearsal import AskAgain
+from ..field.resample import nearest
 from ..field.robust_line import fit_affine_robust
 from .depth_files import DepthPrompt
 
@@ -38,6 +39,8 @@ _FLOOR = 0.2
 """Least disparity of a line that is left towards what was not measured, as a share of the smallest measured one."""
 _COVERED = 0.7
 """Share of the field's range that measurements cover, from which on a line through them is not asked beyond them."""
+_RISE_TO_ERROR, _LEAST_RISE = 2.5, 1e-3
+"""How much a line must rise over the measurements to be more than chance: over its error, and over their median."""
 _LEAST_SPREAD, _SPREAD_TO_ERROR = 0.22, 6.0
 """Spread of the logarithms of measured depths that tells an offset: as such, and over the error of the line."""
 
@@ -98,11 +101,11 @@ def scale_to_metres(
 
     Raises:
         DepthFileError: the measured depth does not belong to this photo.
-        NoSurfaceError: the photo shows no surface at all.
+        NoSurfaceError: the photo shows no surface at all, and none was measured.
     """
-    look = _look(field, width_px, height_px)
     if prompt is not None and prompt_use == "check":
         return _checked(field, prompt, seed)
+    look = _look(field, width_px, height_px, prompt)
     if prompt is not None:
         scaled = _fit_to_prompt(field, look, prompt, seed)
         if prompt_use == "align":
@@ -156,11 +159,14 @@ def _corrected(
     return ScaledField(field, scaled.scale_known, scaled.details | details, warnings)
 
 
-def _look(field: DepthField, width_px: int, height_px: int) -> _Look:
+def _look(field: DepthField, width_px: int, height_px: int, prompt: DepthPrompt | None) -> _Look:
     factor = min(1.0, _LOOK_SIDE_PX / max(width_px, height_px))
     width, height = max(1, round(width_px * factor)), max(1, round(height_px * factor))
     disparity = field.disparity_grid(height, width).cpu().numpy().astype(np.float64)
-    surface = np.isfinite(disparity) & (field.sky_grid(height, width).cpu().numpy() < 0.5)
+    surface = field.sky_grid(height, width).cpu().numpy() < 0.5
+    if prompt is not None:
+        surface |= _measured(prompt, height, width)
+    surface &= np.isfinite(disparity)
     if field.scale != "affine":
         surface &= disparity > 0
     if not surface.any():
@@ -168,6 +174,15 @@ def _look(field: DepthField, width_px: int, height_px: int) -> _Look:
             "The photo shows no surface whose depth could be found: it seems to be all sky.", "Use another photo."
         )
     return _Look(disparity, surface)
+
+
+def _measured(prompt: DepthPrompt, height: int, width: int) -> NDArray[np.bool_]:
+    """(height, width) the pixels of a grid over the picture that hold a measurement."""
+    row, column = np.nonzero(prompt.depth_m)
+    tall, wide = prompt.depth_m.shape
+    result = nearest(prompt.depth_m, height, width) > 0
+    result[(2 * row + 1) * height // (2 * tall), (2 * column + 1) * width // (2 * wide)] = True
+    return result
 
 
 def _offset_without_measurement(look: _Look) -> float:
@@ -183,12 +198,10 @@ def _fit_to_prompt(field: DepthField, look: _Look, prompt: DepthPrompt, seed: in
     factor, offset = 0.0, 0.0
     if len(source) >= _MIN_PROMPTS_FOR_OFFSET:
         factor, offset = fit_affine_robust(source, target, seed=seed)
-        if factor <= 0 or not np.isfinite([factor, offset]).all():
+        doubt = _doubt(source, target, look, (factor, offset), name)
+        if doubt:
             factor = 0.0
-            warnings.append(f"The depth in {name} contradicts the picture: only the overall scale was taken from it.")
-        elif not _tells_offset(source, target, look, factor, offset):
-            factor = 0.0
-            warnings.append(f"The depths in {name} lie close together: only the overall scale was taken from them.")
+            warnings.append(doubt)
     if factor == 0:
         guessed = _offset_without_measurement(look) if field.scale == "affine" else 0.0
         factor = _factor_alone(source + guessed, target, prompt)
@@ -265,22 +278,34 @@ def _pairs(field: DepthField, prompt: DepthPrompt, seed: int) -> tuple[NDArray[n
     return source[good], target[good]
 
 
-def _tells_offset(
-    source: NDArray[np.float64], target: NDArray[np.float64], look: _Look, factor: float, offset: float
-) -> bool:
-    """Whether measurements tell more than one factor.
+def _doubt(
+    source: NDArray[np.float64], target: NDArray[np.float64], look: _Look, line: tuple[float, float], name: str
+) -> str:
+    """Why measurements tell no more than one factor, for the user; empty where their line holds.
 
     A line through depths that hardly differ is as good flat as steep: flat, it puts everything that was not measured
-    at the same depth.
+    at the same depth. If the picture differs at these places it is contradicted, and the sign of its factor is chance.
     """
-    covered, whole = (
-        float(np.subtract(*np.quantile(values, [0.95, 0.05]))) for values in (source, look.disparity[look.surface])
-    )
-    if covered >= _COVERED * whole:
-        return True
-    spread = float(np.subtract(*np.quantile(np.log(target), [0.95, 0.05])))
-    error = float(np.median(np.abs(factor * source + offset - target) / target))
-    return spread > max(_LEAST_SPREAD, _SPREAD_TO_ERROR * error)
+    if not np.isfinite(line).all():
+        line = (0.0, 0.0)
+    covered, whole = (_spread(values) for values in (source, look.disparity[look.surface]))
+    error = float(np.median(np.abs(line[0] * source + line[1] - target) / target))
+    rise = line[0] * covered
+    least = max(_RISE_TO_ERROR * error, _LEAST_RISE) * float(np.median(target))
+    widely = covered >= _COVERED * whole
+    told = rise > least if widely else _spread(np.log(target)) > max(_LEAST_SPREAD, _SPREAD_TO_ERROR * error)
+    if rise > 0 and told:
+        return ""
+    # Measurements that are as flat as the picture contradict nothing, whichever way their line leans.
+    differs = covered > _LEAST_SPREAD * float(np.median(np.abs(source)))
+    if rise < -least or (differs and (widely or rise <= 0)):
+        return f"The depth in {name} contradicts the picture: only the overall scale was taken from it."
+    return f"The depths in {name} lie close together: only the overall scale was taken from them."
+
+
+def _spread(values: NDArray[np.float64]) -> float:
+    """From the 5 % to the 95 % quantile."""
+    return float(np.subtract(*np.quantile(values, [0.95, 0.05])))
 
 
 def _factor_alone(source: NDArray[np.float64], target: NDArray[np.float64], prompt: DepthPrompt) -> float:

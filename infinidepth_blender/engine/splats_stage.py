@@ -13,8 +13,9 @@ from ..errors import OptionsError
 from ..field.evaluation import Notify, or_on_processor
 from ..field.official.field import OfficialField
 from ..field.resample import nearest
+from ..geometry.backdrop import rims_before_the_sky
 from ..geometry.background import hidden_surface
-from ..geometry.mesh import cut_grid
+from ..geometry.mesh import cut_grid, photo_rim_steps
 from ..options import ReconstructOptions
 from ..progress import OnFraction
 from ..query.grids import SKY_THRESHOLD, DepthSamples, depth_grid, flags_and_depth
@@ -24,11 +25,12 @@ from ..splats.of_photo import sky_splats, splat_grid_size, splats_of_photo
 from ..splats.placed import concatenate
 from ..splats.predicted import network_grid, predict_splats
 from ..splats.predictor import GaussianPredictor
-from .inpaint import inpaint_background
+from .inpaint import TwoDistances, inpaint_background
 from .models import ModelCache
 from .photo import Photo
 from .photo_field import PhotoField
 from .points_stage import make_points
+from .sky_beyond import splats_of_sky_beyond
 
 _POINTS_SHARE = 0.3
 _DENSITY_SIDE_PX = 1024
@@ -112,7 +114,11 @@ def make_splats(
             return seen
         size = splat_grid_size(options.points, found.camera)
         sky = found.field.sky_grid(size[1], size[0]).cpu().numpy() > SKY_THRESHOLD
-        return concatenate(seen, sky_splats(sky, found.camera, photo.pixels_srgb, sky_depth_m))
+        parts = [seen, sky_splats(sky, found.camera, photo.pixels_srgb, sky_depth_m)]
+        flags = np.where(sky, FLAG_SKY, nearest(depth.flags, size[1], size[0]) & FLAG_VALID).astype(np.uint8)
+        depth_m = nearest(depth.depth_m, size[1], size[0])
+        beyond = splats_of_sky_beyond(depth_m, flags, found.camera, photo.pixels_srgb, sky_depth_m)
+        return concatenate(*parts, *([] if beyond is None else [beyond]))
     size = splat_grid_size(options.points, found.camera)
     grid = depth_grid(
         found.field,
@@ -125,29 +131,41 @@ def make_splats(
     empty = (grid.flags & FLAG_VALID) == 0
     if photo.opaque is not None:
         empty &= nearest(photo.opaque, grid.flags.shape[0], grid.flags.shape[1])
-    hidden = None if options.background == "none" else _hidden(grid, photo, found.camera, options.edge_step)
+    flags = np.where(empty, grid.flags | FLAG_SKY, grid.flags).astype(np.uint8)
+    # Mixed pixels beside the sky go with what stands before it, else they would stay as its outline on the sky.
+    rim_px = photo_rim_steps(flags.shape[1], photo.width_px)
+    depth_m, taken = rims_before_the_sky(grid.depth_m, (flags & FLAG_VALID) > 0, (flags & FLAG_SKY) > 0, rim_px)
+    flags[taken] = FLAG_VALID
+    behind: list[Gaussians | None] = []
+    if options.background != "none":
+        behind.append(_hidden(grid, photo, found.camera, options.edge_step))
+        if sky_depth_m is not None:
+            behind.append(splats_of_sky_beyond(depth_m, flags, found.camera, photo.pixels_srgb, sky_depth_m))
+    unseen = [part for part in behind if part is not None]
     return splats_of_photo(
-        grid.depth_m,
-        np.where(empty, grid.flags | FLAG_SKY, grid.flags).astype(np.uint8),
+        depth_m,
+        flags,
         found.camera,
         photo.pixels_srgb,
         edge_step=options.edge_step,
         sky_depth_m=sky_depth_m,
-        hidden=hidden,
+        hidden=concatenate(*unseen) if unseen else None,
         progress=lambda fraction: report(0.4 + 0.6 * fraction),
     )
 
 
 def _hidden(grid: DepthSamples, photo: Photo, camera: Camera, edge_step: float) -> Gaussians | None:
     """Splats of the surfaces behind the foreground, on the same grid as the others."""
-    surface = hidden_surface(cut_grid(grid.depth_m, grid.flags, edge_step), camera)
+    seen = cut_grid(grid.depth_m, grid.flags, edge_step)
+    surface = hidden_surface(seen, camera)
     if surface is None or not surface.hidden.any():
         return None
     opaque = photo.opaque
     uncertain = surface.uncertain
     if opaque is not None:
         uncertain = uncertain | ~nearest(opaque, uncertain.shape[0], uncertain.shape[1])
-    return hidden_splats(surface, camera, inpaint_background(photo.pixels_srgb, uncertain))
+    distances = TwoDistances(seen.disparity, np.where(surface.hidden, surface.disparity, 0))
+    return hidden_splats(surface, camera, inpaint_background(photo.pixels_srgb, uncertain, distances))
 
 
 def _density(depth: DepthSamples, camera: Camera) -> NDArray[np.uint8]:

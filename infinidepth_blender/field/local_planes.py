@@ -240,6 +240,9 @@ def _nearest_outside(place: Array, kept: NDArray[np.int64], asked: Array, apart_
     count = min(len(kept), NEIGHBOURS * (3 if apart_px > 0 else 1))
     distance, index = search_tree(place[kept]).query(asked, list(range(1, count + 1)), workers=_cores())
     result = np.full((len(asked), NEIGHBOURS), -1, dtype=np.int64)
+    if apart_px <= 0:
+        result[:, :count] = kept[index]
+        return result
     far = distance >= apart_px
     rank = np.cumsum(far, axis=1) - 1
     row, column = np.nonzero(far & (rank < NEIGHBOURS))

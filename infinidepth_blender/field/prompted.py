@@ -14,13 +14,16 @@ from .grid import GridField
 from .local_planes import LocalPlanes, Scattered, search_tree
 from .protocol import DepthField, FieldScale, Rows, pixel_centres_yx
 from .reach import Reach
-from .rehearsal import AGREE, CLEARLY, MIN_TOLD, AskAgain, Rehearsal
+from .rehearsal import AGREE, CLEARLY, MIN_TOLD, AskAgain, Rehearsal, at_places
 from .resample import nearest
 
 MAX_SIDE_PX = 1024
 """Longer side of the grid on which measurements are continued."""
 DENSE_SHARE = 0.1
-"""Share of measured pixels from which a depth map counts as dense: it is then kept at its own resolution."""
+"""Share of measured pixels from which a depth map counts as dense: it is then kept at its own resolution, or is coarse."""
+COARSE = 0.7
+"""Size of a dense map, as a share of that of the photo's grid, below which its pixels are taken for points on that grid:
+the photo shows outlines more finely."""
 
 _LIKE_COLOUR = 0.08
 _LIKE_LOG_DEPTH = 0.2
@@ -39,13 +42,14 @@ Array = NDArray[np.float64]
 class PromptedField:
     """Measured depth, continued by planes that keep to one surface and, further away, by a network.
 
-    Where the map is dense it is followed pixel by pixel and sharp at its depth steps. The
+    Where the map is dense it is followed pixel by pixel and sharp at its depth steps. Pixels of a dense map
+    that is coarser than the photo are the measurements of their centres, as scattered ones are of their places. The
     places between measurements get planes fitted to them (`LocalPlanes`), of the measured disparity less a share
     of the network's. That share is chosen by predicting left-out measurements. Far from all
     measurements what remains is the network, times a smooth correction. Measurements that
     neither their neighbours nor the network support are left out.
 
-    Implements `DepthField`, on a grid of at most `MAX_SIDE_PX` or that of a dense map.
+    Implements `DepthField`, on a grid of at most `MAX_SIDE_PX` or that of a dense map that is not coarse.
 
     Attributes:
         scale: `metric`.
@@ -87,26 +91,20 @@ class PromptedField:
             raise ValueError("the depth map holds no measurement")
         self._inner = inner
         self.fov_x_rad = inner.fov_x_rad
-        dense = measured.mean() >= DENSE_SHARE
-        if dense:
-            good = measured & ~_lonely_pixels(depth_m, measured)
-            good = good if good.any() else measured
-            factor = min(1.0, MAX_SIDE_PX / max(depth_m.shape))
-            height, width = (max(1, round(side * factor)) for side in depth_m.shape)
-        else:
-            good = measured
-            factor = min(1.0, MAX_SIDE_PX / max(height_px, width_px))
-            height, width = max(1, round(height_px * factor)), max(1, round(width_px * factor))
+        dense = bool(measured.mean() >= DENSE_SHARE)
+        good = _credible(depth_m, measured) if dense else measured
+        own_grid = dense and not _is_coarse(depth_m.shape, (height_px, width_px))
+        height, width = _grid_shape(depth_m.shape if own_grid else (height_px, width_px))
         network = inner.disparity_grid(height, width).cpu().numpy().astype(np.float64)
         place, disparity = _one_per_cell(depth_m, good, height, width)
         cell = np.clip(np.rint(place), 0, (height - 1, width - 1)).astype(np.intp)
         floor = 0.2 * float(np.percentile(disparity, 1))
         shape = _above(network, floor)
-        kept = np.ones(len(place), bool) if dense else _supported(place, disparity, shape[cell[:, 0], cell[:, 1]])
+        kept = np.ones(len(place), bool) if dense else _supported(place, disparity, at_places(shape, place, cell))
         self.left_out = 1 - np.mean(kept) * good.sum() / measured.sum()
         place, disparity, cell = place[kept], disparity[kept], cell[kept]
         filled = np.full((height, width), np.nan)
-        if dense:
+        if own_grid:
             filled[cell[:, 0], cell[:, 1]] = disparity
         holes = np.argwhere(np.isnan(filled))
         colours = _colours(picture_srgb, (height, width))
@@ -131,7 +129,7 @@ class PromptedField:
         self.network_share, self.expected_error = judged.share, judged.error
         known = Scattered(place, guide[cell[:, 0], cell[:, 1]])
         planes = LocalPlanes(known, Scattered(holes.astype(np.float64), guide[holes[:, 0], holes[:, 1]]))
-        at_known, at_holes = shape[cell[:, 0], cell[:, 1]], shape[holes[:, 0], holes[:, 1]]
+        at_known, at_holes = at_places(shape, place, cell), shape[holes[:, 0], holes[:, 1]]
         near = self.network_share * at_holes + planes.fit(disparity - self.network_share * at_known, disparity)
         trust = reach.trust(planes.distance * (1 + _SHORTER * outside), planes.nearest)
         trust = trust * _measured(planes.outside(np.log(at_known), np.log(at_holes)))
@@ -147,10 +145,12 @@ class PromptedField:
             unlike = ((known.guide[planes.nearest] - guide[holes[:, 0], holes[:, 1]]) ** 2).sum(1)
             within_px = np.minimum(0.5 * reach.spacing_px[planes.nearest], 0.02 * max(height, width))
             close = planes.distance <= np.maximum(within_px, _BESIDE_PX)
+            if dense and not own_grid:
+                close |= nearest(good, height, width)[holes[:, 0], holes[:, 1]]
             seen[holes[:, 0], holes[:, 1]] = close & (unlike < 1) & ~np.isnan(mixed)
         self._not_sky = seen
         self._grid = _grid_field(filled, inner.fov_x_rad)
-        if dense and (height, width) != depth_m.shape:
+        if own_grid and (height, width) != depth_m.shape:
             tall, wide = depth_m.shape
             fine = self._grid.disparity(pixel_centres_yx(tall, wide)).view(tall, wide).numpy()
             fine[good] = 1 / depth_m[good]
@@ -173,6 +173,24 @@ class PromptedField:
         sky = self._inner.sky_grid(height, width, rows)
         seen = torch.from_numpy(nearest(self._not_sky, height, width, rows)).to(sky.device)
         return sky.masked_fill(seen, 0.0)
+
+
+def _is_coarse(map_shape: tuple[int, ...], photo_shape: tuple[int, int]) -> bool:
+    """Whether a map is clearly smaller than the grid on which a photo of that size can be followed."""
+    return max(map_shape) < COARSE * min(MAX_SIDE_PX, max(photo_shape))
+
+
+def _grid_shape(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Height and width of a picture that is made no larger than `MAX_SIDE_PX`."""
+    factor = min(1.0, MAX_SIDE_PX / max(shape))
+    height, width = (max(1, round(side * factor)) for side in shape)
+    return height, width
+
+
+def _credible(depth_m: NDArray[np.floating], measured: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The measured pixels of a dense map without the lonely ones; all of them if nothing else is left."""
+    good = measured & ~_lonely_pixels(depth_m, measured)
+    return good if good.any() else measured
 
 
 def _above(network: Array, floor: float) -> Array:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from .grid import GridField
 from .local_planes import LocalPlanes, Scattered, search_tree
 from .prompt_map import Measurements
 from .protocol import DepthField
@@ -45,6 +47,19 @@ class Judged:
     cost: float = math.inf
     share: float = 1.0
     error: float = math.nan
+
+
+def at_places(network: Array, place: Array, cell: NDArray[np.intp]) -> Array:
+    """(N,) disparity of a grid at measurements, which may lie beside the middle of their pixels: on the surface seen there.
+
+    Args:
+        network: (h, w) positive disparity.
+        place, cell: (N, 2) positions in pixels (row, column), and the pixels that they fall into.
+    """
+    if np.array_equal(place, cell):
+        return network[cell[:, 0], cell[:, 1]]
+    coords_yx = torch.from_numpy((place + 0.5) / network.shape * 2 - 1)
+    return GridField(1 / network).disparity(coords_yx).numpy()
 
 
 class Rehearsal:
@@ -107,7 +122,7 @@ class Rehearsal:
         known = Scattered(self._place, guide[row, column])
         asked = Scattered(self._place[self.left_out], known.guide[self.left_out])
         planes = LocalPlanes(known, asked, self._apart_px)
-        at_known, truth = network[row, column], self._disparity[self.left_out]
+        at_known, truth = at_places(network, self._place, self._cell), self._disparity[self.left_out]
         best = Judged()
         for share in _NETWORK_SHARES:
             guess = share * at_known[self.left_out] + planes.fit(self._disparity - share * at_known, self._disparity)

@@ -69,13 +69,13 @@ def rims_before_the_sky(
     """
     wide = sky
     for _ in range(steps + 1):
-        wide = ~_grown(~wide)
+        wide = ~grown(~wide)
     for _ in range(steps + 1):
-        wide = _grown(wide)
+        wide = grown(wide)
     taken = np.zeros_like(sky)
     disparity = np.where(valid, 1 / np.maximum(depth_m, 1e-6), 0).astype(np.float32)
     for _ in range(steps):
-        row, col = np.nonzero(_grown(disparity > 0) & wide & sky & ~taken)
+        row, col = np.nonzero(grown(disparity > 0) & wide & sky & ~taken)
         around = np.pad(disparity, 1)
         nearest = np.max([around[row + 1 + dy, col + 1 + dx] for dy, dx in _AROUND], axis=0)
         disparity[row, col] = nearest
@@ -83,7 +83,7 @@ def rims_before_the_sky(
     return np.where(taken, 1 / np.where(taken, disparity, 1), depth_m).astype(np.float32), taken
 
 
-def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """A mask and all around it; beyond the grid is as at its border."""
     padded = np.pad(mask, 1, mode="edge")
     rows = padded[:-2] | padded[1:-1] | padded[2:]
@@ -114,7 +114,7 @@ def build_backdrop(
     distance_m = backdrop_distance_m(depth_m, flags) if distance_m is None else distance_m
     # What is cut out of the photo has no depth, and no sky behind it.
     surface = ~sky & (depth_m < NO_DEPTH_M)
-    covered = sky | _spread(surface, _reach(depth_m, surface, sky, camera, distance_m))
+    covered = sky | behind_foreground(depth_m, surface, sky, camera, distance_m)
     # The border between both parts is torn like a depth step: exact photo on one side of it.
     right = sky[:, 1:] != sky[:, :-1]
     down = sky[1:] != sky[:-1]
@@ -187,6 +187,24 @@ def _outside(
     used, index = np.unique(quads, return_inverse=True)
     row, col = np.divmod(used, cols + 2)
     return x_px[col], y_px[row], index.reshape(-1, 4)
+
+
+def behind_foreground(
+    depth_m: NDArray[np.float32],
+    surface: NDArray[np.bool_],
+    sky: NDArray[np.bool_],
+    camera: Camera,
+    distance_m: float,
+) -> NDArray[np.bool_]:
+    """(h, w) where the sky goes on behind surfaces, as far as a camera that moves by `CAMERA_MOVE` uncovers.
+
+    Args:
+        depth_m: (h, w) metres, used where there is a surface.
+        surface, sky: (h, w) what each place of the grid shows.
+        camera: Camera at any size of the photo.
+        distance_m: Depth of the sky.
+    """
+    return _spread(surface, _reach(depth_m, surface, sky, camera, distance_m))
 
 
 def _reach(

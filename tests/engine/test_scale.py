@@ -110,6 +110,41 @@ def test_measurements_that_lie_close_together_do_not_flatten_the_rest(scale: str
     assert off.max() < (0.15 if scale == "relative" else 3)
 
 
+def wavy_field(scale: str) -> GridField:
+    y, x = np.mgrid[-1:1:240j, -1:1:320j]
+    return GridField(1 / (0.7 + 0.3 * y + 0.1 * np.sin(9 * x)), scale=scale)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-9, 0.005])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_flat_surface_where_the_picture_is_not_flat_gives_the_scale_alone(seed: int, noise: float) -> None:
+    """The sign of the line's factor is chance there: flat with one seed, the network's own shape with another."""
+    given = np.zeros((HEIGHT, WIDTH))
+    given[::8, :100:8] = 3 + noise * np.random.default_rng(seed).standard_normal((30, 13))
+    field = wavy_field("relative")
+    scaled = scale_to_metres(field, prompt(given), WIDTH, HEIGHT, seed=0, prompt_use="align")
+    assert any("contradicts" in warning for warning in scaled.warnings)
+    ratio = (scaled.field.disparity_grid(60, 80) / field.disparity_grid(60, 80)).numpy()
+    assert np.ptp(ratio) < 1e-5 and 0.3 < ratio.mean() < 0.8
+
+
+def test_a_flat_surface_in_a_flat_picture_contradicts_nothing() -> None:
+    field = PlaneField(0.4, 0.001, 0.0, scale="relative")
+    noisy = 3 + 0.01 * np.random.default_rng(0).standard_normal((60, 80))
+    scaled = scale_to_metres(field, prompt(noisy), WIDTH, HEIGHT, seed=0, prompt_use="align")
+    assert ["close together" in warning for warning in scaled.warnings] == [True]
+    assert 1 / scaled.field.disparity_grid(60, 80).numpy() == pytest.approx(3, rel=0.02)
+
+
+def test_a_noisy_slope_tells_its_line() -> None:
+    field = wavy_field("relative")
+    truth = 1 / (0.7 * field.disparity_grid(60, 80).numpy() + 0.5)
+    noisy = truth * (1 + 0.05 * np.random.default_rng(0).standard_normal(truth.shape))
+    scaled = scale_to_metres(field, prompt(noisy), WIDTH, HEIGHT, seed=0, prompt_use="align")
+    assert scaled.warnings == ()
+    assert scaled.details["disparity_factor"] == pytest.approx(0.7, rel=0.05)
+
+
 def short_reach(seed: int = 5) -> tuple[GridField, np.ndarray, np.ndarray]:
     """A floor from 2 to 60 m as a network sees it, off by a fifth here and there, its true depth and what a sensor of 8 m tells."""
     y, _ = np.mgrid[-1:1:120j, -1:1:160j]
@@ -177,6 +212,25 @@ def test_noise_for_depth_warns() -> None:
 def test_nothing_but_sky() -> None:
     with pytest.raises(PhotoError, match="all sky"):
         scaled_depth(PlaneField(sky_above_y=2.0), None)
+
+
+@pytest.mark.parametrize("scale", ["relative", "affine", "metric"])
+@pytest.mark.parametrize("share", [1.0, 0.05])
+def test_what_was_measured_is_a_surface_though_the_network_sees_nothing_but_sky(scale: str, share: float) -> None:
+    field = PlaneField(sky_above_y=2.0, scale=scale)  # type: ignore[arg-type]
+    truth = measured(field, 0.7, 0.02, HEIGHT, WIDTH)
+    some = np.where(np.random.default_rng(0).random(truth.shape) < share, truth, 0)
+    some[: HEIGHT // 2] = 0
+    scaled = scale_to_metres(field, prompt(some), WIDTH, HEIGHT, seed=0)
+    depth, sky = 1 / scaled.field.disparity_grid(HEIGHT, WIDTH).numpy(), scaled.field.sky_grid(HEIGHT, WIDTH).numpy()
+    assert depth[some > 0] == pytest.approx(truth[some > 0], rel=1e-3)
+    assert (sky[some > 0] == 0).all() and (sky[: HEIGHT // 3] == 1).all()
+
+
+def test_an_answer_that_was_made_from_measurements_may_be_all_sky() -> None:
+    field = PlaneField(sky_above_y=2.0)
+    scaled = scale_to_metres(field, prompt(measured(field, 1, 0)), WIDTH, HEIGHT, seed=0, prompt_use="check")
+    assert scaled.field is field
 
 
 def test_measurements_only_where_there_is_no_depth() -> None:
