@@ -170,7 +170,7 @@ def test_a_sensor_of_short_reach_is_told_and_makes_metres_beyond_it(photo: Path,
     assert 0.4 < made.model["prompt_beyond"] < 0.7
     assert made.model["disparity_factor_beyond"] == pytest.approx(0.48, abs=0.02)
     # The line by itself would put the far end, 90 m away, at 50 m.
-    far = 1 / (0.5 * field.disparity_grid(*made.depth_m.shape)[0].numpy())
+    far = 1 / (0.5 * field.disparity_grid(made.depth_m.shape[0], made.depth_m.shape[1])[0].numpy())
     assert made.depth_m[0] == pytest.approx(far, rel=0.15)
 
 
