@@ -230,7 +230,7 @@ def test_output_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureFixtur
     (tmp_path / "file").touch()
     assert cli.main(["reconstruct", str(photo), "-o", str(tmp_path / "file" / "out")]) == 1
     error = capsys.readouterr().err
-    assert "could not be written" in error and "Traceback" not in error
+    assert "file is a file, not a folder" in error and "Traceback" not in error
 
 
 def test_engine_that_is_missing_fails_every_photo_with_one_reason(
