@@ -36,11 +36,9 @@ READ_BY: dict[str, frozenset[Part]] = {
     # The sky stands behind points and splats, too.
     **dict.fromkeys(("mesh_size", "mesh_faces"), frozenset[Part]({"mesh", "glb", "points", "splats"})),
     "background": frozenset({"mesh", "glb", "splats"}),
-    "points": frozenset({"points", "splats"}),
-    **dict.fromkeys(
-        ("points_mask", "points_crop", "points_density", "points_outliers", "grazing_cap_deg"),
-        frozenset[Part]({"points"}),
-    ),
+    # Predicted splats stand on points.
+    **dict.fromkeys(("points", "grazing_cap_deg"), frozenset[Part]({"points", "splats"})),
+    **dict.fromkeys(("points_mask", "points_crop", "points_density", "points_outliers"), frozenset[Part]({"points"})),
     "splats_model": frozenset({"splats"}),
 }
 """Options that only some parts read; all others count for each."""

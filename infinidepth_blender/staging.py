@@ -174,11 +174,9 @@ def output_error(error: OSError, path: Path) -> OutputError:
         return OutputError(f"No permission to write {path}.", "Choose another output folder.")
     if error.errno == errno.EISDIR:
         return OutputError(f"{path} is a folder, not a file.", "Choose another name.")
-    inside = next((parent for parent in path.parents if os.path.isfile(parent)), None)  # noqa: PTH113 - never raises
-    if error.errno in (errno.EEXIST, errno.ENOTDIR) and inside is not None:
-        return OutputError(f"{inside} is a file, not a folder.", "Choose another output folder.")
-    if error.errno in (errno.EEXIST, errno.ENOTDIR) and os.path.isfile(path):  # noqa: PTH113
-        return OutputError(f"{path} is a file, not a folder.", "Choose another output folder.")
+    in_the_way = next((place for place in (path, *path.parents) if os.path.isfile(place)), None)  # noqa: PTH113 - never raises
+    if error.errno in (errno.EEXIST, errno.ENOTDIR) and in_the_way is not None:
+        return OutputError(f"{in_the_way} is a file, not a folder.", "Choose another output folder.")
     return OutputError(f"{path} could not be written: {error.strerror or error}.", "Choose another output folder.")
 
 

@@ -107,6 +107,9 @@ def test_options_that_the_parts_do_not_read_do_not_count(item: BatchItem) -> Non
     assert not is_up_to_date(item, ReconstructOptions(make=("mesh",)), NETWORKS)
     assert is_up_to_date(item, ReconstructOptions(make=("mesh",), mesh_size=200), NETWORKS)
     assert not is_up_to_date(item, ReconstructOptions(make=("depth",), edge_step=0.5), NETWORKS)
+    write_result(item, ReconstructOptions(make=("mesh", "splats")))
+    assert not is_up_to_date(item, ReconstructOptions(make=("splats",), grazing_cap_deg=None), NETWORKS)
+    assert is_up_to_date(item, ReconstructOptions(make=("mesh",), grazing_cap_deg=None), NETWORKS)
 
 
 def test_a_model_that_stands_alone_knows_no_companion(item: BatchItem) -> None:

@@ -72,7 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=defaults.points,
         metavar="N",
-        help="number of points, and of splats that the photo shows, default %(default)s; splats behind the foreground and in steep places come on top",
+        help="number of points, and of splats that the photo shows, default %(default)s; "
+        "splats behind the foreground and in steep places come on top",
     )
     parser.add_argument(
         "--mesh-size",

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from ..camera import Camera
 from ..field.protocol import DepthField
-from ..geometry.backdrop import DISTANCE_FACTOR, backdrop_distance_m, build_backdrop, rims_before_the_sky
+from ..geometry.backdrop import DISTANCE_FACTOR, backdrop_distance_m, build_backdrop
 from ..geometry.background import build_background, hidden_surface
 from ..geometry.mesh import CutGrid, cut_grid, mesh_of_grid, mesh_vertex_coords, photo_rim_steps, triangulated
+from ..geometry.rims import rims_before_the_sky
 from ..geometry.solid import closed
 from ..options import ReconstructOptions
 from ..progress import OnFraction

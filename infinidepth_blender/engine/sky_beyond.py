@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from ..camera import Camera
 from ..field.resample import nearest
-from ..geometry.backdrop import FRAME_MARGIN, behind_foreground, grown
+from ..geometry.backdrop import FRAME_MARGIN, behind_foreground
+from ..geometry.rims import grown
 from ..reconstruction import FLAG_SKY, FLAG_VALID, Gaussians
 from ..splats.of_photo import resized_photo, sky_splats
 from .painted_sky import painted_sky
@@ -49,7 +50,7 @@ def splats_of_sky_beyond(
     margin = max(1, round(FRAME_MARGIN * max(height, width)))
     there = np.pad(sky | behind, margin, mode="edge")
     # A splat more under the sky that is seen, whose edge is finer than these.
-    there[margin:-margin, margin:-margin] = grown(behind) & (sky | behind) if behind.any() else False
+    there[margin:-margin, margin:-margin] = grown(behind) & (sky | behind)
     picture = painted_sky(resized_photo(photo_srgb, width, height), sky, margin, _FRINGE_PX)
     small = camera.resized(width, height)
     wide = replace(

@@ -13,9 +13,9 @@ from ..errors import OptionsError
 from ..field.evaluation import Notify, or_on_processor
 from ..field.official.field import OfficialField
 from ..field.resample import nearest
-from ..geometry.backdrop import rims_before_the_sky
 from ..geometry.background import hidden_surface
 from ..geometry.mesh import cut_grid, photo_rim_steps
+from ..geometry.rims import rims_before_the_sky
 from ..options import ReconstructOptions
 from ..progress import OnFraction
 from ..query.grids import SKY_THRESHOLD, DepthSamples, depth_grid, flags_and_depth

@@ -50,46 +50,6 @@ def backdrop_distance_m(depth_m: NDArray[np.float32], flags: NDArray[np.uint8]) 
     return float(max(MIN_DISTANCE_M, DISTANCE_FACTOR * np.quantile(depths, 0.999), 1.02 * depths.max()))
 
 
-def rims_before_the_sky(
-    depth_m: NDArray[np.float32], valid: NDArray[np.bool_], sky: NDArray[np.bool_], steps: int
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Hands vertices of the sky over to the surfaces beside them, whose mixed pixels they show.
-
-    Left on the sky, these pixels would stay there as the outline of whatever moves aside for a moved camera.
-
-    Args:
-        depth_m: (rows, cols) depth at the mesh's vertices, metres.
-        valid: (rows, cols) those with a surface.
-        sky: (rows, cols) those in the sky.
-        steps: How many vertices the surfaces gain on all sides; sky that is too narrow to be left over stays.
-
-    Returns:
-        depth_m: (rows, cols) float32.
-        taken: (rows, cols) the vertices that have a surface now.
-    """
-    wide = sky
-    for _ in range(steps + 1):
-        wide = ~grown(~wide)
-    for _ in range(steps + 1):
-        wide = grown(wide)
-    taken = np.zeros_like(sky)
-    disparity = np.where(valid, 1 / np.maximum(depth_m, 1e-6), 0).astype(np.float32)
-    for _ in range(steps):
-        row, col = np.nonzero(grown(disparity > 0) & wide & sky & ~taken)
-        around = np.pad(disparity, 1)
-        nearest = np.max([around[row + 1 + dy, col + 1 + dx] for dy, dx in _AROUND], axis=0)
-        disparity[row, col] = nearest
-        taken[row, col] = True
-    return np.where(taken, 1 / np.where(taken, disparity, 1), depth_m).astype(np.float32), taken
-
-
-def grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """A mask and all around it; beyond the grid is as at its border."""
-    padded = np.pad(mask, 1, mode="edge")
-    rows = padded[:-2] | padded[1:-1] | padded[2:]
-    return rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
-
-
 def build_backdrop(
     depth_m: NDArray[np.float32], flags: NDArray[np.uint8], camera: Camera, distance_m: float | None = None
 ) -> Backdrop | None:
@@ -204,17 +164,6 @@ def behind_foreground(
         camera: Camera at any size of the photo.
         distance_m: Depth of the sky.
     """
-    return _spread(surface, _reach(depth_m, surface, sky, camera, distance_m))
-
-
-def _reach(
-    depth_m: NDArray[np.float32],
-    surface: NDArray[np.bool_],
-    sky: NDArray[np.bool_],
-    camera: Camera,
-    distance_m: float,
-) -> NDArray[np.int32]:
-    """(h, w) how many steps of the grid the sky goes on from a vertex beside it: what parallax uncovers; 0 elsewhere."""
     beside = np.zeros_like(sky)
     for a, b in ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1])):
         beside[a] |= sky[b]
@@ -225,11 +174,12 @@ def _reach(
     median = np.median(disparity[surface]) if surface.any() else 1.0
     focal = max(camera.fx_px, camera.fy_px) * longer / max(camera.width_px, camera.height_px)
     steps = np.ceil(CAMERA_MOVE * focal * (disparity - 1 / distance_m) / median)
-    return np.where(beside, np.clip(steps, MIN_REACH, max(MIN_REACH, MAX_REACH * longer)), 0).astype(np.int32)
+    reach = np.clip(steps, MIN_REACH, max(MIN_REACH, MAX_REACH * longer))
+    return _spread(surface, np.where(beside, reach, 0).astype(np.int32))
 
 
 def _spread(surface: NDArray[np.bool_], reach: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """(h, w) all of the surface that is within reach of the vertices beside the sky, farthest reach first."""
+    """(h, w) all of the surface that is within reach, in steps of the grid, of the vertices that have one, farthest first."""
     height, width = surface.shape
     free = surface.ravel()
     left = reach.ravel().copy()

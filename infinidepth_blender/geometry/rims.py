@@ -1,7 +1,7 @@
 """Moves the rims of near things outward by a little: the photo's pixels there show a mixture of both sides.
 
 The cut between two surfaces runs half-way between two vertices, and mixed pixels beyond it would
-stay on the far surface: a thing that moves aside for a moved camera would leave its outline behind.
+stay on the far surface, or in the sky: a thing that moves aside for a moved camera would leave its outline behind.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def with_wider_rims(disparity: Grid, valid: Mask, edges: Edges, edge_step: float
         edges: The links that are torn afterwards; their `stride` is what it was.
     """
     # Beside the sky a new tear would change how much of a cell is sky.
-    surrounded = _all_around(valid)
+    surrounded = ~grown(~valid)
     for _ in range(steps):
         row, col = np.nonzero(_taken(disparity, edges) & surrounded)
         if not len(row):
@@ -49,6 +49,44 @@ def with_wider_rims(disparity: Grid, valid: Mask, edges: Edges, edge_step: float
         right, down = find_tears(disparity, valid, edge_step, SHARP)
         edges = Edges(right != 0, down != 0, edges.stride)
     return disparity, edges
+
+
+def rims_before_the_sky(depth_m: Grid, valid: Mask, sky: Mask, steps: int) -> tuple[Grid, Mask]:
+    """Hands vertices of the sky over to the surfaces beside them, whose mixed pixels they show.
+
+    Left on the sky, these pixels would stay there as the outline of whatever moves aside for a moved camera.
+
+    Args:
+        depth_m: (rows, cols) depth at the vertices of a grid, metres.
+        valid: (rows, cols) those with a surface.
+        sky: (rows, cols) those in the sky.
+        steps: How many vertices the surfaces gain on all sides; sky that is too narrow to be left over stays.
+
+    Returns:
+        depth_m: (rows, cols) float32.
+        taken: (rows, cols) the vertices that have a surface now.
+    """
+    wide = sky
+    for _ in range(steps + 1):
+        wide = ~grown(~wide)
+    for _ in range(steps + 1):
+        wide = grown(wide)
+    taken = np.zeros_like(sky)
+    disparity = np.where(valid, 1 / np.maximum(depth_m, 1e-6), 0).astype(np.float32)
+    for _ in range(steps):
+        row, col = np.nonzero(grown(disparity > 0) & wide & sky & ~taken)
+        around = np.pad(disparity, 1)
+        nearest = np.max([around[row + 1 + dy, col + 1 + dx] for dy, dx in _AROUND], axis=0)
+        disparity[row, col] = nearest
+        taken[row, col] = True
+    return np.where(taken, 1 / np.where(taken, disparity, 1), depth_m).astype(np.float32), taken
+
+
+def grown(mask: Mask) -> Mask:
+    """A mask and all around it; beyond the grid is as at its border."""
+    padded = np.pad(mask, 1, mode="edge")
+    rows = padded[:-2] | padded[1:-1] | padded[2:]
+    return rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
 
 
 def _taken(disparity: Grid, edges: Edges) -> Mask:
@@ -69,14 +107,6 @@ def _taken(disparity: Grid, edges: Edges) -> Mask:
             step &= ~torn[:, beyond : width - GAP + beyond]
         out[:, 1 : 1 - GAP] |= step
     return taken
-
-
-def _all_around(valid: Mask) -> Mask:
-    """(h, w) whether a vertex and all eight around it are valid."""
-    padded = np.pad(valid, 1, constant_values=True)
-    wide = padded[:, :-2] & padded[:, 1:-1] & padded[:, 2:]
-    result: Mask = wide[:-2] & wide[1:-1] & wide[2:]
-    return result
 
 
 def _near_values(disparity: Grid, row: NDArray[np.intp], col: NDArray[np.intp], edge_step: float) -> Grid:

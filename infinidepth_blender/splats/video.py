@@ -127,12 +127,18 @@ def _image_writer(folder: Path) -> Iterator[WriteFrame]:
 def _replace_frames(folder: Path, staging: Path, earlier: list[str]) -> None:
     """Moves finished frames into their folder; the list there is right at every moment: first it names the old and the new ones."""
     frames = sorted(file.name for file in staging.iterdir() if FRAME_PATTERN.fullmatch(file.name))
-    write_json(folder / FRAMES_NAME, sorted({*earlier, *frames}))
+    _list_frames(folder, staging, sorted({*earlier, *frames}))
     for name in earlier:
         (folder / name).unlink(missing_ok=True)
     for name in frames:
         (staging / name).replace(folder / name)
-    write_json(folder / FRAMES_NAME, frames)
+    _list_frames(folder, staging, frames)
+
+
+def _list_frames(folder: Path, staging: Path, names: list[str]) -> None:
+    # A kill leaves what is unfinished in the staging folder, which the next run clears.
+    write_json(staging / FRAMES_NAME, names)
+    (staging / FRAMES_NAME).replace(folder / FRAMES_NAME)
 
 
 def _png(frame: NDArray[np.uint8]) -> bytes:

@@ -7,8 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from infinidepth_blender.camera import Camera
-from infinidepth_blender.geometry.backdrop import FRAME_MARGIN, backdrop_distance_m, build_backdrop, rims_before_the_sky
+from infinidepth_blender.geometry.backdrop import FRAME_MARGIN, backdrop_distance_m, build_backdrop
 from infinidepth_blender.geometry.mesh import CAMERA_MOVE, cut_grid, mesh_grid_size, mesh_of_grid, mesh_vertex_coords
+from infinidepth_blender.geometry.rims import rims_before_the_sky
 from infinidepth_blender.reconstruction import FLAG_SKY, FLAG_VALID, NO_DEPTH_M, MeshArrays
 
 CAMERA = Camera(640, 480, 500.0, 520.0, 300.0, 260.0)
