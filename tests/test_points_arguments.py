@@ -73,6 +73,21 @@ def test_what_makes_no_sense_is_exit_2(arguments: list[str], said: str, capsys: 
     assert "Traceback" not in captured.err
 
 
+def test_settings_that_no_part_reads_are_told_and_stop_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo, model = write_photo(tmp_path / "a.png"), write_tiny_model(tmp_path / "tiny.safetensors")
+    asked = ("reconstruct", str(photo), "-o", str(tmp_path / "out"), "--model", str(model), "--make", "camera")
+    assert cli.main([*asked, "--points", "7", "--background", "none", "--seed", "3"]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "no effect" in line]
+    assert told == [
+        "note: --background has no effect here: only mesh, splats and glb read it.",
+        "note: --points has no effect here: only points and splats read it.",
+    ]
+    assert cli.main([*asked, "--make", "camera,points", "--points", "7"]) == 0
+    assert "no effect" not in capsys.readouterr().err
+
+
 def test_points_lie_where_all_of_them_allow(tmp_path: Path) -> None:
     photo, out = write_photo(tmp_path / "a.png"), tmp_path / "out"
     left, lower, sky = (np.zeros((64, 96), np.uint8) for _ in range(3))

@@ -16,7 +16,7 @@ from ..engine.client import EngineClient, error_of
 from ..engine.protocol import Done, Failed, Progressed, Stopped, Warned
 from ..errors import Cancelled, InfiniDepthError, ModelError, OptionsError, RuntimeMissingError
 from ..one_photo import refuse_for_several
-from ..options import DEFAULT_PARTS, Part, ReconstructOptions
+from ..options import Part, ReconstructOptions
 from ..scene_file import SCENE_NAME, kept_note
 from ..staging import output_error
 from .context import Context, expanded
@@ -25,6 +25,7 @@ from .models import resolve_model, resolve_splats_model
 from .partners import Partners, shared_by_all
 from .reporters import Reporter, make_reporter
 from .resume import Networks, files_of, is_up_to_date
+from .without_effect import made_by_engine, notes_without_effect, refuse_without_effect
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
@@ -64,7 +65,11 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     )
     batch.reporter.begin(len(items) + len(refused))
     try:
-        for note in (*shared_by_all(common, len(items)), *left_out_videos(named, arguments.sequence)):
+        for note in (
+            *notes_without_effect(common),
+            *shared_by_all(common, len(items)),
+            *left_out_videos(named, arguments.sequence),
+        ):
             batch.reporter.note(note)
         for entry in refused:
             batch.fail(entry.path, entry.error)
@@ -104,7 +109,7 @@ def options_of(arguments: argparse.Namespace) -> ReconstructOptions:
         splats_model = resolve_splats_model(arguments.splats_model)
     except ModelError as error:
         raise OptionsError(error.message, error.remedy) from error
-    _refuse_without_effect(arguments, parts)
+    refuse_without_effect(arguments, parts)
     return ReconstructOptions(
         make=tuple(dict.fromkeys(parts)),
         model=model,
@@ -139,37 +144,6 @@ def options_of(arguments: argparse.Namespace) -> ReconstructOptions:
     )
 
 
-def _without_blend(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """What the engine makes: a scene alone is made of everything."""
-    return tuple(part for part in parts if part != "blend") or DEFAULT_PARTS
-
-
-def _refuse_without_effect(arguments: argparse.Namespace, parts: Sequence[Part]) -> None:
-    """Stops at an option that would change nothing, which is never what was meant.
-
-    Raises:
-        OptionsError: there is one.
-    """
-    if arguments.mesh != "adaptive":
-        for name, given in (
-            ("--mesh-error-px", arguments.mesh_error_px is not None),
-            ("--mesh-error", arguments.mesh_error != ReconstructOptions.mesh_error),
-        ):
-            if given:
-                raise OptionsError(f"{name} has no effect on a regular mesh.", "Add --mesh adaptive.")
-    made = _without_blend(parts)
-    if arguments.solid is not None and not {"mesh", "glb"} & set(made):
-        raise OptionsError("--solid has no effect without a mesh.", "Add mesh to --make.")
-    if "points" not in made:
-        for name, given in (
-            ("--points-mask", arguments.points_mask),
-            ("--points-crop", arguments.points_crop),
-            ("--points-density", arguments.points_density),
-        ):
-            if given:
-                raise OptionsError(f"{name} has no effect without points.", "Add points to --make.")
-
-
 def _existing(path: Path | None, what: str) -> str | None:
     """The absolute path of a file, or a folder of such files, that an argument names."""
     if path is None:
@@ -197,7 +171,7 @@ class _Batch:
         self.counts = {"done": 0, "skipped": 0, "failed": 0}
         self._options = options
         # scene.blend is made here, from the finished bundle, in a process without torch.
-        self._engine_options = replace(options, make=_without_blend(options.make))
+        self._engine_options = replace(options, make=made_by_engine(options.make))
         self._context = context
         self._blend = blend
         self._partners = partners or Partners({})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
@@ -125,6 +126,10 @@ class JsonReporter:
         print(json.dumps({"event": event} | values), flush=True)
 
 
+TIMES_TOLD = 3
+"""How often a batch in a terminal repeats a sentence about a photo; after that it is counted."""
+
+
 class TextReporter:
     """A progress bar on stderr where it is a terminal, else a line per photo."""
 
@@ -136,6 +141,7 @@ class TextReporter:
         self._began_s = 0.0
         self._bar: Any = None
         self._stages = STAGES
+        self._warned: Counter[str] = Counter()
 
     def begin(self, total: int) -> None:
         """See `Reporter`."""
@@ -169,7 +175,9 @@ class TextReporter:
 
     def warning(self, message: str) -> None:
         """See `Reporter`."""
-        self._line(f"{self._name}: note: {message}")
+        self._warned[message] += 1
+        if self._warned[message] <= TIMES_TOLD:
+            self._line(f"{self._name}: note: {message}")
 
     def done(self, item: BatchItem, result: Done) -> None:
         """See `Reporter`."""
@@ -188,6 +196,9 @@ class TextReporter:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+        for message, times in self._warned.items():
+            if (further := times - TIMES_TOLD) > 0:
+                self._line(f"note for {further} further photo{'s' * (further > 1)}: {message}")
         if sum(counts.values()) > 1:
             words = {"done": "done", "skipped": "complete already", "failed": "failed"}
             self._line(", ".join(f"{counts[key]} {word}" for key, word in words.items() if counts.get(key)))
