@@ -226,7 +226,7 @@ class Camera:
         """Rebuilds a camera; keys that this version does not know are ignored.
 
         Raises:
-            TypeError, ValueError, OverflowError: a value is missing, or no number.
+            TypeError, ValueError: a value is missing, or no number.
             OptionsError: a number is out of range.
         """
         known = {key: value for key, value in data.items() if key in cls.__dataclass_fields__}
@@ -234,7 +234,10 @@ class Camera:
             if key != "source" and value is not None:
                 if isinstance(value, (str, bool)):
                     raise TypeError(f"{key} is {value!r}, not a number")
-                known[key] = int(value) if key in ("width_px", "height_px") else float(value)
+                try:
+                    known[key] = int(value) if key in ("width_px", "height_px") else float(value)
+                except OverflowError as error:
+                    raise ValueError(f"{key} is beyond all numbers") from error
         return cls(**known)
 
 

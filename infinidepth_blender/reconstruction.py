@@ -16,7 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .bundle_record import FORMAT, FORMAT_VERSION, array_path, clip_frame, read_record
+from .bundle_arrays import map_array
+from .bundle_record import FORMAT, FORMAT_VERSION, array_path, clip_frame, damage_is_told, read_record
 from .camera import Camera
 from .errors import BundleError
 from .staging import ARRAYS_DIR, JSON_NAME, LOCK_NAME, staged_folder
@@ -314,9 +315,9 @@ def load(folder: Path) -> Reconstruction:
         BundleError: there is no finished bundle, or an array is missing or damaged.
     """
     data = read_record(folder)
-    try:
+    with damage_is_told(folder):
         index = data["arrays"]
-        grids = {attr: _map_array(folder, stem, index) for stem, attr in GRID_FILES.items()}
+        grids = {attr: map_array(folder, stem, index) for stem, attr in GRID_FILES.items()}
         parts = {name: _load_part(folder, name, cls, index) for name, cls in _PARTS.items()}
         photo = PhotoInfo(**{f.name: data["photo"][f.name] for f in fields(PhotoInfo) if f.name in data["photo"]})
         sky_file, background_file = (str(data.get(key, "")) for key in ("sky_file", "background_file"))
@@ -339,10 +340,6 @@ def load(folder: Path) -> Reconstruction:
             **grids,
             **parts,
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BundleError(
-            f"{folder / JSON_NAME} is damaged: {type(error).__name__} {error}.", "Reconstruct the photo again."
-        ) from error
 
 
 def _clip(told: dict[str, Any] | None) -> ClipInfo | None:
@@ -360,26 +357,10 @@ def _clip(told: dict[str, Any] | None) -> ClipInfo | None:
     )
 
 
-def _map_array(folder: Path, stem: str, index: dict[str, Any]) -> NDArray[Any]:
-    path = array_path(folder, stem)
-    try:
-        # A file without elements cannot be mapped.
-        empty = 0 in index[stem]["shape"]
-        array = np.load(path, mmap_mode=None if empty else "r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise BundleError(f"{path} cannot be read: {error}.", "Reconstruct the photo again.") from error
-    if list(array.shape) != index[stem]["shape"] or str(array.dtype) != index[stem]["dtype"]:
-        raise BundleError(
-            f"{path} is {array.dtype} {array.shape}, but {JSON_NAME} says {index[stem]['dtype']} {index[stem]['shape']}.",
-            "Reconstruct the photo again.",
-        )
-    return array
-
-
 def _load_part(folder: Path, part: str, cls: type[Any], index: dict[str, Any]) -> Any:
     if not any(stem.startswith(f"{part}_") for stem in index):
         return None
-    return cls(**{f.name: _map_array(folder, f"{part}_{f.name}", index) for f in fields(cls)})
+    return cls(**{f.name: map_array(folder, f"{part}_{f.name}", index) for f in fields(cls)})
 
 
 def _to_json(reconstruction: Reconstruction, index: dict[str, Any]) -> dict[str, Any]:

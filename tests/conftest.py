@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "slow" in item.keywords:
             item.add_marker(skip)
+
+
+@pytest.fixture
+def full_card(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A graphics card onto which nothing fits any more."""
+    import torch
+
+    to = torch.nn.Module.to
+
+    def to_unless_full(network: torch.nn.Module, device: Any, *others: Any, **more: Any) -> Any:
+        if torch.device(device).type == "cuda":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 16.00 MiB.")
+        return to(network, device, *others, **more)
+
+    monkeypatch.setattr(torch.nn.Module, "to", to_unless_full)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    return torch.device("cuda")
 
 
 _status = pytest.StashKey[int]()

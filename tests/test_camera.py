@@ -75,6 +75,12 @@ def test_a_pitched_and_rolled_camera_looks_up_and_turns_clockwise() -> None:
     assert right_axis[2] == pytest.approx(-math.sin(math.radians(10)))
 
 
+@pytest.mark.parametrize("change", [{"width_px": float("inf")}, {"width_px": float("nan")}, {"cx_px": 10**400}])
+def test_numbers_beyond_all_numbers_are_no_camera(change: dict) -> None:
+    with pytest.raises(ValueError, match=next(iter(change)) if "nan" not in str(change) else "NaN"):
+        Camera.from_json(Camera(640, 480, 500.0, 510.0, 300.0, 250.0).to_json() | change)
+
+
 def test_json_there_and_back() -> None:
     camera = Camera(640, 480, 500.0, 510.0, 300.0, 250.0, "exif", pitch_rad=0.1)
     assert Camera.from_json(camera.to_json() | {"of_a_later_version": 1}) == camera

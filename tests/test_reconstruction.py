@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from infinidepth_blender import cli, patience
 from infinidepth_blender import reconstruction as bundle
-from infinidepth_blender import replacement
+from infinidepth_blender.bundle_record import is_whole, read_record
 from infinidepth_blender.camera import Camera
 from infinidepth_blender.errors import BundleError, OutputError
 from infinidepth_blender.reconstruction import Gaussians, MeshArrays, PhotoInfo, PointArrays, Reconstruction
@@ -144,7 +145,7 @@ def test_a_scene_is_put_back_with_an_older_result(
             raise PermissionError(13, "in use")
         return replace(self, target)
 
-    monkeypatch.setattr(replacement, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.0)
     monkeypatch.setattr(Path, "replace", refuse_json)
     with pytest.raises(OutputError):
         bundle.save(example(), folder)
@@ -165,7 +166,7 @@ def test_an_older_result_is_put_back_when_the_new_one_cannot_be_moved(
             raise PermissionError(13, "in use")
         return replace(self, target)
 
-    monkeypatch.setattr(replacement, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.0)
     monkeypatch.setattr(Path, "replace", refuse_json)
     with pytest.raises(OutputError):
         bundle.save(example(with_parts=False), folder)
@@ -196,10 +197,54 @@ def test_a_pickle_in_place_of_an_array_is_refused(tmp_path: Path) -> None:
         bundle.load(tmp_path / "photo")
 
 
+@pytest.mark.parametrize("damage", [b"", b"\x93NUMPY\x01\x00\x10\x00{'descr': '<f4',(", b"5"])
+def test_an_array_whose_header_is_damaged_is_named_and_not_whole(
+    tmp_path: Path, damage: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "photo"
+    bundle.save(example(), folder)
+    assert is_whole(folder, read_record(folder))
+    assert cli.main(["info", str(folder)]) == 0 and "damaged" not in capsys.readouterr().out
+    array = folder / "arrays" / "depth.npy"
+    array.write_bytes(damage + array.read_bytes()[len(damage) or 10_000 :])
+    with pytest.raises(BundleError, match=r"depth\.npy cannot be read"):
+        bundle.load(folder)
+    assert not is_whole(folder, read_record(folder))
+    assert cli.main(["info", str(folder)]) == 0
+    assert f"damaged  {array}" in capsys.readouterr().out
+    assert cli.main(["info", str(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["damaged"] == str(array)
+
+
+def test_an_array_of_another_kind_is_not_whole(tmp_path: Path) -> None:
+    bundle.save(example(), tmp_path / "photo")
+    record = read_record(tmp_path / "photo")
+    for array in (np.ones((6, 8), np.int32), np.ones((8, 6), np.float32), np.ones((6, 8), np.float64)):
+        np.save(tmp_path / "photo" / "arrays" / "depth.npy", array)
+        assert not is_whole(tmp_path / "photo", record)
+        with pytest.raises(BundleError, match=r"depth\.npy is"):
+            bundle.load(tmp_path / "photo")
+
+
+CAMERA = Camera.from_focal_px(7.0, 8, 6).to_json()
+CLIP = {"frames": 1, "first_frame": 1, "fps": None, "cuts": [], "range_m": [1, 2], "linear": False}
+
+
 @pytest.mark.parametrize(
     "change",
-    [{"format": "other"}, {"version": 99}, {"camera": None}, {"arrays": {}}, {"photo": {}}],
-    ids=lambda change: next(iter(change)),
+    [
+        {"format": "other"},
+        {"version": 99},
+        {"camera": None},
+        {"camera": CAMERA | {"width_px": float("inf")}},
+        {"camera": CAMERA | {"width_px": 0}},
+        {"camera": CAMERA | {"fx_px": 10**400}},
+        {"clip": CLIP | {"frames": float("inf")}},
+        {"clip": CLIP | {"range_m": [10**400, 1]}},
+        {"arrays": {}},
+        {"photo": {}},
+    ],
+    ids=lambda change: str(change)[:80],
 )
 def test_a_damaged_json_is_one_clear_error(tmp_path: Path, change: dict) -> None:
     bundle.save(example(), tmp_path / "photo")
@@ -207,6 +252,15 @@ def test_a_damaged_json_is_one_clear_error(tmp_path: Path, change: dict) -> None
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(BundleError, match=r"reconstruction\.json"):
         bundle.load(tmp_path / "photo")
+
+
+@pytest.mark.parametrize("change", [{"camera": CAMERA | {"width_px": 0}}, {"clip": CLIP | {"frames": float("inf")}}])
+def test_info_names_a_damaged_json(tmp_path: Path, change: dict, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle.save(example(), tmp_path / "photo")
+    path = tmp_path / "photo" / JSON_NAME
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert cli.main(["info", str(tmp_path / "photo")]) == 1
+    assert f"{path} is damaged" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("file", ["../../secret.png", "..", ""])

@@ -67,6 +67,23 @@ def test_a_result_that_lost_a_part_is_made_again(item: BatchItem) -> None:
     assert not is_up_to_date(item, ReconstructOptions(), NETWORKS)
 
 
+def test_a_result_whose_record_or_array_is_damaged_is_made_again(item: BatchItem) -> None:
+    write_result(item, ReconstructOptions())
+    path = item.folder / "reconstruction.json"
+    record = json.loads(path.read_text())
+    for change in ({"clip": {"frames": float("inf")}}, {"arrays": {"depth": {"shape": [float("inf")], "dtype": "f4"}}}):
+        path.write_text(json.dumps(record | change))
+        assert not is_up_to_date(item, ReconstructOptions(), NETWORKS)
+    (item.folder / "arrays").mkdir()
+    array = item.folder / "arrays" / "mesh_triangles.npy"
+    np.save(array, np.ones((0, 3), np.int32))
+    told = {"mesh_triangles": {"shape": [0, 3], "dtype": "int32"}}
+    path.write_text(json.dumps(record | {"arrays": told}))
+    assert is_up_to_date(item, ReconstructOptions(), NETWORKS)
+    array.write_bytes(b"")
+    assert not is_up_to_date(item, ReconstructOptions(), NETWORKS)
+
+
 def test_a_result_with_further_parts_is_complete(item: BatchItem) -> None:
     write_result(item, ReconstructOptions(make=("depth", "mesh", "points", "camera")))
     assert is_up_to_date(item, ReconstructOptions(make=("mesh",)), NETWORKS)

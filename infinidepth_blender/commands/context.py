@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..engine.client import EngineClient
 from ..engine.runtime import find_runtime
 from ..user_folders import user_data_dir
+
+if TYPE_CHECKING:  # which imports numpy
+    from ..splats.sog import RgbaOf
 
 
 def expanded(path: Path) -> Path:
@@ -25,12 +29,14 @@ class Context:
         user_dir: Folder in which an installed engine lies.
         site: Folder with packages that the engine may use: the extension's wheels.
         older_dirs: Folders in which earlier versions have installed an engine.
+        rgba_of: Decodes the pictures of SOG files; None: Pillow does, which Blender's Python does not have.
     """
 
     python: Path | None = None
     user_dir: Path = field(default_factory=user_data_dir)
     site: Path | None = None
     older_dirs: tuple[Path, ...] = ()
+    rgba_of: RgbaOf | None = None
 
     def engine(self) -> EngineClient:
         """A client for the engine; nothing is started yet.

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         raise OptionsError(f"{output} is the file itself.", "Give the output another name.")
     if output.suffix.lower() not in WRITTEN_SUFFIXES:
         raise OptionsError(f"{output} ends in no kind of splat file.", f"Use {', '.join(WRITTEN_SUFFIXES)}.")
-    file = read_splats(source)
+    file = read_splats(source, context.rgba_of)
     gaussians, lost = file.gaussians, []
     if file.color_space == "linear":
         lost += ["colours that depend on the view, which are linear"] if gaussians.sh.shape[1] > 1 else []

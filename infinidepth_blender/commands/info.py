@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ..bundle_record import MAKE_AGAIN, damage_is_told, first_damaged, read_record
 from ..engine.registry import megabytes
 from ..errors import BundleError
-from ..splats import READ_SUFFIXES
+from ..splats import READ_SUFFIXES, SOG_LIST
 from .context import Context, expanded
 
 _MODEL_SUFFIXES = (".ckpt", ".safetensors", ".pt", ".pth")
@@ -28,12 +29,15 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if path.is_dir():
         from ..engine.summary import summary_of_bundle
 
-        summary = summary_of_bundle(path)
+        with damage_is_told(path):
+            summary = summary_of_bundle(path)
+            damaged = first_damaged(path, read_record(path))
+        summary["damaged"] = "" if damaged is None else str(damaged)
         lines = bundle_lines(summary)
-    elif path.suffix.lower() in READ_SUFFIXES:
+    elif path.suffix.lower() in READ_SUFFIXES or path.name == SOG_LIST:
         from ..splats.info import file_info, file_lines
 
-        summary = file_info(path)
+        summary = file_info(path, context.rgba_of)
         lines = file_lines(path, summary)
     elif path.suffix.lower() in _MODEL_SUFFIXES and path.is_file():
         with context.engine() as engine:
@@ -87,5 +91,7 @@ def bundle_lines(summary: dict[str, Any]) -> list[str]:
     lines.append(
         "  time     " + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in summary["timings_s"].items())
     )
+    if summary["damaged"]:
+        lines.append(f"  damaged  {summary['damaged']} is missing or not as it was written. {MAKE_AGAIN}")
     lines += [f"  note     {warning}" for warning in summary["warnings"]]
     return lines

@@ -82,7 +82,7 @@ def is_up_to_date(item: BatchItem, options: ReconstructOptions, networks: Networ
             and data["model"]["sky_network_sha256"] == (networks.sky if options.sky == "auto" else "")
             and is_whole(item.folder, data)
         )
-    except (InfiniDepthError, OSError, KeyError, TypeError, AttributeError, ValueError):
+    except (InfiniDepthError, OSError, KeyError, TypeError, AttributeError, ValueError, ArithmeticError):
         return False
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..bundled import BUNDLED
 from ..field.device import choose_device
+from ..field.evaluation import placed
 from ..field.load import DepthModel, load_field_model
 from ..field.network_field import FieldModel
 from ..field.precision import Precision
@@ -86,7 +87,8 @@ class ModelCache:
         """
         path, key = Path(file), (_File.at(file), device)
         if self._predictor is None or self._predictor[0] != key:
-            predictor = load_predictor(path).to(choose_device(device))
+            predictor = load_predictor(path)
+            placed(predictor, choose_device(device), self._notices.append)
             record = {"splats_model": path.name, "splats_model_sha256": sha256_of(path)}
             self._predictor = (key, predictor, record)
         return self._predictor[1:]

@@ -8,6 +8,7 @@ Python's standard library is all that this module needs.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
@@ -187,6 +188,15 @@ _TYPES: dict[str, type[Any]] = {
 }
 
 
+_KINDS: dict[str, tuple[type[Any], ...]] = {
+    "int": (int,),
+    "float": (int, float),
+    "str": (str,),
+    "dict": (dict,),
+    "list": (list,),
+}
+
+
 def encode(message: Message) -> bytes:
     """The message as one line of ASCII JSON, newline included."""
     return json.dumps({"type": message.type} | asdict(message)).encode("ascii") + b"\n"
@@ -203,6 +213,29 @@ def decode(line: bytes) -> Message:
     try:
         data = json.loads(line)
         cls = _TYPES[data["type"]]
-        return cls(**{f.name: data[f.name] for f in fields(cls) if f.name in data})
-    except (ValueError, KeyError, TypeError) as error:
+        return cls(**{f.name: _checked(f.name, data[f.name], str(f.type)) for f in fields(cls) if f.name in data})
+    # A line of many brackets nests deeper than the reader can follow.
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ProtocolError(f"not a message: {line[:80]!r} ({error})") from error
+
+
+def lines(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    """The lines of a pipe until it closes; what is too long to be a line is let go.
+
+    Args:
+        read: Gives at most so many bytes, as soon as there are some; none at the end.
+    """
+    rest = b""
+    while chunk := read(65536):
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from whole
+        if len(rest) > MAX_LINE_BYTES:
+            rest = b""
+
+
+def _checked(name: str, value: Any, annotation: str) -> Any:
+    """The value of a field, if it has the field's type; of dictionaries and lists that they are some."""
+    kinds = _KINDS[annotation.partition("[")[0]]
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r:.40}")
+    return value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import torch
 
 from ..errors import ModelError
@@ -32,16 +34,30 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+_FULL = (
+    "out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "ALLOCATION_FAILED",
+    # What cuBLAS says when there is no room for its own workspace.
+    "CUBLAS_STATUS_NOT_INITIALIZED",
+)
+"""How torch and NVIDIA's libraries, which allocate memory themselves, say that a card is full."""
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means that the graphics card's memory is full."""
-    return isinstance(error, torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and "out of memory" in str(error).lower()
-    )
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(words.lower() in text for words in _FULL)
 
 
 def free_cached_memory(device: torch.device) -> None:
     """Gives unused memory of a graphics card back."""
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-    elif device.type == "mps":
-        torch.mps.empty_cache()
+    # A card that is too full to be used at all may fail at this, too; what is wrong was told before.
+    with contextlib.suppress(RuntimeError):
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        elif device.type == "mps":
+            torch.mps.empty_cache()

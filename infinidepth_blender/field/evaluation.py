@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, Self, TypeVar
 
 import torch
+from torch import nn
 
 from ..progress import OnFraction
 from .device import free_cached_memory, is_out_of_memory
@@ -97,7 +98,29 @@ def or_on_processor(
         if device.type == "cpu" or not is_out_of_memory(error):
             raise
     # Not among the handlers: there the error would still hold what filled the card.
-    free_cached_memory(device)
     notify(OUT_OF_MEMORY)
     move()
+    free_cached_memory(device)
     return work()
+
+
+def placed(network: nn.Module, device: torch.device, notify: Notify) -> torch.device:
+    """Moves a network to a device; one that does not fit onto a graphics card stays on the processor, with a notice.
+
+    Args:
+        network: A network on the processor.
+        device: Where it is wanted.
+        notify: Called with the notice.
+
+    Returns:
+        Where it is.
+    """
+    place = device
+
+    def move() -> None:
+        nonlocal place
+        place = torch.device("cpu")
+        network.to(place)  # what had come onto the card already
+
+    or_on_processor(lambda: network.to(place), device, move, notify)
+    return place

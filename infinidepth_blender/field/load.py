@@ -53,7 +53,6 @@ def load_field_model(
             "parameters": sum(parameter.numel() for parameter in weights.network.parameters()),
             "tokens": weights.network.config.tokens,
             "input_patch_px": weights.network.config.input_patch_px,
-            "device": str(torch_device),
             "training": weights.training,
         }
         return FieldModel(weights.network, torch_device, info, notify)
@@ -64,7 +63,6 @@ def load_field_model(
         "name": name,
         "sha256": known[1] if known else sha256_of(path),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "device": str(torch_device),
     }
     return OfficialModel(network, torch_device, info, precision=precision, notify=notify)
 

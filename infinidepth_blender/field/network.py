@@ -23,12 +23,24 @@ from .perspective import MOMENTS, moments
 from .prompt_map import CHANNELS as PROMPT_CHANNELS
 from .pyramid import DetailStem, ImageStem, PatchContext, PromptStem, Reassemble
 from .surfaces import seen_surface
-from .vit import VisionTransformer, VitConfig
+from .vit import MAX_WIDTH, VisionTransformer, VitConfig, check_number
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
 TYPICAL_LOG_FOCAL = math.log(28 / 43.27)
 """Logarithm of a 28 mm lens over the diagonal of a full frame."""
+IN_CHANNELS, PATCH_PX = 5, 16
+"""Of the transformer: colours and position; four times the size of the level at 1/4."""
+
+_LEAST = {
+    "context_channels": 1,
+    "expansion": 1,
+    "head_hidden": 1,
+    "globals_hidden": 1,
+    "tokens": 1,
+    "prompt_channels": 0,
+    "detail_channels": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -52,7 +64,7 @@ class NetworkConfig:
             none, and the image is the transformer's own.
     """
 
-    vit: VitConfig = field(default_factory=lambda: VitConfig(width=192, blocks=6, heads=3, in_channels=5))
+    vit: VitConfig = field(default_factory=lambda: VitConfig(width=192, blocks=6, heads=3, in_channels=IN_CHANNELS))
     blocks: tuple[int, ...] = (1, 3, 4, 5)
     channels: tuple[int, int, int, int] = (16, 32, 64, 96)
     context_channels: int = 96
@@ -82,10 +94,25 @@ class NetworkConfig:
             KeyError, TypeError, ValueError: `data` is not a config.
         """
         values = dict(data)
-        values["vit"] = VitConfig(**values["vit"])
+        values["vit"] = VitConfig.from_json(values["vit"])
         values["blocks"] = tuple(int(index) for index in values["blocks"])
         values["channels"] = tuple(int(count) for count in values["channels"])
-        return cls(**values)
+        config = cls(**values)
+        config._check()
+        return config
+
+    def _check(self) -> None:
+        """Refuses shapes that no network has: a file may say anything, and memory is taken for what it says."""
+        if (self.vit.in_channels, self.vit.patch_px) != (IN_CHANNELS, PATCH_PX):
+            raise ValueError(f"an encoder of {self.vit.in_channels} channels and patches of {self.vit.patch_px} pixels")
+        if len(self.channels) != 4 or not 3 <= len(self.blocks) <= self.vit.blocks:
+            raise ValueError(f"{len(self.channels)} levels of {len(self.blocks)} blocks")
+        if list(self.blocks) != sorted({*self.blocks}) or not 0 <= self.blocks[0] <= self.blocks[-1] < self.vit.blocks:
+            raise ValueError(f"the blocks {self.blocks}")
+        for channels in self.channels:
+            check_number("channels", channels, 1, MAX_WIDTH)
+        for name, least in _LEAST.items():
+            check_number(name, getattr(self, name), least, MAX_WIDTH)
 
 
 @dataclass(frozen=True)
@@ -152,8 +179,7 @@ class InfiniDepthNetwork(nn.Module):
         self.config = config = config or NetworkConfig()
         half, quarter, eighth, sixteenth = config.channels
         width = config.vit.width
-        self.register_buffer("image_mean", torch.tensor(IMAGE_MEAN).reshape(1, 3, 1, 1), persistent=False)
-        self.register_buffer("image_std", torch.tensor(IMAGE_STD).reshape(1, 3, 1, 1), persistent=False)
+        self.set_constants()
         self.pretrained = VisionTransformer(config.vit)
         self.pretrained.init_weights()
         self.stem = ImageStem(half, quarter)
@@ -177,6 +203,11 @@ class InfiniDepthNetwork(nn.Module):
             nn.init.zeros_(self.globals_moments.weight)
         nn.init.normal_(self.globals_out.weight, std=0.01)
         self.globals_out.bias.data.copy_(torch.tensor([0.0, math.log(2.0), 0.0, 0.0]))
+
+    def set_constants(self) -> None:
+        """Makes what no file holds; once more for a network that was built on the meta device."""
+        self.register_buffer("image_mean", torch.tensor(IMAGE_MEAN).reshape(1, 3, 1, 1), persistent=False)
+        self.register_buffer("image_std", torch.tensor(IMAGE_STD).reshape(1, 3, 1, 1), persistent=False)
 
     def encode(self, image: Tensor, prompt: Tensor | None = None) -> Features:
         """Feature pyramid of a batch.

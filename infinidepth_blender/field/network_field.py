@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..progress import OnFraction
 from .compiled_decoder import CompiledDecoder
-from .evaluation import Evaluator, Notify, log_notice, or_on_processor
+from .evaluation import Evaluator, Notify, log_notice, or_on_processor, placed
 from .network import Features, InfiniDepthNetwork
 from .outlines import LONGEST_SIDE_PX, follow_colours
 from .preprocess import PreparedImage, framed_colours, prepare_image
@@ -144,9 +144,9 @@ class FieldModel:
     def __init__(
         self, network: InfiniDepthNetwork, device: torch.device, info: dict[str, Any], notify: Notify = log_notice
     ) -> None:
-        self.info = info
-        self._network = network.eval().to(device)
-        self._device = device
+        self._network = network.eval()
+        self._device = placed(network, device, notify)
+        self.info = info | {"device": str(self._device)}
         self._notify = notify
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -58,13 +59,17 @@ def patch_grid(width_px: float, height_px: float, tokens: int) -> tuple[int, int
     return best
 
 
-def prepare_image(image_srgb: NDArray[np.uint8] | NDArray[np.float32], tokens: int, patch_px: int) -> PreparedImage:
+def prepare_image(
+    image_srgb: NDArray[np.uint8] | NDArray[np.float32], tokens: int, patch_px: int, *, in_one_step: bool = False
+) -> PreparedImage:
     """Resizes a photo for the network.
 
     Args:
         image_srgb: (H, W, 3) uint8, or float32 in [0, 1].
         tokens: Number of patches to come close to.
         patch_px: Side of a patch.
+        in_one_step: Resizes as the published networks are used: with OpenCV's `INTER_AREA` for both axes at once,
+            whether they shrink or grow. Else as `resized` does, which is how the bundled network was trained.
 
     Raises:
         ValueError: the array is not an image.
@@ -81,7 +86,7 @@ def prepare_image(image_srgb: NDArray[np.uint8] | NDArray[np.float32], tokens: i
     # The part that the photo covers is whole pixels with equal margins on both sides.
     inner_height = _inner(out_height, height / padded_height)
     inner_width = _inner(out_width, width / padded_width)
-    small = resized(image_srgb, inner_height, inner_width)
+    small = (_resized_in_one_step if in_one_step else resized)(image_srgb, inner_height, inner_width)
     top, left = (out_height - inner_height) // 2, (out_width - inner_width) // 2
     small = np.pad(small, ((top, top), (left, left), (0, 0)), mode="edge")
     tensor = torch.from_numpy(np.ascontiguousarray(small.transpose(2, 0, 1)))[None].clamp(0, 1)
@@ -125,6 +130,16 @@ def resized(image: NDArray[np.uint8] | NDArray[np.float32], height: int, width: 
         shrinks = size[0] < out.shape[1] or size[1] < out.shape[0]
         if (size[1], size[0]) != out.shape[:2]:
             out = cv2.resize(out, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    if out.dtype == np.uint8:
-        return out * np.float32(1 / 255)
-    return np.nan_to_num(out.astype(np.float32), posinf=1.0, neginf=0.0)
+    return _in_unit_range(out)
+
+
+def _resized_in_one_step(
+    image: NDArray[np.uint8] | NDArray[np.float32], height: int, width: int
+) -> NDArray[np.float32]:
+    return _in_unit_range(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
+
+
+def _in_unit_range(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    if pixels.dtype == np.uint8:
+        return pixels * np.float32(1 / 255)
+    return np.nan_to_num(pixels.astype(np.float32), posinf=1.0, neginf=0.0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,9 @@ from torch import Tensor, nn
 NORM_EPS = 1e-5
 SHORT_SEQUENCE = 512
 """Tokens up to which attention in half precision is computed in plain steps on a processor."""
+MAX_WIDTH = 4096
+"""Channels of any layer that a file may ask for: three times those of the largest published encoder."""
+_MAX_BLOCKS = 64
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,43 @@ class VitConfig:
     def head_width(self) -> int:
         """Channels of one attention head."""
         return self.width // self.heads
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> VitConfig:
+        """Rebuilds a config from `dataclasses.asdict`.
+
+        Raises:
+            TypeError, ValueError: `data` is not a config, or one of no transformer that could be meant.
+        """
+        config = cls(**data)
+        for name, least, most in (
+            ("width", 4, MAX_WIDTH),
+            ("blocks", 1, _MAX_BLOCKS),
+            ("heads", 1, MAX_WIDTH),
+            ("in_channels", 1, MAX_WIDTH),
+            ("patch_px", 1, MAX_WIDTH),
+            ("storage_tokens", 0, MAX_WIDTH),
+        ):
+            check_number(name, getattr(config, name), least, most)
+        for name, most in (("ratio", 16), ("rope_base", 1e6), ("rope_rescale", 1e3)):
+            check_number(name, getattr(config, name), 1e-3, most, kinds=(int, float))
+        if config.width % config.heads or config.head_width % 4:
+            raise ValueError(f"{config.heads} heads share {config.width} channels")
+        if config.feed_forward not in ("mlp", "swiglu"):
+            raise ValueError(f"feed_forward is {config.feed_forward!r}")
+        return config
+
+
+def check_number(name: str, value: Any, least: float, most: float, kinds: tuple[type[Any], ...] = (int,)) -> None:
+    """Refuses a value of a config that is no number in its range.
+
+    Raises:
+        TypeError, ValueError: it is not one of the kinds, or out of range.
+    """
+    if type(value) not in kinds:
+        raise TypeError(f"{name} is {value!r:.40}")
+    if not least <= value <= most:
+        raise ValueError(f"{name} is {value}, not between {least} and {most}")
 
 
 class PatchEmbed(nn.Module):

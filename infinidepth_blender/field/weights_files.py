@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
+from torch.overrides import TorchFunctionMode
 
 from ..errors import ModelError, OutputError
 from ..hashing import sha256_of
@@ -86,8 +87,25 @@ def load_weights(path: Path) -> WeightsFile:
     file = read_tensors(path)
     network, training = _read_header(path, file.header)
     check_tensors(path, file.tensors, {name: tuple(value.shape) for name, value in network.state_dict().items()})
-    network.load_state_dict({name: tensor.float() for name, tensor in file.tensors.items()})
+    # Copied also where they are float32: a file that stays mapped cannot be replaced on Windows.
+    values = {name: tensor.to(torch.float32, copy=True) for name, tensor in file.tensors.items()}
+    network.load_state_dict(values, assign=True)
+    network.set_constants()
     return WeightsFile(network.eval(), sha256_of(path), training)
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leaves out what fills new weights: on the meta device there is nothing to fill, and trying imports 800 modules."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """In-place functions return their tensor as it is; all others run."""
+        kwargs = kwargs or {}
+        name = func.__name__
+        if name.endswith("_") and not name.startswith("_"):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def _read_header(path: Path, header: Mapping[str, str]) -> tuple[InfiniDepthNetwork, dict[str, Any]]:
@@ -101,7 +119,9 @@ def _read_header(path: Path, header: Mapping[str, str]) -> tuple[InfiniDepthNetw
             "Update InfiniDepth.",
         )
     try:
-        network = InfiniDepthNetwork(NetworkConfig.from_json(json.loads(header["config"])))
+        # Without memory until the tensors of the file are known to fit.
+        with torch.device("meta"), _Unfilled():
+            network = InfiniDepthNetwork(NetworkConfig.from_json(json.loads(header["config"])))
         return network, dict(json.loads(header["training"]))
     except (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
         raise ModelError(f"The header of {path} is damaged: {error}.", COPY_AGAIN) from error

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -226,8 +225,7 @@ def test_the_end_of_a_job_is_heard_though_the_next_was_sent_before(
     job = start_long_job(engine, photo, tmp_path / "a", model)
     assert engine.pid is not None
     os.kill(engine.pid, signal.SIGKILL)
-    while engine.running:
-        time.sleep(0.01)
+    assert wait_until(lambda: not engine.running)
     after = engine.reconstruct(photo, tmp_path / "b", quick_options(model))
     assert isinstance(last_event(engine, after), Done)
     assert isinstance(last_event(engine, job), Failed)
@@ -255,6 +253,44 @@ def test_prints_of_libraries_do_not_reach_the_client(tmp_path: Path) -> None:
     assert protocol.decode(result.stdout) == protocol.Progressed(1, "load", 0.5)
     for text in (b"from Python", b"from C", b"from a child", b"['Cancel']"):
         assert text in result.stderr
+
+
+def light_worker(*statements: str) -> subprocess.Popen[bytes]:
+    """A worker without libraries, in which some statements run before it starts."""
+    code = [
+        "import sys",
+        f"sys.path.insert(0, {str(PACKAGE.parent)!r})",
+        "from infinidepth_blender.engine import worker",
+    ]
+    return subprocess.Popen(
+        [sys.executable, "-c", "\n".join([*code, *statements, "worker.main(light=True)"])],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+@pytest.mark.parametrize(
+    "line", [b"[" * 100_000, b'{"type": "cancel", "job": [1]}', b"\xff"], ids=["deep", "list", "bytes"]
+)
+def test_worker_outlives_lines_that_are_no_requests_and_not_its_client(line: bytes) -> None:
+    with light_worker() as worker:
+        assert worker.stdin is not None and worker.stdout is not None
+        assert isinstance(protocol.decode(worker.stdout.readline()), protocol.Ready)
+        worker.stdin.write(line + b"\n" + protocol.encode(protocol.Call(1, "nothing", {})))
+        worker.stdin.flush()
+        assert isinstance(protocol.decode(worker.stdout.readline()), Failed)
+        worker.stdin.close()
+        assert worker.wait(20) == 0
+
+
+def test_worker_whose_listener_fails_ends() -> None:
+    def told(worker: subprocess.Popen[bytes]) -> bytes:
+        return worker.communicate(protocol.encode(protocol.Cancel(1)) + b"\n" * 100, timeout=20)[1]
+
+    with light_worker("worker.Worker._cancel = lambda *_: 1 / 0") as worker:
+        assert b"ZeroDivisionError" in told(worker)
+    assert worker.returncode == 0
 
 
 def test_worker_starts_from_a_folder_of_any_name_among_strangers(tmp_path: Path) -> None:

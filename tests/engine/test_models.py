@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from infinidepth_blender.engine.models import ModelCache
 from infinidepth_blender.errors import ModelError
+from infinidepth_blender.field.evaluation import OUT_OF_MEMORY
 from infinidepth_blender.field.network import InfiniDepthNetwork, NetworkConfig
 from infinidepth_blender.field.vit import VitConfig
 from infinidepth_blender.field.weights_files import save_weights
@@ -47,6 +48,16 @@ def test_a_model_stays_until_its_file_is_replaced(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(ModelError, match="no model file"):
         models.get(file, "cpu")
+
+
+def test_models_that_find_the_card_full_are_loaded_on_the_processor(tmp_path: Path, full_card: torch.device) -> None:
+    models = ModelCache()
+    predictor, _ = models.gaussian_predictor(write_predictor(tmp_path / "gs.safetensors", 0.0), str(full_card))
+    assert {value.device.type for value in predictor.parameters()} == {"cpu"}
+    assert models.take_notices() == [OUT_OF_MEMORY]
+    model = models.get(write_model(tmp_path / "model.safetensors", seed=0), str(full_card))
+    assert model.info["device"] == "cpu"
+    assert models.take_notices() == [OUT_OF_MEMORY]
 
 
 def test_a_predictor_stays_until_its_file_is_replaced(tmp_path: Path) -> None:

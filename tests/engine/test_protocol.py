@@ -36,8 +36,32 @@ def test_fields_of_a_later_version_are_ignored() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"", b"hello", b"[]", b"3", b"{}", b'{"type": "nope"}', b'{"type": "cancel"}', b"\xff"]
+    "line",
+    [
+        b"",
+        b"hello",
+        b"[]",
+        b"3",
+        b"{}",
+        b'{"type": "nope"}',
+        b'{"type": ["cancel"]}',
+        b'{"type": "cancel"}',
+        b'{"type": "cancel", "job": [1]}',
+        b'{"type": "cancel", "job": true}',
+        b'{"type": "cancel", "job": 1.5}',
+        b'{"type": "call", "job": 1, "command": "render", "arguments": null}',
+        b'{"type": "progress", "job": 1, "stage": "depth", "fraction": "half"}',
+        b"\xff",
+        b"[" * 100_000,
+    ],
+    ids=lambda line: line[:60].decode("latin-1"),
 )
 def test_other_lines_are_refused(line: bytes) -> None:
     with pytest.raises(protocol.ProtocolError):
         protocol.decode(line)
+
+
+def test_what_is_too_long_to_be_a_line_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "MAX_LINE_BYTES", 10)
+    chunks = iter([b"one\ntw", b"o\n", b"x" * 8, b"x" * 8, b"\nthree\nrest", b""])
+    assert list(protocol.lines(lambda _count: next(chunks))) == [b"one", b"two", b"", b"three"]

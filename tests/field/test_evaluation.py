@@ -10,7 +10,7 @@ import torch
 from field_fixtures import make_photo, small_network
 from official_golden import official_network
 
-from infinidepth_blender.field.evaluation import or_on_processor
+from infinidepth_blender.field.evaluation import OUT_OF_MEMORY, or_on_processor
 from infinidepth_blender.field.network_field import FieldModel
 from infinidepth_blender.field.official.config import OfficialConfig
 from infinidepth_blender.field.official.model import OfficialModel
@@ -54,6 +54,24 @@ def test_where_the_encoder_does_not_fit_onto_the_card_the_processor_encodes(kind
     assert asked == [CARD] + [cpu] * (4 if kind == "bundled" else 2)
     assert len(notices) == 1
     assert model.info["device"] == "cpu"
+
+
+@pytest.mark.parametrize("kind", ["bundled", "official"])
+def test_a_network_whose_weights_do_not_fit_onto_the_card_stays_on_the_processor(
+    kind: str, full_card: torch.device
+) -> None:
+    notices: list[str] = []
+    photo = make_photo(48, 64)
+    if kind == "bundled":
+        model = FieldModel(small_network(), full_card, {}, notices.append)
+    else:
+        network = official_network(OfficialConfig("vits16"))
+        model = OfficialModel(network, full_card, {}, precision="exact", notify=notices.append)
+        model.tokens = 24
+    assert model.info["device"] == "cpu"
+    assert notices == [OUT_OF_MEMORY]
+    assert np.isfinite(model.encode(photo).disparity_grid(9, 12)).all()
+    assert len(notices) == 1
 
 
 @pytest.mark.parametrize(

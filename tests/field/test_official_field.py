@@ -50,6 +50,7 @@ def field(model: OfficialModel) -> OfficialField:
 def test_photos_of_any_shape_are_answered_in_their_own_frame(model: OfficialModel, height: int, width: int) -> None:
     field = model.encode(make_photo(height, width))
     seen = field.prepared
+    assert torch.equal(seen.image, prepare_image(make_photo(height, width), model.tokens, 16, in_one_step=True).image)
     assert field.dino_tokens.shape[1] == seen.image.shape[2] * seen.image.shape[3] // 256
     coords = pixel_centres_yx(9, 14)
     network = official_network(OfficialConfig("vits16"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 from field_fixtures import make_photo
@@ -51,6 +52,18 @@ def test_shrinking_averages_areas() -> None:
     prepared = prepare_image(photo, 16, 16)
     inner = prepared.image[0, :, 4:-4, 4:-4]
     assert float((inner - 50 / 255).abs().max()) < 0.02
+
+
+@pytest.mark.parametrize("size", [(40, 56), (300, 420), (200, 90)])
+def test_photos_of_any_size_reach_the_published_networks_as_in_their_own_code(size: tuple[int, int]) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    for photo in (noise, noise.astype(np.float32) / 255):
+        prepared = prepare_image(photo, 48, 16, in_one_step=True)
+        height, width = prepared.image.shape[-2:]
+        assert prepared.inside_x == prepared.inside_y == 1
+        expected = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
+        expected = expected / 255 if photo.dtype == np.uint8 else expected
+        np.testing.assert_allclose(prepared.image[0].permute(1, 2, 0).numpy(), expected, atol=1e-6)
 
 
 def test_the_field_of_view_of_a_photo_and_of_a_strip_of_it() -> None:

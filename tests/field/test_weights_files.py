@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,8 +13,9 @@ from field_fixtures import make_photo, small_network
 from safetensors.torch import save_file
 
 from infinidepth_blender.errors import ModelError, OutputError
-from infinidepth_blender.field import load
+from infinidepth_blender.field import load, weights_files
 from infinidepth_blender.field.load import load_field_model
+from infinidepth_blender.field.network import InfiniDepthNetwork
 from infinidepth_blender.field.weights_files import load_weights, save_weights
 from infinidepth_blender.hashing import sha256_of
 
@@ -129,6 +131,55 @@ def test_newer_formats_and_damaged_headers_are_refused(saved: Path) -> None:
     refuse(rewritten(saved, config=json.dumps(config), training="[1]"), "header .* is damaged")
 
 
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"vit": {"blocks": 10**8}},
+        {"vit": {"width": 9600, "heads": 150}},
+        {"vit": {"width": "32"}},
+        {"vit": {"heads": 3}},
+        {"vit": {"in_channels": 3}},
+        {"vit": {"ratio": 1e9}},
+        {"vit": {"rope_base": float("inf")}},
+        {"vit": {"feed_forward": "none"}},
+        {"channels": [8, 8, 16, 10**9]},
+        {"channels": [8, 8, 16]},
+        {"blocks": [0, 1, 1]},
+        {"blocks": [1, 2, 4]},
+        {"tokens": 10**9},
+        {"head_hidden": 0},
+    ],
+    ids=json.dumps,
+)
+def test_headers_that_claim_what_no_network_has_are_refused(saved: Path, claim: dict[str, Any]) -> None:
+    config = small_network().config.to_json()
+    changed = config | claim | {"vit": config["vit"] | claim.get("vit", {})}
+    refuse(rewritten(saved, config=json.dumps(changed)), "header .* is damaged")
+
+
+def test_no_memory_is_taken_for_what_only_the_header_claims(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    monkeypatch.setattr(
+        weights_files, "InfiniDepthNetwork", lambda config: made.append(InfiniDepthNetwork(config)) or made[0]
+    )
+    config = small_network().config.to_json()
+    refuse(rewritten(saved, config=json.dumps(config | {"vit": config["vit"] | {"width": 4096}})), "shape")
+    assert all(value.device.type == "meta" for value in made[0].parameters())
+
+
+def test_loaded_networks_are_whole_and_can_be_trained_on(saved: Path) -> None:
+    loaded, fresh = load_weights(saved).network, small_network()
+    for mine, theirs in (
+        (loaded.named_parameters(), fresh.named_parameters()),
+        (loaded.named_buffers(), fresh.named_buffers()),
+    ):
+        told = [
+            [(name, v.shape, v.dtype, v.device, v.requires_grad) for name, v in values] for values in (mine, theirs)
+        ]
+        assert told[0] == told[1]
+    assert torch.equal(loaded.image_mean, fresh.image_mean) and torch.equal(loaded.image_std, fresh.image_std)
+
+
 def test_missing_surplus_misshapen_and_infinite_weights_are_named(saved: Path) -> None:
     original = saved.read_bytes()
 
@@ -140,6 +191,12 @@ def test_missing_surplus_misshapen_and_infinite_weights_are_named(saved: Path) -
     with_change(lambda tensors: tensors.update(other=torch.zeros(1)), "does not know.*other")
     with_change(lambda tensors: tensors.update({"stem.mix.bias": torch.zeros(1)}), r"stem\.mix\.bias.*shape \(1,\)")
     with_change(lambda tensors: tensors["stem.mix.bias"].fill_(torch.nan), r"stem\.mix\.bias.*not finite")
+    # Finite as it is stored, infinite as it would be used.
+    huge = torch.tensor([1e300], dtype=torch.float64)
+    with_change(
+        lambda tensors: tensors.update({"stem.mix.bias": huge.expand(len(tensors["stem.mix.bias"])).contiguous()}),
+        r"stem\.mix\.bias.*not finite",
+    )
 
 
 def test_unknown_names_files_and_devices(tmp_path: Path, saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ...errors import OptionsError
 from ...progress import OnFraction
-from ..evaluation import Notify, log_notice, or_on_processor
+from ..evaluation import Notify, log_notice, or_on_processor, placed
 from ..precision import Precision, encoder_dtype, without_tf32
 from ..preprocess import PreparedImage, prepare_image
 from .compiled_head import CompiledHead
@@ -66,11 +66,15 @@ class OfficialModel:
     ) -> None:
         self.needs_prompt = network.config.prompted
         self.tokens = INPUT_TOKENS
-        self._network = network.eval().to(device)
-        self._device = device
+        self._network = network.eval()
+        self._device = placed(network, device, notify)
         self._precision: Precision = precision
         self._notify = notify
-        self.info = info | {"encoder": network.config.encoder, "precision": self._dtype_name()}
+        self.info = info | {
+            "device": str(self._device),
+            "encoder": network.config.encoder,
+            "precision": self._dtype_name(),
+        }
 
     def encode(
         self,
@@ -93,7 +97,8 @@ class OfficialModel:
             OptionsError: the model needs measured depth and there is none.
             ValueError: the array is not an image.
         """
-        prepared = prepare_image(image_srgb, self.tokens, self._network.config.vit.patch_px)
+        patch_px = self._network.config.vit.patch_px
+        prepared = prepare_image(image_srgb, self.tokens, patch_px, in_one_step=True)
         measured = self._measured(prepared, measured_depth_m, seed) if self.needs_prompt else None
         with _watching(self._network.pretrained.blocks, on_step):
             return or_on_processor(
