@@ -13,8 +13,8 @@ from .errors import OptionsError
 from .hashing import sha256_if_there, sha256_of
 
 PHOTO_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dib", ".gif", ".tga"}
-    | {".exr", ".hdr", ".heic", ".heif", ".avif", ".jp2", ".ppm", ".pgm", ".pnm"}
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dib", ".gif", ".tga", ".mpo"}
+    | {".exr", ".hdr", ".heic", ".heif", ".hif", ".avif", ".jp2", ".j2k", ".ppm", ".pgm", ".pnm"}
 )
 """What counts as a photo when a folder is walked; a file that is named itself may be called anything."""
 

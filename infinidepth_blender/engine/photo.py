@@ -1,6 +1,6 @@
 """Opening a photo: any common file to upright 8-bit sRGB pixels, or one clear sentence.
 
-What happens to the colours: an embedded profile is converted to sRGB; 16-bit values are
+What happens to the colours: what an embedded profile, code points or EXIF say of them is converted to sRGB; 16-bit values are
 scaled to 8; linear light (EXR, HDR, floating point TIFF) is encoded as sRGB with its
 exposure left alone. The texture keeps the 16 bits, and linear light as half floats. What happens to transparency: colours stay as they are (never
 multiplied by alpha), pixels with less than half of full alpha have no depth, and take
@@ -23,9 +23,10 @@ from ..errors import PhotoError
 from ..hashing import sha256_if_there, sha256_of
 from .exif_camera import PhotoExif
 from .photo_color import OPAQUE, fill_transparent
-from .photo_deep import DeepPixels, fill_deep, refuse_planes, tiff_tags, write_linear_exr, write_png_16
-from .photo_linear import decode_exr, decode_float_image
+from .photo_deep import DeepPixels, fill_deep, write_linear_exr, write_png_16
+from .photo_linear import decode_exr, decode_radiance, decode_tiff
 from .photo_pillow import DecodedPhoto, UnknownFormatError, decode_with_pillow
+from .photo_tiff import MAGIC as TIFF_MAGIC
 
 RAW_SUFFIXES = frozenset(
     f".{name}"
@@ -54,6 +55,7 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (4, b"ftypiso", "a video"),
     (4, b"ftypM4V", "a video"),
 )
+_BIG_ENDIAN_BIG_TIFF = b"MM\0+"
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
 
@@ -114,9 +116,9 @@ def open_photo(path: Path, may_be_empty: bool = False) -> Photo:
     head = _read_head(path)
     try:
         decoded = _decode(path, head)
-        if decoded.alpha is not None:
-            decoded.warnings.append("Transparent parts of the photo have no depth and are left out.")
         opaque = _opaque(path, decoded, may_be_empty)
+        if opaque is not None:
+            decoded.warnings.append("Transparent parts of the photo have no depth and are left out.")
         sha256 = sha256_of(path)
     except MemoryError as error:
         raise PhotoError(
@@ -187,13 +189,14 @@ def _decode(path: Path, head: bytes) -> DecodedPhoto:
     if head.startswith(b"\x76\x2f\x31\x01"):
         return decode_exr(path)
     if head.startswith((b"#?RADIANCE", b"#?RGBE")):
-        return decode_float_image(path)
+        return decode_radiance(path)
     try:
         return decode_with_pillow(path)
     except UnknownFormatError as error:
-        if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-            refuse_planes(path, tiff_tags(path))
-            return decode_float_image(path)
+        if head.startswith(TIFF_MAGIC):
+            return decode_tiff(path)
+        if head.startswith(_BIG_ENDIAN_BIG_TIFF):
+            return decode_radiance(path)
         raise _not_a_photo(path, head) from error
 
 

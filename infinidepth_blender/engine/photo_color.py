@@ -53,7 +53,7 @@ def srgb_transform(icc_profile: bytes, mode: str) -> ImageCms.ImageCmsTransform 
             profile, ImageCms.ImageCmsProfile(_SRGB), mode, "RGB", _INTENT, flags=_FLAGS
         )
         return None if mode == "RGB" and _changes_nothing(transform) else transform
-    except (ImageCms.PyCMSError, OSError, TypeError) as error:
+    except (ImageCms.PyCMSError, OSError, TypeError, ValueError) as error:
         raise ProfileError(str(error)) from error
 
 

@@ -6,31 +6,26 @@ what the file holds: 16 bits as they are, linear light as half floats, however b
 
 from __future__ import annotations
 
-import struct
+import importlib
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin
+from PIL import Image
 
 from ..errors import PhotoError
 from ..srgb import decode_srgb
 from .exr_writer import write_exr
 from .photo_color import OPAQUE, STRIP_PX
+from .photo_shape import upright
+from .photo_tiff import RGB, TAG_BITS, TAG_ORIENTATION, TAG_PHOTOMETRIC, picture_tags, read_samples
 
 DeepPixels = NDArray[np.uint16] | NDArray[np.float16]
 """(H, W, 3): uint16 encoded as sRGB, or float16 linear light of Rec.709 primaries."""
 
 _HALF_MAX = 65_504.0
-_TAG_TIFF_BITS, _TAG_TIFF_COMPRESSION, _TAG_TIFF_PHOTOMETRIC = 258, 259, 262
-_TAG_TIFF_PLANES, _TAG_TIFF_EXTRA_SAMPLES = 284, 338
-_UNCOMPRESSED = 1
-_IN_PLANES = 2
-_BIG_TIFF = 43
-_TIFF_RGB = 2
-_PREMULTIPLIED = 1
 _READERS_AGREE = 4
 """Most that two readers may differ, of 255: one of them cuts to 8 bits before it divides by alpha."""
 _COMPARED_PX = 1 << 20
@@ -58,7 +53,7 @@ def to_8_bits(values: NDArray[np.uint16]) -> NDArray[np.uint8]:
 def read_16_bits(
     path: Path, image: Image.Image, flat: NDArray[np.uint8], alpha: NDArray[np.uint8] | None
 ) -> NDArray[np.uint16] | None:
-    """Reads the colours of a PNG or TIFF file of 16 bits anew, since Pillow cuts them to 8.
+    """Reads the colours of a PNG, TIFF or HEIC file of more than 8 bits anew, since Pillow cuts them to 8.
 
     Args:
         path: The file.
@@ -70,21 +65,10 @@ def read_16_bits(
         (H, W, 3) uint16 colours, not multiplied by alpha, before any profile, turned as `flat` is;
         None: the two readers do not agree on what it shows.
     """
-    try:
-        read: Any = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_ANYDEPTH)
-    except cv2.error:
+    read = {"PNG": _png_samples, "TIFF": _tiff_samples, "HEIF": _heif_samples}[str(image.format)]
+    colors = read(path)
+    if colors is None or colors.shape != (*flat.shape[:2], 3):
         return None
-    if (
-        read is None
-        or read.dtype != np.uint16
-        or read.ndim != 3
-        or read.shape[2] < 3
-        or read.shape[:2] != flat.shape[:2]
-    ):
-        return None
-    colors = np.ascontiguousarray(read[..., 2::-1])
-    if _is_premultiplied(image) and read.shape[2] == 4:
-        _divide_by_alpha(colors, read[..., 3])
     return colors if _agree(colors, flat, alpha) else None
 
 
@@ -115,65 +99,55 @@ def fill_deep(pixels: DeepPixels, filled_srgb: NDArray[np.uint8], opaque: NDArra
 
 
 def has_16_bits(path: Path, image: Image.Image) -> bool:
-    """Whether a PNG or TIFF file that Pillow has loaded has colours of 16 bits.
-
-    Raises:
-        PhotoError: they are in planes, of which Pillow makes a wrong picture.
-    """
+    """Whether a PNG, TIFF or HEIC file that Pillow has loaded has RGB colours of more than 8 bits."""
+    if image.format == "HEIF":
+        return image.info.get("bit_depth", 8) > 8 and image.mode in ("RGB", "RGBA")
     if image.format == "PNG":
         with path.open("rb") as file:
             return file.read(25)[24:] == b"\x10"
     tags: Any = getattr(image, "tag_v2", None)
-    if image.format != "TIFF" or tags is None or tags.get(_TAG_TIFF_PHOTOMETRIC) != _TIFF_RGB:
+    if image.format != "TIFF" or tags is None or tags.get(TAG_PHOTOMETRIC) != RGB:
         return False
-    if set(tags.get(_TAG_TIFF_BITS, ())) != {16}:
-        return False
-    if tags.get(_TAG_TIFF_COMPRESSION, _UNCOMPRESSED) == _UNCOMPRESSED:
-        refuse_planes(path, tags)
-    return True
+    return set(tags.get(TAG_BITS, ())) == {16}
 
 
-def refuse_planes(path: Path, tags: Any) -> None:
-    """Refuses a TIFF file of more than 8 bits whose colours lie one after the other instead of side by side.
-
-    Args:
-        path: The file, for the message.
-        tags: Its tags.
-
-    Raises:
-        PhotoError: it is such a file.
-    """
-    bits = tags.get(_TAG_TIFF_BITS, ())
-    if tags.get(_TAG_TIFF_PLANES) == _IN_PLANES and len(bits) > 1 and max(bits) > 8:
-        raise PhotoError(
-            f"{path.name} keeps each colour in a plane of its own, which is not read with more than 8 bits.",
-            "Save it with interleaved channels.",
-        )
-
-
-def tiff_tags(path: Path) -> Any:
-    """The tags of the first picture of a TIFF file, whether or not Pillow knows its kind; nothing of a damaged one.
-
-    Raises:
-        OSError: it cannot be read.
-    """
+def _tiff_samples(path: Path) -> NDArray[np.uint16] | None:
+    """The colours of a TIFF file of 16 bits, upright; None where they cannot be decoded."""
+    tags = picture_tags(path)
     try:
-        with path.open("rb") as file:
-            head = file.read(8)
-            tags = TiffImagePlugin.ImageFileDirectory_v2(head + (file.read(8) if head[2] == _BIG_TIFF else b""))
-            file.seek(tags.next)
-            tags.load(file)
-            return tags
-    except (SyntaxError, ValueError, IndexError, struct.error):
-        return {}
+        samples = read_samples(path, tags)
+    except PhotoError:
+        return None
+    if samples.alpha is not None and samples.is_premultiplied:
+        divide_by_alpha(samples.colors, samples.alpha)
+    return upright(samples.colors, tags.get(TAG_ORIENTATION, 1))
 
 
-def _is_premultiplied(image: Image.Image) -> bool:
-    tags: Any = getattr(image, "tag_v2", {})
-    return tuple(tags.get(_TAG_TIFF_EXTRA_SAMPLES, ())) == (_PREMULTIPLIED,)
+def _png_samples(path: Path) -> NDArray[np.uint16] | None:
+    """The colours of a PNG file of 16 bits; None where they cannot be decoded."""
+    try:
+        read: Any = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_ANYDEPTH)
+    except cv2.error:
+        return None
+    if read is None or read.dtype != np.uint16 or read.ndim != 3 or read.shape[2] < 3:
+        return None
+    return np.ascontiguousarray(read[..., 2::-1])
 
 
-def _divide_by_alpha(colors: NDArray[np.uint16], alpha: NDArray[np.uint16]) -> None:
+def _heif_samples(path: Path) -> NDArray[np.uint16] | None:
+    """The colours of a HEIC file of 10 or 12 bits, scaled to 16, upright; None where they cannot be decoded."""
+    heif: Any = importlib.import_module("pillow_heif")
+    read: Any = heif.open_heif(path, convert_hdr_to_8bit=False)
+    values = np.asarray(read)
+    if values.dtype != np.uint16 or values.ndim != 3 or values.shape[2] < 3:
+        return None
+    colors = np.ascontiguousarray(values[..., :3])
+    # The decoder leaves the low bits empty, so that white would not be white.
+    return np.bitwise_or(colors, colors >> np.uint16(read.info["bit_depth"]))
+
+
+def divide_by_alpha(colors: NDArray[np.uint16], alpha: NDArray[np.uint16]) -> None:
+    """Takes alpha out of (H, W, C) colours that are multiplied by it, in place."""
     rows = max(1, STRIP_PX // max(1, colors[0].size))
     for top in range(0, len(colors), rows):
         strip, weight = colors[top : top + rows], np.maximum(alpha[top : top + rows, :, None], 1)

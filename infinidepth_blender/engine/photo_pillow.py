@@ -17,7 +17,10 @@ from ..errors import PhotoError
 from .exif_camera import PhotoExif, read_exif
 from .photo_color import OPAQUE, STRIP_PX, ProfileError, lab_transform, srgb_transform
 from .photo_deep import DeepPixels, has_16_bits, read_16_bits, to_8_bits
-from .photo_profile import matrix_profile
+from .photo_profile import MatrixProfile, matrix_profile
+from .photo_shape import QUARTER_TURNS, upright
+from .photo_tags import named_profile
+from .photo_tiff import REDUCED, TAG_KIND, TAG_PHOTOMETRIC, WHITE_IS_ZERO, compression_problem, is_in_planes
 
 FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "WEBP", "AVIF", "HEIF", "BMP", "GIF", "PPM", "JPEG2000", "PSD")
 """What is tried; formats that would run another program (EPS) stay out."""
@@ -27,12 +30,10 @@ ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "AVIF")
 MIN_SIDE_PX = 16
 MAX_SIDE_PX = 65_000
 MAX_PIXELS = 1 << 29
-"""537 million; a picture takes up to about 10 bytes a pixel while it is opened, one of 16 bits up to about 26."""
+"""537 million; a picture takes up to about 10 bytes a pixel while it is opened, one of 16 bits up to about 35."""
 
 _TAG_ORIENTATION = 0x0112
 _TAG_EXIF_IFD = 0x8769
-_TAG_TIFF_PHOTOMETRIC = 262
-_QUARTER_TURNS = (5, 6, 7, 8)
 
 Image.MAX_IMAGE_PIXELS = None  # check_size() does this with a sentence of its own
 
@@ -109,7 +110,7 @@ def decode_with_pillow(path: Path) -> DecodedPhoto:
             except (UnknownFormatError, PhotoError, MemoryError):
                 raise
             except Exception as error:  # likewise
-                raise _damaged(path, error) from error
+                raise compression_problem(path, _tags(image)) or _damaged(path, error) from error
 
 
 def formats_for(path: Path) -> list[str]:
@@ -124,52 +125,111 @@ def formats_for(path: Path) -> list[str]:
 
 
 def _check_frames(path: Path, image: Image.Image) -> list[str]:
+    if image.format == "TIFF":
+        return _go_to_full_page(path, image)
     frames = int(getattr(image, "n_frames", 1) or 1)
     if frames > 1 and image.format in ANIMATED_FORMATS:
         raise PhotoError(
             f"{path.name} is an animation of {frames} frames, not a photo.",
             "Save the frame you want as a PNG or JPEG file.",
         )
-    if frames > 1 and image.format == "TIFF":
-        return [f"{path.name} has {frames} pages; the first one was used."]
     return []
+
+
+def _go_to_full_page(path: Path, image: Image.Image) -> list[str]:
+    """Goes to the first page of a TIFF file that is not a smaller copy of another; sentences for the user."""
+    page = 1
+    try:
+        while _tags(image).get(TAG_KIND, 0) & REDUCED:
+            image.seek(page)
+            page += 1
+    except EOFError:
+        image.seek(0)
+        page = 1
+    except SyntaxError as error:
+        raise UnknownFormatError(str(error)) from error  # of that page: the caller has a reader for it
+    if is_in_planes(_tags(image)):
+        raise UnknownFormatError("colours in planes")  # likewise
+    try:
+        pages = str(getattr(image, "n_frames", 1))
+    except SyntaxError:  # a later page is of a kind that Pillow does not take
+        image.seek(page - 1)
+        pages = "several"
+    if page > 1:
+        return [f"{path.name} has {pages} pages; number {page} was used, since a small copy of it comes first."]
+    return [f"{path.name} has {pages} pages; the first one was used."] if pages != "1" else []
+
+
+def _tags(image: Image.Image) -> Any:
+    """The TIFF tags of a picture; nothing of another one."""
+    return getattr(image, "tag_v2", {})
 
 
 def _convert(path: Path, image: Image.Image, notes: list[str]) -> DecodedPhoto:
     orientation, exif = _exif(image)
-    icc_profile = image.info.get("icc_profile")
     source_mode = image.mode
+    named = named_profile(path, image)
+    icc_profile = None if named is not None else image.info.get("icc_profile")
     deep, flat, alpha = _straight(path, image, notes)
+    photo = in_srgb(path, deep, flat, icc_profile, named, notes)
+    is_upright_rgb = source_mode == "RGB" and orientation == 1
+    photo.is_plain_jpeg = image.format in ("JPEG", "MPO") and is_upright_rgb and photo.is_plain_jpeg
+    photo.alpha = None if alpha is None or int(alpha.min()) >= OPAQUE else alpha
+    photo.exif = exif
+    return turned(photo, orientation)
+
+
+def in_srgb(
+    path: Path,
+    deep: NDArray[np.uint16] | None,
+    flat: Image.Image,
+    icc_profile: bytes | None,
+    named: MatrixProfile | None,
+    notes: list[str],
+) -> DecodedPhoto:
+    """Converts the colours of a picture.
+
+    Args:
+        path: The file, for the notes.
+        deep: (H, W, 1 or 3) its colours of 16 bits; None: it has none.
+        flat: The picture of 8 bits in mode RGB, RGBA, L, CMYK or LAB.
+        icc_profile: The colour profile in the file; None: there is none that counts.
+        named: The conversion of what else names its colours; None: nothing does.
+        notes: Sentences for the user, of which there may be more afterwards.
+
+    Returns:
+        The picture without alpha, not turned; plain if nothing had to be converted.
+    """
     transform: ImageCms.ImageCmsTransform | None = None
     if icc_profile:
         try:
             transform = srgb_transform(icc_profile, "RGB" if flat.mode == "RGBA" else flat.mode)
         except ProfileError:
             notes.append(f"The colour profile in {path.name} cannot be used; its colours were taken as sRGB.")
+    if flat.mode in ("CMYK", "LAB"):
+        named = None
     if transform is None and flat.mode == "LAB":
         transform = lab_transform()
     if deep is not None and transform is not None and icc_profile:
-        profile = matrix_profile(icc_profile)
-        if profile is None:
+        named = matrix_profile(icc_profile)
+        if named is None:
             notes.append(f"{path.name} has 16 bits and a colour profile with tables; its texture has 8 bits.")
-        deep = None if profile is None else profile.to_srgb(deep)
+            deep = None
     if deep is None:
-        pixels = _to_srgb(flat, transform)
+        pixels = _to_srgb(flat, transform, None if transform is not None else named)
     else:
-        flat = None
+        deep = deep if named is None else named.to_srgb(deep)
         deep = np.repeat(deep, 3, axis=2) if deep.shape[2] == 1 else deep
         pixels = to_8_bits(deep)
-    return DecodedPhoto(
-        pixels_srgb=_upright(pixels, orientation),
-        pixels_deep=None if deep is None else _upright(deep, orientation),
-        alpha=None if alpha is None or int(alpha.min()) >= OPAQUE else _upright(alpha, orientation),
-        exif=exif,
-        is_plain_jpeg=image.format in ("JPEG", "MPO")
-        and source_mode == "RGB"
-        and orientation == 1
-        and transform is None,
-        warnings=notes,
-    )
+    return DecodedPhoto(pixels, pixels_deep=deep, is_plain_jpeg=transform is None and named is None, warnings=notes)
+
+
+def turned(photo: DecodedPhoto, orientation: int) -> DecodedPhoto:
+    """The photo upright."""
+    photo.pixels_srgb = upright(photo.pixels_srgb, orientation)
+    photo.pixels_deep = None if photo.pixels_deep is None else upright(photo.pixels_deep, orientation)
+    photo.alpha = None if photo.alpha is None else upright(photo.alpha, orientation)
+    return photo
 
 
 def _exif(image: Image.Image) -> tuple[int, PhotoExif]:
@@ -180,7 +240,7 @@ def _exif(image: Image.Image) -> tuple[int, PhotoExif]:
         orientation = orientation if orientation in range(1, 9) else 1
         if image.format == "HEIF":
             orientation = 1  # the decoder has turned the picture already
-        return orientation, read_exif(exif.get_ifd(_TAG_EXIF_IFD), orientation in _QUARTER_TURNS)
+        return orientation, read_exif(exif.get_ifd(_TAG_EXIF_IFD), orientation in QUARTER_TURNS)
     except Exception:  # Pillow's parser fails in many ways on what cameras and editors write
         return 1, PhotoExif()
 
@@ -227,13 +287,14 @@ def _grey_16(path: Path, image: Image.Image) -> NDArray[np.uint16]:
             f"{path.name} has 32-bit whole numbers as pixels, which is no photo format.", "Save it with 8 or 16 bits."
         )
     grey = values.astype(np.uint16)
-    tags = getattr(image, "tag_v2", None)
-    if tags is not None and tags.get(_TAG_TIFF_PHOTOMETRIC) == 0:
+    if _tags(image).get(TAG_PHOTOMETRIC) == WHITE_IS_ZERO:
         np.subtract(65_535, grey, out=grey)  # "white is zero", which Pillow leaves as it is at 16 bits
     return grey
 
 
-def _to_srgb(image: Image.Image, transform: ImageCms.ImageCmsTransform | None) -> NDArray[np.uint8]:
+def _to_srgb(
+    image: Image.Image, transform: ImageCms.ImageCmsTransform | None, named: MatrixProfile | None
+) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 pixels, converted strip by strip; alpha is left out, not multiplied in."""
     width, height = image.size
     out = np.empty((height, width, 3), dtype=np.uint8)
@@ -243,19 +304,8 @@ def _to_srgb(image: Image.Image, transform: ImageCms.ImageCmsTransform | None) -
         if strip.mode == "RGBA":
             strip = Image.fromarray(np.ascontiguousarray(np.asarray(strip)[..., :3]))
         strip = transform.apply(strip) if transform is not None else strip.convert("RGB")
-        out[top : top + rows] = np.asarray(strip)
+        out[top : top + rows] = np.asarray(strip) if named is None else named.to_srgb(np.asarray(strip))
     return out
-
-
-def _upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Applies an EXIF orientation (CIPA DC-008, tag 274) to the first two axes."""
-    if orientation in _QUARTER_TURNS:
-        array = array.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        array = array[::-1]
-    if orientation in (2, 3, 6, 7):
-        array = array[:, ::-1]
-    return np.ascontiguousarray(array)
 
 
 def _damaged(path: Path, error: Exception) -> PhotoError:

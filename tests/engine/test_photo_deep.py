@@ -12,11 +12,11 @@ import OpenEXR
 import pytest
 from photo_files import HEIGHT, WIDTH, ramps, write_exr
 from PIL import Image
-from profile_files import ADOBE_RGB, profile_bytes
+from profile_files import ADOBE_RGB, DISPLAY_P3, profile_bytes
+from tiff_files import write_tiff
 
 from infinidepth_blender.engine.photo import Photo, open_photo, write_texture
 from infinidepth_blender.engine.photo_profile import matrix_profile
-from infinidepth_blender.errors import PhotoError
 
 
 def deep_ramps() -> np.ndarray:
@@ -91,39 +91,6 @@ def with_png_chunk(path: Path, body: bytes) -> None:
 def with_tiff_orientation(path: Path, _: bytes, orientation: int) -> None:
     """Writes the file anew with the tag Orientation."""
     write_tiff(path, cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[..., ::-1].astype("<u2"), 1, orientation=orientation)
-
-
-def write_tiff(path: Path, pixels: np.ndarray, kind: int, *, orientation: int = 1, planes: bool = False) -> None:
-    """Writes a TIFF file without compression (TIFF 6.0).
-
-    Args:
-        path: The file.
-        pixels: (H, W, 3), or (3, H, W) in planes; little endian.
-        kind: 1 for whole numbers, 3 for floating point.
-        orientation: Its tag.
-        planes: Colours one after the other.
-    """
-    height, width = pixels.shape[1:] if planes else pixels.shape[:2]
-    strips = [plane.tobytes() for plane in pixels] if planes else [pixels.tobytes()]
-    data = b"".join(strips)
-    directory_at = 8 + len(data)
-    tags = [
-        (256, 4, [width]), (257, 4, [height]), (258, 3, [8 * pixels.itemsize] * 3), (259, 3, [1]), (262, 3, [2]),
-        (273, 4, [8 + k * len(strips[0]) for k in range(len(strips))]), (274, 3, [orientation]), (277, 3, [3]),
-        (278, 4, [height]), (279, 4, [len(strip) for strip in strips]), (284, 3, [2 if planes else 1]),
-        (339, 3, [kind] * 3),
-    ]  # fmt: skip
-    directory, behind = struct.pack("<H", len(tags)), b""
-    behind_at = directory_at + 2 + 12 * len(tags) + 4
-    for tag, form, values in tags:
-        packed = struct.pack(f"<{len(values)}{'H' if form == 3 else 'I'}", *values)
-        if len(packed) > 4:
-            place = struct.pack("<I", behind_at + len(behind))
-            behind += packed
-        else:
-            place = packed.ljust(4, b"\0")
-        directory += struct.pack("<HHI", tag, form, len(values)) + place
-    path.write_bytes(b"II*\0" + struct.pack("<I", directory_at) + data + directory + bytes(4) + behind)
 
 
 def test_a_profile_is_converted_with_16_bits(tmp_path: Path) -> None:
@@ -213,15 +180,6 @@ def test_8_bits_stay_as_they_were(tmp_path: Path) -> None:
     assert (tmp_path / "photo.png").read_bytes() == (tmp_path / "expected.png").read_bytes()
 
 
-@pytest.mark.parametrize(("dtype", "kind"), [("<u2", 1), ("<f4", 3)])
-def test_colours_in_planes_are_refused(tmp_path: Path, dtype: str, kind: int) -> None:
-    """Neither reader makes the right picture of them."""
-    write_tiff(tmp_path / "a.tif", np.moveaxis(deep_ramps().astype(dtype), -1, 0), kind, planes=True)
-    with pytest.raises(PhotoError, match=r"a\.tif keeps each colour in a plane of its own") as caught:
-        open_photo(tmp_path / "a.tif")
-    assert "interleaved" in str(caught.value.remedy)
-
-
 def test_8_bit_colours_in_planes_are_read(tmp_path: Path) -> None:
     write_tiff(tmp_path / "a.tif", np.moveaxis(ramps(), -1, 0), 1, planes=True)
     np.testing.assert_array_equal(open_photo(tmp_path / "a.tif").pixels_srgb, ramps())
@@ -240,6 +198,15 @@ def test_16_bits_of_grey_with_alpha_stay(tmp_path: Path) -> None:
         for kind, data in (*parts, (b"IEND", b"")):
             file.write(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)))
     np.testing.assert_array_equal(texture_of(open_photo(tmp_path / "a.png"), tmp_path), np.stack([grey] * 3, axis=-1))
+
+
+def test_colours_outside_of_srgb_are_clipped_with_16_bits(tmp_path: Path) -> None:
+    """The red of Display P3 is the red of sRGB, as near as it comes."""
+    red = np.zeros((HEIGHT, WIDTH, 3), np.uint16)
+    red[..., 0] = 65_535
+    write_16(tmp_path / "a.png", red)
+    with_png_chunk(tmp_path / "a.png", b"iCCPtest\0\0" + zlib.compress(profile_bytes(2.2, DISPLAY_P3)))
+    np.testing.assert_array_equal(texture_of(open_photo(tmp_path / "a.png"), tmp_path), red)
 
 
 def test_a_curve_that_divides_by_nothing_is_no_matrix_profile() -> None:

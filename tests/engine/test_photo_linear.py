@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import OpenEXR
 import pytest
 from photo_files import HEIGHT, WIDTH, ramps, to_linear, worst, write_exr
 
@@ -75,6 +76,50 @@ def test_exr_in_aces_primaries(tmp_path: Path) -> None:
     expected = 255 * (1.055 * linear ** (1 / 2.4) - 0.055)
     assert (pixels[3, 3] == 255).all()
     assert np.abs(pixels[3, 40] - expected).max() <= 1
+
+
+def write_parts(path: Path, parts: dict[str, dict[str, np.ndarray]]) -> None:
+    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+    OpenEXR.File([OpenEXR.Part(header | {"name": n}, channels, n) for n, channels in parts.items()]).write(str(path))
+
+
+@pytest.mark.parametrize("names", [("rgb", "specular"), ("beauty", "crypto00"), ("albedo", "beauty"), ("mask", "left")])
+def test_the_part_that_is_the_picture_is_used(tmp_path: Path, picture: np.ndarray, names: tuple[str, str]) -> None:
+    """By its name, whichever comes first and has alpha."""
+    linear = to_linear(picture)
+    right = {c: np.ascontiguousarray(linear[..., i]) for i, c in enumerate("RGB")}
+    wrong = dict.fromkeys("RGBA", np.full((HEIGHT, WIDTH), 0.4, np.float32))
+    is_first = names[0] in ("rgb", "beauty")
+    write_parts(tmp_path / "a.exr", dict(zip(names, (right, wrong) if is_first else (wrong, right), strict=True)))
+    assert worst(open_photo(tmp_path / "a.exr").pixels_srgb, picture) == 0
+
+
+def test_exr_channels_with_long_names(tmp_path: Path, picture: np.ndarray) -> None:
+    linear = to_linear(picture)
+    write_exr(
+        tmp_path / "a.exr",
+        {f"rgba.{c}": np.ascontiguousarray(linear[..., i]) for i, c in enumerate(("red", "green", "blue"))},
+    )
+    assert worst(open_photo(tmp_path / "a.exr").pixels_srgb, picture) == 0
+
+
+def test_exr_pixels_are_made_square(tmp_path: Path, picture: np.ndarray) -> None:
+    linear = to_linear(picture)
+    channels = {c: np.ascontiguousarray(linear[..., i]) for i, c in enumerate("RGB")}
+    write_exr(tmp_path / "a.exr", channels, pixelAspectRatio=2.0)
+    photo = open_photo(tmp_path / "a.exr")
+    assert (photo.width_px, photo.height_px) == (2 * WIDTH, HEIGHT)
+    assert photo.pixels_linear is not None and photo.pixels_linear.shape[1] == 2 * WIDTH
+    assert np.abs(photo.pixels_srgb[:, 2:-2:2].astype(int) - picture[:, 1:-1]).max() <= 4
+    assert any("2 times as wide as high" in w for w in photo.warnings)
+
+
+def test_opaque_light_has_nothing_left_out(tmp_path: Path, picture: np.ndarray) -> None:
+    linear = to_linear(picture)
+    channels = {c: np.ascontiguousarray(linear[..., i]) for i, c in enumerate("RGB")}
+    write_exr(tmp_path / "a.exr", channels | {"A": np.ones((HEIGHT, WIDTH), np.float32)})
+    photo = open_photo(tmp_path / "a.exr")
+    assert photo.opaque is None and photo.warnings == ()
 
 
 def test_exr_without_colour(tmp_path: Path) -> None:

@@ -97,3 +97,64 @@ def test_damage_in_what_is_passed_over_is_not_met(tmp_path: Path) -> None:
     photos = open_clip(path, FrameRange(220, 224)).photos(notes.append)
     assert [number_in(photo.pixels_srgb) for photo in photos] == list(range(220, 225))
     assert not notes
+
+
+def write_still(path: Path, values: np.ndarray, bits: int, primaries: int, transfer: int) -> Path:
+    """A video of one lossless frame.
+
+    Args:
+        path: The file.
+        values: (H, W, 3) the signal from 0 to 1.
+        bits: 8 or 10.
+        primaries, transfer: Codes of ITU-T H.273.
+    """
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height = values.shape[1::-1]
+        stream.pix_fmt = "yuv420p" if bits == 8 else "yuv420p10le"
+        context = stream.codec_context
+        context.color_primaries, context.color_trc = primaries, transfer
+        context.colorspace = 9 if primaries == 9 else 1
+        red, blue = (0.2627, 0.0593) if primaries == 9 else (0.2126, 0.0722)
+        luma = values @ (red, 1 - red - blue, blue)
+        chroma = [(values[..., 2] - luma) / (2 - 2 * blue), (values[..., 0] - luma) / (2 - 2 * red)]
+        frame = av.VideoFrame(values.shape[1], values.shape[0], stream.pix_fmt)
+        kind = np.uint8 if bits == 8 else np.uint16
+        for plane, each in zip(frame.planes, (219 * luma + 16, *(224 * each + 128 for each in chroma)), strict=True):
+            row = np.zeros((plane.height, plane.line_size // np.dtype(kind).itemsize), kind)
+            step = values.shape[1] // plane.width
+            row[:, : plane.width] = np.round(each[::step, ::step] * 2 ** (bits - 8))
+            plane.update(row.tobytes())
+        frame.colorspace, frame.color_primaries, frame.color_trc = context.colorspace, primaries, transfer
+        frame.pts, frame.time_base = 0, Fraction(1, 25)
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def seen(path: Path) -> np.ndarray:
+    return next(VideoReading(path).frames())[1]().astype(int)
+
+
+@pytest.mark.parametrize("bits", [8, 10])
+@pytest.mark.parametrize("grey", [26, 128, 230])
+def test_grey_is_as_bright_as_it_was(tmp_path: Path, bits: int, grey: int) -> None:
+    pixels = seen(write_still(tmp_path / "a.mkv", np.full((64, 96, 3), grey / 255), bits, 1, 1))
+    assert np.abs(pixels - grey).max() <= 1
+
+
+@pytest.mark.parametrize(("transfer", "grey", "white"), [(18, 0.38, 0.75), (16, 0.4109, 0.5807)], ids=["hlg", "pq"])
+def test_hdr_is_brought_into_srgb(tmp_path: Path, transfer: int, grey: float, white: float) -> None:
+    """ITU-R BT.2408: the signals of 18 % grey and of white."""
+    signal = np.full((64, 96, 3), grey)
+    signal[:, 32:64], signal[:, 64:] = white, 0.95
+    pixels = seen(write_still(tmp_path / "a.mkv", signal, 10, 9, transfer))
+    assert np.abs(pixels[32, 16] - 118).max() <= 3 and np.abs(pixels[32, 48] - 243).max() <= 3
+    assert pixels[32, 80].min() > pixels[32, 48].max()
+
+
+@pytest.mark.parametrize("bits", [8, 10])
+def test_display_p3_becomes_srgb(tmp_path: Path, bits: int) -> None:
+    signal = np.broadcast_to(np.array([100, 150, 100]) / 255, (64, 96, 3))
+    pixels = seen(write_still(tmp_path / "a.mkv", signal, bits, 12, 1))
+    assert np.abs(pixels[32, 48] - (83, 152, 96)).max() <= 3
