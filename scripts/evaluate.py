@@ -11,8 +11,10 @@ is said and left out, and the exit code is then 1. The JSON file grows as the im
 
 Without points every prediction gets one fit: disparity, affine, least absolute deviations, over all valid pixels, or with
 --pixels over so many drawn ones. Its factor is told for each image (`fit_factor`), and is 0 where it would have to be
-negative: an answer that takes near for far is not turned over. With --protocol paper it is the released code's own (RANSAC in disparity, then in depth), with its input sizes.
-With points nothing is fitted, and only the other pixels are scored.
+negative: an answer that takes near for far is not turned over. With --protocol paper it is the released code's own (RANSAC in disparity, then in depth;
+a factor that is not above 0 becomes the ratio of the means), on the part of the photo that it shows, at its input sizes.
+With points nothing is fitted, and only the other pixels are scored. In a list a third name is a file of measured depth, from which the points are drawn then.
+Answers end at 200 m with the paper's fit, else at 200 m or twice the farthest true depth, whichever is farther.
 
 delta_0.5, delta_1, delta_2: share of pixels whose depth is within a factor 1.25^0.5, 1.25, 1.25^2; delta_0.01,
 delta_0.02, delta_0.04: within 1, 2, 4 %; abs_rel: mean of |depth - true| / true; boundary_f1: as Depth Pro defines it, over all pixels.
@@ -41,8 +43,9 @@ if __name__ == "__main__" and not all(map(find_spec, ("cv2", "torch"))):
 
     _environment.enter()  # a Python without the packages goes on in `.venv`
 
-from evaluation.datasets import DATASETS, DatasetName, open_dataset  # noqa: E402
+from evaluation.datasets import open_dataset  # noqa: E402
 from evaluation.fits import FACTOR, FITS  # noqa: E402
+from evaluation.items import DATASETS, DatasetName  # noqa: E402
 from evaluation.judge import Settings  # noqa: E402
 from evaluation.runner import Report, evaluate_dataset  # noqa: E402
 from evaluation.scores_file import ScoresFile  # noqa: E402

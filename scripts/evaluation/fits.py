@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 
 from infinidepth_blender.field.align import fit_affine_lad
 
-from .paper_alignment import align_disparity, ransac_line
+from .paper_alignment import align_depth, align_disparity
 from .paper_inputs import depth_of, disparity_of
 
 Fit = Literal["lad", "paper", "none"]
 
 FITS: dict[Fit, str] = {
     "lad": "disparity, affine with no negative factor, least absolute deviations",
-    "paper": "disparity, affine, RANSAC; then depth, affine, RANSAC",
+    "paper": "disparity, affine, RANSAC; then depth, affine, RANSAC; where a factor is not above 0, the ratio of the means",
     "none": "none: metric predictions as they are",
 }
 FACTOR = "fit_factor"
 """Among an image's scores: what disparity was multiplied by; 0 where it ran against the truth."""
-MIN_DISPARITY = 5e-3
-"""Fitted disparity is kept above this: nothing is farther than 200 m."""
+_FARTHEST_M, _FARTHEST_TRUE = 200.0, 2.0
+"""Answers end at this depth, or at so many times the farthest true depth where that is more."""
 FIT_PIXELS = 2_000_000
 """The fit sees all valid pixels up to this many, a seeded choice of them beyond."""
 _MIN_DEPTH_M = 1e-3
@@ -33,7 +33,7 @@ class Fitted(NamedTuple):
 
     Attributes:
         depth_m: (h, w) float32.
-        factor: What disparity was multiplied by: 0 where it runs against the truth, 1 without a fit.
+        factor: What disparity was multiplied by, 1 without a fit. Of the fit `lad` 0 where it runs against the truth.
     """
 
     depth_m: NDArray[np.float32]
@@ -57,12 +57,25 @@ def fit_rising(source: NDArray[Any], target: NDArray[Any], max_samples: int = FI
     return 0.0, float(np.median(target[usable]))
 
 
+def farthest_m(true_m: NDArray[np.floating]) -> float:
+    """Depth in metres at which answers end, so that disparity down to 0 and below has a depth that can be scored.
+
+    What is cut off there was wrong at every threshold of the scores: the factor 2 is more than 1.25^3.
+
+    Args:
+        true_m: All true depth of the image in metres, 0 where unknown.
+    """
+    return max(_FARTHEST_M, _FARTHEST_TRUE * float(true_m.max(initial=0)))
+
+
 def fitted_depth(disparity: NDArray[Any], true_m: NDArray[np.floating], fit: Fit, seed: int = 0) -> NDArray[np.float32]:
     """As `fit_depth`, the depth alone."""
     return fit_depth(disparity, true_m, fit, seed).depth_m
 
 
-def fit_depth(disparity: NDArray[Any], true_m: NDArray[np.floating], fit: Fit, seed: int = 0) -> Fitted:
+def fit_depth(
+    disparity: NDArray[Any], true_m: NDArray[np.floating], fit: Fit, seed: int = 0, reach_m: float | None = None
+) -> Fitted:
     """Depth in metres after the fit over all valid pixels.
 
     Args:
@@ -71,6 +84,8 @@ def fit_depth(disparity: NDArray[Any], true_m: NDArray[np.floating], fit: Fit, s
         true_m: (h, w) metres, 0 where unknown.
         fit: Which of `FITS`.
         seed: Of the random pairs.
+        reach_m: Where depth ends, but for the fit `paper`, which ends at 200 m before its second line; None:
+            `farthest_m` of `true_m`.
 
     Raises:
         ValueError: no pixel is valid.
@@ -79,15 +94,16 @@ def fit_depth(disparity: NDArray[Any], true_m: NDArray[np.floating], fit: Fit, s
     valid = true_m > 0
     if not valid.any():
         raise ValueError("the depth file has no valid pixel")
+    floor = 1 / (farthest_m(true_m) if reach_m is None else reach_m)
     if fit == "none":
-        return Fitted(depth_of(disparity).astype(np.float32), 1.0)
+        return Fitted((1 / np.maximum(disparity, floor)).astype(np.float32), 1.0)
     if fit == "lad":
         a, b = fit_rising(disparity[valid], 1 / true_m[valid].astype(np.float64))
-        depth = 1 / np.maximum(a * disparity.astype(np.float64) + b, MIN_DISPARITY)
+        depth = 1 / np.maximum(a * disparity.astype(np.float64) + b, floor)
         return Fitted(depth.astype(np.float32), a)
     # Numpy's legacy generator, since the released code draws from it.
     random = np.random.RandomState(seed)
     a, b = align_disparity(disparity, disparity_of(true_m.astype(np.float32)).astype(np.float32), valid, random)
     depth = depth_of(a * disparity + b)
-    again, b = ransac_line(depth[valid], true_m[valid], random)
+    again, b = align_depth(depth[valid], true_m[valid], random)
     return Fitted(np.maximum(again * depth + b, _MIN_DEPTH_M).astype(np.float32), float(a))

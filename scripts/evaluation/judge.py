@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from infinidepth_blender.errors import DepthFileError, OptionsError
 
 from .boundaries import boundary_f1
-from .datasets import Item, TrueDepth, read_detail_mask
-from .fits import FACTOR, Fit, fit_depth
+from .fits import FACTOR, Fit, farthest_m, fit_depth
 from .highfreq import MASK_PIXELS, REACH_PX, detail_mask
+from .items import Item, TrueDepth
 from .metrics import depth_scores
 from .sparse import DENSE, near_edges, random_points
 
@@ -30,7 +30,7 @@ class Settings:
     Attributes:
         fit: Which fit each prediction gets.
         prompt_points: Random true depths that are given to the model; 0: none, depth up to the fit.
-        paper_sizes: Photos and truth at the sizes of the paper's evaluation, aspect ratio not kept.
+        paper_sizes: Photos and truth cut and resized as in the paper's evaluation.
         upsample_from_px: Longer side of the coarse answer that is enlarged for comparison, where
             the truth is at least half as large again; None: that of the network's input.
         seed: Of points, masks and fits; each image has its own numbers.
@@ -52,13 +52,13 @@ class Judge:
     """The truth of one item, and the parts of it that are scored.
 
     Args:
-        item: Named in errors; its own mask of detail is used where it has one.
-        truth: Its depth, and where its sky is.
+        item: Named in errors.
+        truth: Its depth, where its sky is, and, where it has them, its own mask of detail and what points are drawn from.
         settings: Fit, points and pixels.
         seed: Of all that is drawn.
 
     Raises:
-        DepthFileError: nothing is known.
+        DepthFileError: nothing is known, or nothing was measured.
         OptionsError: all that is known is given to the model.
 
     Attributes:
@@ -74,7 +74,8 @@ class Judge:
         known = true_m > 0
         if not known.any():
             raise DepthFileError(f"No pixel of {item.depth.name} has a depth that counts.", "Check the data set.")
-        self.prompt_m = random_points(true_m, settings.prompt_points, seed) if settings.prompt_points else None
+        self._reach_m = farthest_m(true_m)
+        self.prompt_m = _points(item, truth, settings.prompt_points, seed) if settings.prompt_points else None
         free = known if self.prompt_m is None else known & (self.prompt_m == 0)
         self._dense = bool(known.mean() >= DENSE)
         self._few = settings.pixels is not None
@@ -90,9 +91,7 @@ class Judge:
         self._fitted_m = np.where(self.scored, true_m, 0) if self._few else true_m
         self._parts: dict[str, NDArray[np.bool_]] = {}
         if self._dense:
-            detail = read_detail_mask(item, true_m.shape)
-            if detail is None:
-                detail = own_detail_mask(true_m, truth.sky, seed)
+            detail = own_detail_mask(true_m, truth.sky, seed) if truth.detail is None else truth.detail
             self._parts["detail"] = detail & free
         if self._dense or self.prompt_m is not None:
             self._parts["edges"] = drawn(near_edges(true_m) & free)
@@ -100,11 +99,16 @@ class Judge:
 
     def scores(self, disparity: NDArray[Any]) -> Scores:
         """All scores of a disparity map after its fit, and the fit's factor as `FACTOR`."""
-        depth_m, factor = fit_depth(disparity, self._fitted_m, self._fit, self._seed)
+        depth_m, factor = fit_depth(disparity, self._fitted_m, self._fit, self._seed, self._reach_m)
         return self.depth_scores(depth_m) | {FACTOR: factor}
 
     def depth_scores(self, depth_m: NDArray[np.floating]) -> Scores:
-        """All scores of a depth map; those of a part of the image begin with its name."""
+        """All scores of a depth map; those of a part of the image begin with its name.
+
+        Whoever made it, it ends as far away as `fit_depth` lets predictions reach.
+        """
+        if self._fit != "paper":
+            depth_m = np.minimum(depth_m, self._reach_m)
         scores = depth_scores(depth_m, self._true_m, self.scored)
         for name, part in self._parts.items():
             if part.any():
@@ -113,6 +117,20 @@ class Judge:
             filled = np.where(depth_m > 0, depth_m, self._true_m)
             scores["boundary_f1"] = boundary_f1(np.where(filled > 0, filled, 1), self._true_m)
         return scores
+
+
+def _points(item: Item, truth: TrueDepth, count: int, seed: int) -> NDArray[np.float32]:
+    """(h, w) the points that the model is given, drawn from what was measured beside the truth or else from the truth.
+
+    Raises:
+        DepthFileError: nothing was measured.
+    """
+    height, width = truth.depth_m.shape
+    if truth.measured_m is None:
+        return random_points(truth.depth_m, count, seed)
+    if not (truth.measured_m > 0).any():
+        raise DepthFileError(f"Nothing was measured in the photo {item.name}.", "Check the list's third column.")
+    return random_points(truth.measured_m, count, seed, (height, width))
 
 
 def _drawn(part: NDArray[np.bool_], count: int, seed: int) -> NDArray[np.bool_]:

@@ -99,6 +99,26 @@ def align_disparity(
     return a, b
 
 
+def align_depth(
+    depth_m: NDArray[np.floating], true_m: NDArray[np.floating], random: np.random.RandomState
+) -> tuple[float, float]:
+    """The pair (a, b) that brings depth nearer to the truth: a depth + b.
+
+    Where the fit fails it is (1, 0); where it comes out upside down or flat, b is 0 and a the ratio of the means.
+
+    Args:
+        depth_m, true_m: (N,) metres at the known pixels.
+        random: As for `ransac_line`.
+    """
+    try:
+        a, b = ransac_line(depth_m, true_m, random)
+    except ValueError:
+        return 1.0, 0.0
+    if a > 0:
+        return a, b
+    return float(true_m.mean(dtype=np.float64) / depth_m.mean(dtype=np.float64)), 0.0
+
+
 def _pair(count: int, random: np.random.RandomState) -> tuple[int, int]:
     if 2 / count > _SHUFFLE_ABOVE:
         first, second = random.permutation(count)[:2]

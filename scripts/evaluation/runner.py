@@ -15,17 +15,19 @@ from numpy.typing import NDArray
 from infinidepth_blender.engine.depth_files import DepthPrompt
 from infinidepth_blender.engine.photo import open_photo
 from infinidepth_blender.engine.scale import scale_to_metres
-from infinidepth_blender.errors import DepthFileError, InfiniDepthError, OptionsError
+from infinidepth_blender.errors import DepthFileError, OptionsError
 from infinidepth_blender.field.load import DepthModel
 from infinidepth_blender.field.official.model import OfficialModel
 from infinidepth_blender.field.preprocess import patch_grid
 from infinidepth_blender.field.protocol import DepthField
 
-from .datasets import Dataset, Item, TrueDepth
+from .datasets import Dataset
 from .fits import FACTOR
+from .items import Item
 from .judge import Judge, Scores, Settings
 from .metrics import mean_scores
-from .paper_inputs import resized_nearest, resized_photo
+from .paper_inputs import as_released
+from .scores_file import reason
 from .sparse import INTERPOLATIONS, interpolated
 
 RAMP_START = 0.45
@@ -84,7 +86,7 @@ def evaluate_dataset(
         try:
             images.append(_mean_of_draws([_score_item(dataset, item, model, settings, seed) for seed in seeds]))
         except Exception as error:  # what reads files and what runs networks fail in ways of their own
-            failed.append({"image": item.name, "reason": _reason(error)})
+            failed.append({"image": item.name, "reason": reason(error)})
         result["mean"] = means(images)
         if report is not None:
             report(result)
@@ -104,12 +106,6 @@ def _who(image: dict[str, Any]) -> list[str]:
     return [name for name, value in image.items() if isinstance(value, dict)]
 
 
-def _reason(error: Exception) -> str:
-    """One line, which names the kind of what is not meant for users."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, InfiniDepthError) else f"{type(error).__name__}: {text}"
-
-
 def _mean_of_draws(images: list[dict[str, Any]]) -> dict[str, Any]:
     """One image's results from several, which differ in what was drawn."""
     who = dict.fromkeys(name for image in images for name in _who(image))
@@ -126,11 +122,11 @@ def _score_item(
     dataset: Dataset, item: Item, model: DepthModel, settings: Settings, seeds: list[int]
 ) -> dict[str, Any]:
     photo, truth = open_photo(item.photo).pixels_srgb, dataset.truth(item)
-    _check_shapes(item, photo, truth.depth_m)
+    _check_shape(item.depth, photo, truth.depth_m)
+    if item.prompt is not None and truth.measured_m is not None:
+        _check_shape(item.prompt, photo, truth.measured_m)
     if settings.paper_sizes:
-        photo = resized_photo(photo, *dataset.paper_input)
-        if dataset.name not in ("synth4k", "benchmark"):
-            truth = TrueDepth(resized_nearest(truth.depth_m, *dataset.paper_input), None)
+        photo, truth = as_released(dataset, photo, truth)
     true_m = truth.depth_m
     height, width = true_m.shape
     seed = int(np.random.default_rng(seeds).integers(1 << 31))
@@ -159,11 +155,11 @@ def _score_item(
     return result
 
 
-def _check_shapes(item: Item, photo: NDArray[np.uint8], true_m: NDArray[np.float32]) -> None:
-    (height, width), (rows, columns) = photo.shape[:2], true_m.shape
+def _check_shape(file: Path, photo: NDArray[np.uint8], depth_m: NDArray[np.float32]) -> None:
+    (height, width), (rows, columns) = photo.shape[:2], depth_m.shape
     if abs(np.log(columns / rows * height / width)) > _ASPECT_TOLERANCE:
         raise DepthFileError(
-            f"{item.depth.name} is {columns} x {rows} pixels, another shape than the photo's {width} x {height}.",
+            f"{file.name} is {columns} x {rows} pixels, another shape than the photo's {width} x {height}.",
             "Give the depth of the whole photo, the same way up.",
         )
 

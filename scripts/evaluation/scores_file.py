@@ -7,9 +7,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from infinidepth_blender.errors import OutputError
+from infinidepth_blender.errors import InfiniDepthError, OutputError
 
 EVERY_S = 5.0
+
+
+def reason(error: Exception) -> str:
+    """Why there are no scores: one line, which names the kind of what is not meant for users."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, InfiniDepthError) else f"{type(error).__name__}: {text}"
 
 
 class ScoresFile:

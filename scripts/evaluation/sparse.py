@@ -22,13 +22,27 @@ _NEIGHBOURS = 8
 Interpolation = Callable[[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
 
 
-def random_points(true_m: NDArray[np.float32], count: int, seed: int) -> NDArray[np.float32]:
-    """(h, w) the prompt: `count` of the pixels with known depth, 0 elsewhere."""
-    known = np.flatnonzero(true_m > 0)
+def random_points(
+    depth_m: NDArray[np.float32], count: int, seed: int, shape: tuple[int, int] | None = None
+) -> NDArray[np.float32]:
+    """(h, w) the prompt: `count` of the pixels with known depth, 0 elsewhere.
+
+    Args:
+        depth_m: Metres at any resolution, 0 where unknown.
+        count: Points, or all there are.
+        seed: Of the choice.
+        shape: (h, w) of the prompt, in which a point stands where its pixel has its middle; None: that of `depth_m`.
+            Of points that meet in a pixel one is kept.
+    """
+    known = np.flatnonzero(depth_m > 0)
     chosen = np.random.default_rng(seed).permutation(known)[:count]
-    prompt = np.zeros(true_m.size, np.float32)
-    prompt[chosen] = true_m.ravel()[chosen]
-    return prompt.reshape(true_m.shape)
+    prompt = np.zeros(shape or depth_m.shape, np.float32)
+    y, x = (
+        ((place + 0.5) * size / own).astype(int)
+        for place, size, own in zip(np.divmod(chosen, depth_m.shape[1]), prompt.shape, depth_m.shape, strict=True)
+    )
+    prompt[y, x] = depth_m.ravel()[chosen]
+    return prompt
 
 
 def near_edges(true_m: NDArray[np.float32], reach_px: int = EDGE_REACH_PX) -> NDArray[np.bool_]:

@@ -30,6 +30,10 @@ EDGE_SHARE = 0.2
 """Share of the queries that are drawn beside depth steps."""
 
 
+Points = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Places (N, 2) in [-1, 1], order (y, x), and log depths (N,), as `draw_points` has them."""
+
+
 @dataclass
 class Batch:
     """Images of one size with queries.
@@ -163,6 +167,7 @@ def make_batch(
     augment: bool = True,
     prompted_share: float = 0.0,
     points: tuple[int, int] = PROMPT_POINTS,
+    drawn_points: list[Points | None] | None = None,
 ) -> Batch:
     """Draws and augments one batch.
 
@@ -173,6 +178,7 @@ def make_batch(
         augment: Whether cameras, colours and queries are varied.
         prompted_share: Share of the images that get measured points.
         points: Fewest and most of them.
+        drawn_points: Gets the measured points of every image, None of those without.
     """
     drawn = reader.draw(count)
     height, width = drawn[0][0].shape[:2]
@@ -195,6 +201,7 @@ def make_batch(
             queries,
             augment,
             points if rng.random() < prompted_share else None,
+            drawn_points,
         )
         for k, (image, codes, _) in enumerate(drawn)
     ]
@@ -261,6 +268,7 @@ def _prepare(
     queries: int,
     augment: bool,
     points: tuple[int, int] | None,
+    drawn_points: list[Points | None] | None,
 ):
     pixels = resized(np.ascontiguousarray(image), *size)
     truth = decode_log_depth(codes)
@@ -283,8 +291,11 @@ def _prepare(
     solid = solid[np.isfinite(solid)]
     whole = given = LogDepthRange.of(solid) if solid.size > 8 else LogDepthRange(0.0, 1.0)
     prompt = np.zeros((CHANNELS, *prompt_size), np.float32)
-    if points is not None and solid.size > 8:
-        place, measured = draw_points(truth, rng, points, augment)
+    found = draw_points(truth, rng, points, augment) if points is not None and solid.size > 8 else None
+    if drawn_points is not None:
+        drawn_points.append(found)
+    if found is not None:
+        place, measured = found
         given = LogDepthRange.of(measured)
         prompt = prompt_map(place, (measured - given.low) / given.spread, *prompt_size)
     ts = [

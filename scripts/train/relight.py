@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .pool import LOG_FAR, LOG_NEAR, SKY_CODE
 from .sending import sent
 
 Codes = TypeVar("Codes", NDArray[np.uint16], Tensor)
@@ -29,6 +30,12 @@ _LIGHT, _TINT = 0.22, 0.05
 _LARGEST = 1.2
 """Change of the logarithm that no pixel exceeds."""
 _DARKEST = 0.02
+_JUMP = 0.1
+"""What a jump of disparity counts beside a second difference of the same size."""
+_CODE = float((LOG_FAR - LOG_NEAR) / (SKY_CODE - 1))
+"""Step of log depth in a shard."""
+_ROUNDED = 4 * _CODE
+"""Second difference over disparity that rounding and dither alone can make: a whole code at each of the four terms."""
 
 
 def chosen_to_relight(count: int, rng: np.random.Generator) -> NDArray[np.int_]:
@@ -53,6 +60,7 @@ def relit(images: Tensor, log_depth: Tensor, focal: Tensor, rng: np.random.Gener
         rng: Source of randomness.
     """
     count, device = len(images), images.device
+    log_depth = dithered(log_depth, int(rng.integers(1 << 31)))
     strength = np.where(rng.random(count) < _LEVELLED_SHARE, rng.uniform(*_LEVELLED, count), 0.0)
     light = rng.normal(0, _LIGHT, (count, 3, 1)) + rng.normal(0, _TINT, (count, 3, 3))
     return _in_light(images, normals(log_depth, focal), sent(strength, device), sent(light, device))
@@ -60,8 +68,24 @@ def relit(images: Tensor, log_depth: Tensor, focal: Tensor, rng: np.random.Gener
 
 def evened(images: Tensor, log_depth: Tensor, focal: Tensor) -> Tensor:
     """(n, 3, H, W) images as `relit` takes them, in which surfaces of all directions are equally bright in the mean."""
-    normal = normals(log_depth, focal)
+    normal = normals(dithered(log_depth, 0), focal)
     return _in_light(images, normal, torch.ones_like(focal), normal.new_zeros((len(images), 3, 3)))
+
+
+def dithered(log_depth: Tensor, seed: int) -> Tensor:
+    """Log depth that was rounded to the codes of a shard, anywhere inside of what was rounded to the same.
+
+    Where neighbours have the same code or the next, light by the normals of rounded depth has steps along lines that
+    follow the shape; so it has a little grain instead.
+
+    Args:
+        log_depth: Any shape, infinite at the sky.
+        seed: Of the noise.
+    """
+    noise = torch.rand(
+        log_depth.shape, generator=torch.Generator(log_depth.device).manual_seed(seed), device=log_depth.device
+    )
+    return log_depth + _CODE * (noise - 0.5)
 
 
 def _in_light(images: Tensor, normal: Tensor, strength: Tensor, light: Tensor) -> Tensor:
@@ -74,7 +98,7 @@ def _in_light(images: Tensor, normal: Tensor, strength: Tensor, light: Tensor) -
 
 
 def normals(log_depth: Tensor, focal: Tensor) -> Tensor:
-    """(n, 3, h, w) unit normals in the camera's axes, from the nearer of the neighbours to either side; 0 at the sky.
+    """(n, 3, h, w) unit normals in the camera's axes, from the neighbours that are on the same surface; 0 at the sky.
 
     Args:
         log_depth, focal: As `relit` has them.
@@ -88,23 +112,41 @@ def normals(log_depth: Tensor, focal: Tensor) -> Tensor:
     ray_x = (x / focal_px[:, None])[:, None, :].expand(count, height, width)
     rays = torch.stack([ray_x, ray_y, torch.ones_like(ray_x)], dim=1)
     known = log_depth.isfinite()
-    points = rays * torch.where(known, log_depth, 0.0).exp()[:, None]
+    depth = torch.where(known, log_depth, 0.0).exp()
+    points, disparity = rays * depth[:, None], torch.where(known, 1 / depth, torch.nan)
     # x right and y down: in this order it looks at the camera.
-    normal = torch.linalg.cross(_step(points, log_depth, known, 2), _step(points, log_depth, known, 3), dim=1)
+    normal = torch.linalg.cross(_step(points, disparity, 2), _step(points, disparity, 3), dim=1)
     length = normal.square().sum(dim=1, keepdim=True).sqrt()
     return torch.where(known[:, None] & (length > 0), normal / length.clamp_min(1e-20), 0.0)
 
 
-def _step(points: Tensor, log_depth: Tensor, known: Tensor, axis: int) -> Tensor:
-    """(n, 3, h, w) way to the next place along an axis of `points`, or from the one before if that is closer in depth."""
-    size = points.shape[axis]
-    both = known.narrow(axis - 1, 0, size - 1) & known.narrow(axis - 1, 1, size - 1)
-    jump = torch.where(both, log_depth.diff(dim=axis - 1).abs(), torch.inf)
-    after, before = ((0, 0, 0, 1), (0, 0, 1, 0)) if axis == 2 else ((0, 1), (1, 0))
-    next_jump, last_jump = F.pad(jump, after, value=torch.inf), F.pad(jump, before, value=torch.inf)
+def _step(points: Tensor, disparity: Tensor, axis: int) -> Tensor:
+    """(n, 3, h, w) way to the next place along an axis of `points`, by the neighbours that are on the same surface.
+
+    Along a plane disparity is linear, so that its second difference is 0. Where that of both neighbours is nothing but
+    rounded, the way is the mean to either side; else it is the one on the side where the surface goes on straighter.
+    There a jump counts a little as well, since beside a thing of two places both sides have the same second difference.
+
+    Args:
+        points: (n, 3, h, w).
+        disparity: (n, h, w), not a number at the sky.
+        axis: 2 or 3.
+    """
+    last, first = {2: ((0, 0, 0, 1), (0, 0, 1, 0)), 3: ((0, 1), (1, 0))}[axis]
+    jump = disparity.diff(dim=axis - 1)
+    bend, jump = jump.diff(dim=axis - 1).abs(), jump.abs()
+    # Between two places without a third one only the jump is known.
+    next_cost, last_cost = (
+        torch.where(straight.isnan(), jump, straight + _JUMP * jump).nan_to_num(torch.inf)
+        for straight in (F.pad(bend, last, value=torch.nan), F.pad(bend, first, value=torch.nan))
+    )
+    next_cost, last_cost = F.pad(next_cost, last, value=torch.inf), F.pad(last_cost, first, value=torch.inf)
+    flat = F.pad(F.pad(bend, first, value=torch.nan), last, value=torch.nan) <= _ROUNDED * disparity
     ahead = points.diff(dim=axis)
-    steps = torch.where((next_jump <= last_jump)[:, None], F.pad(ahead, after), F.pad(ahead, before))
-    return torch.where((next_jump.isfinite() | last_jump.isfinite())[:, None], steps, 0.0)
+    after, before = F.pad(ahead, last), F.pad(ahead, first)
+    share = torch.where(flat, 0.5, (next_cost <= last_cost).to(points.dtype))[:, None]
+    steps = torch.lerp(before, after, share)
+    return torch.where((next_cost.isfinite() | last_cost.isfinite())[:, None], steps, 0.0)
 
 
 def harmonics(normal: Tensor) -> Tensor:

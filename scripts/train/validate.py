@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from torch import Tensor
 
 ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT / "scripts") not in sys.path:
@@ -25,9 +25,11 @@ if str(ROOT / "scripts") not in sys.path:
 from evaluation.fits import FACTOR, fit_rising  # noqa: E402
 
 from infinidepth_blender.errors import ModelError  # noqa: E402
+from infinidepth_blender.field.local_planes import search_tree  # noqa: E402
 from infinidepth_blender.field.network import InfiniDepthNetwork  # noqa: E402
+from infinidepth_blender.field.prompt_map import LogDepthRange  # noqa: E402
 from infinidepth_blender.field.weights_files import load_weights  # noqa: E402
-from train.data import Batch  # noqa: E402
+from train.data import Batch, Points  # noqa: E402
 from train.held_out import HeldOut  # noqa: E402
 from train.paired import differences, read_scores  # noqa: E402
 
@@ -55,7 +57,7 @@ def validate(
         Means of delta_1 and sky accuracy; medians of abs_rel and of the errors of field of view, pitch
         and roll in degrees. Depth is scored after an affine fit of disparity (least absolute deviations,
         no negative factor). Of a network that reads measurements also the share of depths within 4 % when
-        it is told `TOLD_POINTS` of them, without a fit, and that of the nearest measurement.
+        it is told `TOLD_POINTS` of them, without a fit, and that of the measurement nearest in the picture.
 
     Raises:
         FileNotFoundError: the pool is empty.
@@ -86,8 +88,12 @@ def scores_of_images(
         for number, scores in zip(numbers, _scores(network, batch.to(device)), strict=True):
             rows[number] |= scores
     if network.config.prompt_channels:
-        for numbers, batch in held_out.batches(chosen, *what, prompted_share=1.0, points=TOLD_POINTS):
-            for number, scores in zip(numbers, _told(network, batch.to(device)), strict=True):
+        drawn: list[Points | None] = []
+        told = {"prompted_share": 1.0, "points": TOLD_POINTS, "drawn_points": drawn}
+        for numbers, batch in held_out.batches(chosen, *what, **told):
+            nearest = torch.stack([_nearest(batch, k, points) for k, points in enumerate(drawn)])
+            drawn.clear()
+            for number, scores in zip(numbers, _told(network, batch.to(device), nearest.to(device)), strict=True):
                 rows[number] |= scores
     return list(rows.values())
 
@@ -123,13 +129,23 @@ def _scores(network: InfiniDepthNetwork, batch: Batch) -> list[dict[str, float]]
     return rows
 
 
-def _told(network: InfiniDepthNetwork, batch: Batch) -> list[dict[str, float]]:
+def _nearest(batch: Batch, k: int, points: Points | None) -> Tensor:
+    """(N,) what the measurement nearest to each query of the `k`-th image says, as `Batch.t` says it; 0 without any."""
+    if points is None:
+        return torch.zeros_like(batch.t[k])
+    places, measured = points
+    size_px = np.array(batch.image.shape[2:])
+    _, nearest = search_tree(places * size_px).query(batch.coords_yx[k].numpy() * size_px)
+    t = (measured[nearest] - LogDepthRange.of(measured).low) / float(batch.log_spread[k].exp())
+    return torch.from_numpy(t.astype(np.float32))
+
+
+def _told(network: InfiniDepthNetwork, batch: Batch, nearest: Tensor) -> list[dict[str, float]]:
     decoded = network.decode(network.encode(batch.image, batch.prompt), batch.coords_yx)
-    nearest = F.grid_sample(batch.prompt[:, :1], batch.coords_yx.flip(-1)[:, None], mode="nearest", align_corners=False)
     ground = batch.sky < 0.5
     met = ground.sum(1)
     rows: list[dict[str, float]] = [{} for _ in met]
-    for name, t in (("told", decoded.t), ("told_nearest", nearest[:, 0, 0])):
+    for name, t in (("told", decoded.t), ("told_nearest", nearest)):
         off = ((t - batch.t) * batch.log_spread.exp()[:, None]).abs()
         right = ((off < np.log(1.04)) & ground).sum(1)
         for row, share, count in zip(rows, (right / met.clamp_min(1)).tolist(), met.tolist(), strict=True):

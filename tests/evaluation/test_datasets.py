@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 import OpenEXR
 import pytest
-from evaluation.datasets import DATASETS, open_dataset, read_detail_mask
+from evaluation.datasets import open_dataset
+from evaluation.depth_readers import read_detail_mask
+from evaluation.items import DATASETS
 
 from infinidepth_blender.errors import DepthFileError
 
@@ -81,6 +84,51 @@ def test_eth3d(tmp_path: Path, depth: np.ndarray) -> None:
     truth.write_bytes(b"1234")
     with pytest.raises(DepthFileError, match="each pixel"):
         only(tmp_path, "eth3d")
+
+
+@pytest.mark.parametrize("place", ["office/x.npz", "office/ground_truth_depth/dslr_images/x.npz"])
+def test_eth3d_in_files_of_a_known_kind(tmp_path: Path, depth: np.ndarray, place: str) -> None:
+    near = "office/x.png" if place == "office/x.npz" else "office/images/dslr_images/x.png"
+    photo(tmp_path / near)
+    (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+    np.savez(tmp_path / place, data=np.where(depth > 5, np.float32(np.inf), depth))
+    name, read = only(tmp_path, "eth3d")
+    assert name == near and np.array_equal(read, np.where(depth > 5, 0, depth))
+    (tmp_path / "list.txt").write_text(f"{near} {place}\n")
+    assert np.array_equal(only(tmp_path / "list.txt", "eth3d")[1], read)
+
+
+def test_eth3ds_bare_numbers_may_be_called_png(tmp_path: Path, depth: np.ndarray) -> None:
+    photo(tmp_path / "s" / "images" / "rig" / "1.png")
+    (tmp_path / "s" / "ground_truth_depth" / "rig").mkdir(parents=True)
+    depth.astype("<f4").tofile(tmp_path / "s" / "ground_truth_depth" / "rig" / "1.png")
+    assert np.array_equal(only(tmp_path, "eth3d")[1], depth)
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".PNG"])
+def test_kitti_as_its_downloads_unpack(tmp_path: Path, depth: np.ndarray, split: str, suffix: str) -> None:
+    drive = "2011_09_26_drive_0002_sync"
+    raw = tmp_path / "raw" / "2011_09_26"
+    for camera in ("image_02", "image_03"):
+        photo(raw / drive / camera / "data" / f"0000000005{suffix}")
+        photo(raw / "2011_09_26_drive_0005_sync" / camera / "data" / f"0000000005{suffix}")
+    truth = tmp_path / "data_depth_annotated" / split / drive / "proj_depth" / "groundtruth" / "image_02"
+    png(truth / "0000000005.png", depth, 256)
+    png(truth / "0000000099.png", depth, 256)  # has no photo
+    name, read = only(tmp_path, "kitti")
+    assert name == f"raw/2011_09_26/{drive}/image_02/data/0000000005{suffix}"
+    np.testing.assert_allclose(read, depth, atol=1e-6)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_kitti_through_a_link_and_round_a_circle(tmp_path: Path, depth: np.ndarray) -> None:
+    drive, place = "2011_09_26_drive_0002_sync", tmp_path / "set"
+    photo(tmp_path / "elsewhere" / drive / "image_02" / "data" / "0000000005.png")
+    png(place / "val" / drive / "proj_depth" / "groundtruth" / "image_02" / "0000000005.png", depth, 256)
+    (place / "raw").symlink_to(tmp_path / "elsewhere")
+    (place / "val" / "again").symlink_to(place)
+    assert only(place, "kitti")[0].startswith("raw/")
 
 
 @pytest.mark.parametrize("layout", ["raw", "one folder", "selection"])
@@ -192,6 +240,50 @@ def test_a_preview_is_not_taken_for_the_photo(tmp_path: Path, depth: np.ndarray,
     (scene / "color").rename(scene / "first")
     with pytest.raises(DepthFileError, match=r"game/scene/a_preview/7.png, game/scene/first/7.png.*Leave one"):
         open_dataset(tmp_path, name)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["synth4k", "waymo"])
+@pytest.mark.parametrize(("folder", "file"), [("scene", "1.JPG"), ("scene[1]", "00[01].png"), ("a*b?", "x.PNG")])
+def test_photos_of_any_name(tmp_path: Path, depth: np.ndarray, name: str, folder: str, file: str) -> None:
+    if os.name == "nt" and "*" in folder:
+        pytest.skip("no such names there")
+    scene = tmp_path / "game" / folder
+    photo(scene / "rgb" / file)
+    stem = Path(file).stem
+    (scene / "depth").mkdir()
+    if name == "synth4k":
+        exr(scene / "depth" / f"{stem}.exr", depth)
+    else:
+        np.save(scene / "depth" / f"{stem}.npy", depth)
+    assert only(tmp_path, name)[0] == f"game/{folder}/rgb/{file}"
+
+
+def test_scannets_photo_in_capitals(tmp_path: Path, depth: np.ndarray) -> None:
+    photo(tmp_path / "scene" / "color" / "1.JPG")
+    png(tmp_path / "scene" / "depth" / "1.png", depth, 1000)
+    assert only(tmp_path, "scannet")[0] == "scene/color/1.JPG"
+
+
+def test_the_third_name_of_a_list_is_measured_depth(tmp_path: Path, depth: np.ndarray) -> None:
+    photo(tmp_path / "a.png")
+    png(tmp_path / "a_depth.png", depth, 256)
+    lidar = np.zeros((H // 2, W // 2), np.float32)
+    lidar[3, ::4] = 6
+    png(tmp_path / "a_lidar.png", lidar, 256)
+    np.save(tmp_path / "a_lidar.npy", lidar)
+    listed = tmp_path / "val.txt"
+    for prompt in ("a_lidar.png", "a_lidar.npy", "a_lidar.png 721.5"):
+        listed.write_text(f"a.png a_depth.png {prompt}\n")
+        data = open_dataset(listed, "kitti")
+        truth = data.truth(data.items[0])
+        assert truth.measured_m is not None and np.array_equal(truth.measured_m, lidar)
+        np.testing.assert_allclose(truth.depth_m, depth, atol=1e-6)
+    listed.write_text("a.png a_depth.png 721.5\n")
+    assert open_dataset(listed, "kitti").items[0].prompt is None
+    for more in ("a_gone.png", "a_lidar.png a_lidar.npy"):
+        listed.write_text(f"a.png a_depth.png {more}\n")
+        with pytest.raises(FileNotFoundError, match="line 1: after photo and depth only one file of measured depth"):
+            open_dataset(listed, "kitti")
 
 
 @pytest.mark.parametrize("name", DATASETS)

@@ -102,5 +102,8 @@ def test_a_clip_walks_on_and_is_scored(tmp_path: Path) -> None:
     done = subprocess.run(score, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     scores = json.loads((tmp_path / "s.json").read_text())
-    assert set(scores) == {"workshop", "mean"}
-    assert scores["workshop"]["as one shot"]["flicker"] < scores["workshop"]["as photos"]["flicker"]
+    assert set(scores["clips"]) == {"workshop"} and not scores["failed"]
+    shot, photos = (scores["clips"]["workshop"][kind] for kind in ("as one shot", "as photos"))
+    assert shot["flicker"] < photos["flicker"]
+    assert 0 < shot["coverage"] <= 1
+    assert scores["mean"]["as one shot"] == shot

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from evaluation.boundaries import boundary_f1
-from evaluation.fits import fit_depth, fitted_depth
+from evaluation.fits import farthest_m, fit_depth, fitted_depth
+from evaluation.items import Item, TrueDepth
+from evaluation.judge import Judge, Settings
 from evaluation.metrics import depth_scores, mean_scores
 from evaluation.sparse import INTERPOLATIONS, interpolated, near_edges, random_points
 
@@ -109,3 +113,67 @@ def test_an_answer_that_takes_near_for_far_is_not_turned_over() -> None:
         assert depth_scores(fitted.depth_m, true)["delta_1"] < 0.5
     assert fit_depth(7 / true - 3, true, "lad").factor == pytest.approx(1 / 7, rel=1e-4)
     assert fit_depth(1 / true, true, "none").factor == 1
+
+
+def far_and_near() -> np.ndarray:
+    """(60, 80) a hillside at 300 to 340 m, before it a slope from 50 to 3 m."""
+    y, x = np.mgrid[:60, :80]
+    return np.where(y < 24, 300 + x / 2, 3 + 47 * (60 - y) / 36).astype(np.float32)
+
+
+def judge(true_m: np.ndarray, **settings: int) -> Judge:
+    place = Path("x")
+    return Judge(Item("x", place, place), TrueDepth(true_m, None), Settings(**settings), 0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("settings", [{}, {"prompt_points": 500}, {"pixels": 40}])
+def test_a_right_answer_scores_fully_however_far(settings: dict[str, int]) -> None:
+    true = far_and_near()
+    scores = judge(true, **settings).scores(1 / true)
+    for part in ("", "detail_", "edges_"):
+        assert scores[f"{part}delta_0.01"] == 1, part
+        assert scores[f"{part}abs_rel"] < 1e-4, part
+
+
+def test_every_answer_ends_where_it_is_wrong_anyway() -> None:
+    true = far_and_near()
+    assert farthest_m(true) == pytest.approx(2 * true.max())
+    assert farthest_m(two_planes()) == 200
+    found = judge(true, prompt_points=500)
+    none = found.scores(np.where(true > 200, 0, 1 / true))
+    same = found.depth_scores(np.where(true > 200, 1e9, true))
+    assert none["abs_rel"] == pytest.approx(same["abs_rel"], rel=1e-5)
+    assert none["delta_3"] == same["delta_3"] == pytest.approx((true < 200)[found.scored].mean())
+
+
+def test_the_fit_of_the_paper_ends_at_200_m_before_its_second_line() -> None:
+    true = far_and_near()
+    assert depth_scores(fitted_depth(1 / true, true, "paper"), true)["delta_0.01"] < 0.7
+
+
+def test_where_a_line_of_the_paper_is_not_to_be_had_means_are_matched() -> None:
+    y = np.mgrid[:60, :80][0]
+    true = (2 + 8 * y / 60 + np.random.default_rng(0).normal(0, 0.02, y.shape)).astype(np.float32)
+    flat = fit_depth(np.full_like(true, 0.3), true, "paper")
+    assert flat.depth_m == pytest.approx(true.mean(), rel=1e-5)
+    turned = 1 - 1 / true
+    fitted = fit_depth(turned, true, "paper")
+    assert fitted.factor == pytest.approx((1 / true).mean() / turned.mean(), rel=1e-5)
+    # A factor alone: near stays far.
+    assert fitted.depth_m == pytest.approx(true.mean() / (1 / turned).mean() / turned, rel=1e-4)
+    assert depth_scores(fitted.depth_m, true)["delta_1"] < 0.5
+
+
+def test_one_known_pixel_leaves_the_paper_no_line() -> None:
+    true, answer = np.zeros((30, 40), np.float32), np.linspace(0.1, 2, 1200, dtype=np.float32).reshape(30, 40)
+    true[5, 5] = 2
+    fitted = fit_depth(answer, true, "paper")
+    assert fitted.factor == 1
+    assert fitted.depth_m == pytest.approx(1 / answer, rel=1e-5)
+
+
+def test_points_of_another_resolution_stand_at_their_places() -> None:
+    measured = np.zeros((10, 10), np.float32)
+    measured[2, 7] = 5
+    points = random_points(measured, 9, 0, (40, 30))
+    assert np.argwhere(points).tolist() == [[10, 22]] and points[10, 22] == 5

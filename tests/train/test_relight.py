@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from train.relight import every_other, explained, normals, relit
+from train.pool import decode_log_depth, encode_log_depth
+from train.relight import dithered, every_other, explained, normals, relit
 
 FOCAL = 0.7
 """Over the diagonal."""
@@ -85,3 +86,59 @@ def test_truth_at_every_other_pixel(finer: int) -> None:
     seen = every_other(codes.astype(np.uint16), 20)
     assert seen.shape == (10, 15)
     assert seen[0, 0] // 1000 == finer
+
+
+def ridge(falls_left: float, falls_right: float) -> torch.Tensor:
+    """Log depth (1, h, w) of two walls that meet in the middle column's left border."""
+    x = (torch.arange(WIDTH) + 0.5 - WIDTH / 2) / (FOCAL * math.hypot(HEIGHT, WIDTH))
+    depth = 4 / (1 + torch.where(x < 0, -falls_left * x, falls_right * x))
+    return depth.log()[None, None].expand(1, HEIGHT, WIDTH)
+
+
+@pytest.mark.parametrize(("left", "right"), [(0.8, 0.8), (-0.8, -0.8), (0.8, 0.3), (0.2, -0.6)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_normals_beside_a_crease_belong_to_their_own_wall(left: float, right: float, turned: bool) -> None:
+    log_depth = ridge(left, right)
+    if turned:
+        log_depth = log_depth.mT
+    found = normals(log_depth, torch.tensor([FOCAL]))[0]
+    row = (found.mT if turned else found)[:, 50]
+    middle = WIDTH // 2
+    for beside, inside in ((middle - 1, middle - 20), (middle, middle + 20)):
+        np.testing.assert_allclose(row[:, beside], row[:, inside], atol=2e-3)
+    assert float((row[:, middle - 1] - row[:, middle]).norm()) > 0.2
+
+
+def test_what_is_two_places_wide_before_a_wall_keeps_its_own_depth() -> None:
+    log_depth = torch.full((1, HEIGHT, WIDTH), math.log(6.0))
+    log_depth[0, :, 70:72] = math.log(2.0)
+    found = normals(log_depth, torch.tensor([FOCAL]))[0]
+    np.testing.assert_allclose(found[:, 60, 66:76].T, [[0, 0, -1]] * 10, atol=1e-5)
+
+
+def test_rounded_depth_makes_no_steps_of_tone() -> None:
+    """A plane far away through a long lens, where neighbours have one code or two."""
+    height, width, focal_px = 160, 214, 450.0
+    y, x = torch.meshgrid(torch.arange(height) - 79.5, torch.arange(width) - 106.5, indexing="ij")
+    exact = (3 / (1 + 0.17 * x / focal_px + 0.1 * y / focal_px)).log()[None]
+    codes = torch.from_numpy(decode_log_depth(encode_log_depth(exact.numpy())))
+    focal = torch.tensor([focal_px / math.hypot(height, width)])
+    wanted = normals(exact, focal)
+    off = normals(dithered(codes, 1), focal) - wanted
+    # Light of one standard deviation on mid grey moves it by 28 levels at most.
+    assert float(28 * off.abs().quantile(0.95)) < 1.6
+    means = torch.nn.functional.avg_pool2d(off, 5)
+    assert float(28 * means.abs().quantile(0.95)) < 0.25
+
+
+def test_dither_stays_inside_of_what_has_the_same_code() -> None:
+    codes = np.arange(20_000, 20_400, dtype=np.uint16).reshape(20, 20)
+    codes[0] = 65535
+    depth = torch.from_numpy(decode_log_depth(codes))
+    moved = dithered(depth, 3)
+    assert torch.equal(moved, dithered(depth, 3)) and not torch.equal(moved, dithered(depth, 4))
+    assert bool((moved[0] == torch.inf).all())
+    code = float(depth[1, 1] - depth[1, 0])
+    off = (moved[1:] - depth[1:]) / code
+    assert float(off.abs().max()) < 0.505  # single precision
+    assert float(off.std()) == pytest.approx(1 / math.sqrt(12), rel=0.1)

@@ -10,12 +10,13 @@ import pytest
 import torch
 from train import failures
 from train import validate as validation
+from train.data import Points
 from train.held_out import HeldOut
 from train.paired import differences, read_scores
 from train.pool import Shard
 from train.presets import PRESETS
 from train.train import Trainer
-from train.validate import scores_of_images, summary, validate
+from train.validate import TOLD_POINTS, scores_of_images, summary, validate
 
 from infinidepth_blender.field.network import InfiniDepthNetwork
 from infinidepth_blender.field.weights_files import save_weights
@@ -65,6 +66,34 @@ def test_fewer_images_are_spread_over_the_pool_and_scored_as_among_all(
 def test_the_scores_that_others_read_keep_their_names(pool: Path, network: InfiniDepthNetwork) -> None:
     names = ["delta_1", "sky", "abs_rel", "fov_deg", "pitch_deg", "roll_deg", "told", "told_nearest"]
     assert list(validate(network, pool, images=8, queries=129)) == names
+
+
+def test_the_nearest_measurement_is_the_measurement_itself(pool: Path, network: InfiniDepthNetwork) -> None:
+    held_out = HeldOut(pool)
+    rows = {row["image"]: row for row in scores_of_images(network, held_out, "cpu", None, 129)}
+    what = (129, network.config.tokens, network.config.input_patch_px, False)
+    drawn: list[Points | None] = []
+    told = {"prompted_share": 1.0, "points": TOLD_POINTS}
+    compared = 0
+    for numbers, batch in held_out.batches(held_out.spread(None), *what, **told, drawn_points=drawn):
+        for k, number in enumerate(numbers):
+            points = drawn[k]
+            assert points is not None and len(points[0]) == 500
+            low = np.quantile(points[1], 0.02)
+            size = np.array(batch.image.shape[2:])
+            off = np.linalg.norm((batch.coords_yx[k].numpy()[:, None] - points[0][None]) * size, axis=2)
+            true = batch.t[k].numpy() * float(batch.log_spread[k].exp()) + low
+            right = np.abs(points[1][off.argmin(1)] - true) < np.log(1.04)
+            ground = batch.sky[k].numpy() < 0.5
+            if ground.sum() >= 32:
+                assert rows[held_out.names[number]]["told_nearest"] == pytest.approx(right[ground].mean(), abs=0.01)
+                compared += 1
+        drawn.clear()
+    assert compared > 2
+    # Asking for the points changes nothing that is drawn.
+    (_, without), *_ = held_out.batches([0], *what, **told)
+    (_, with_points), *_ = held_out.batches([0], *what, **told, drawn_points=drawn)
+    assert all(torch.equal(getattr(without, name), getattr(with_points, name)) for name in without.__dataclass_fields__)
 
 
 def test_evened_images_differ_in_their_tones_alone(pool: Path) -> None:
