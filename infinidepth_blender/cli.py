@@ -8,6 +8,7 @@ import json
 import os
 import shlex
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any, get_args
 from .commands import convert, info, models, reconstruct, reconstruct_arguments, render
 from .commands.arguments import named_path, not_empty
 from .commands.context import Context
+from .engine.bootstrap import PACKAGE_NAME
 from .engine.runtime import find_runtime
 from .errors import Cancelled, InfiniDepthError, OptionsError, RuntimeMissingError
 from .options import Device
@@ -231,15 +233,23 @@ def _missing(error: ModuleNotFoundError, context: Context, argv: Sequence[str]) 
     if error.name is None or error.name.partition(".")[0] == __package__:
         raise error
     remedy = f"Install it there (pip install {error.name}), or run the command with the engine's Python."
-    with contextlib.suppress(InfiniDepthError):
-        runtime = find_runtime(context.python, context.user_dir, context.site, context.older_dirs)
-        if runtime.origin != "current":
-            command = shlex.join([str(runtime.python), "-m", str(__package__), *argv])
-            remedy = f"Run it with the engine's Python: {command}"
+    if __package__ != PACKAGE_NAME:  # an extension's name, which no Python but Blender's knows
+        remedy = f"Run it in a terminal, with a Python that has {error.name}."
+    else:
+        with contextlib.suppress(InfiniDepthError):
+            runtime = find_runtime(context.python, context.user_dir, context.site, context.older_dirs)
+            if runtime.origin != "current":
+                command = _as_typed([str(runtime.python), "-m", PACKAGE_NAME, *argv])
+                remedy = f"Run it with the engine's Python: {command}"
     return RuntimeMissingError(
         f"This command needs the package {error.name}, which {sys.executable} does not have.",
         remedy,
     )
+
+
+def _as_typed(command: list[str], system: str = sys.platform) -> str:
+    """A command as it is typed into the terminal of an operating system."""
+    return subprocess.list2cmdline(command) if system == "win32" else shlex.join(command)
 
 
 def _complain(error: InfiniDepthError, code: int, as_json: bool) -> int:

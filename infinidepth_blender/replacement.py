@@ -15,13 +15,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from .errors import OutputError
+from .patience import patiently
 from .scene_file import SCENE_NAME, is_as_written, set_scene_aside
 
 OLD_DIR = ".old"
@@ -30,12 +29,6 @@ _PLAN_NAME = ".replacing.json"
 _UNDO_NAME = ".undoing.json"
 OWN_NAMES = frozenset({OLD_DIR, _REPLACED_DIR, _PLAN_NAME, _UNDO_NAME, f"{_PLAN_NAME}.partial"})
 """Names in a staging folder that are no part of a result."""
-
-PATIENCE_S = 5.0
-"""How long a file may be held: on Windows virus scanners, indexers and cloud folders open what was just written."""
-_WAIT_S = 0.1
-
-_Result = TypeVar("_Result")
 
 
 @dataclass
@@ -84,7 +77,7 @@ class Replacement:
         away.mkdir(exist_ok=True)
         # First of all and by a single step: whenever this is cut short, the scene is still there. It is looked at
         # afterwards, when nobody saves into it any more.
-        self.scene = _patiently(lambda: set_scene_aside(self.folder))
+        self.scene = patiently(lambda: set_scene_aside(self.folder))
         if self.scene is not None and is_as_written(self.folder, self.scene):
             _move(self.scene, away / SCENE_NAME)
         for name in self.old:
@@ -134,7 +127,7 @@ class Replacement:
         was = self.staging / OLD_DIR / SCENE_NAME
         try:
             if os.path.lexists(was):
-                _patiently(lambda: set_scene_aside(self.folder))  # saved by somebody this moment
+                patiently(lambda: set_scene_aside(self.folder))  # saved by somebody this moment
                 _move(was, self.folder / SCENE_NAME)
             elif self.scene and self.scene.exists() and not os.path.lexists(self.folder / SCENE_NAME):
                 _move(self.scene, self.folder / SCENE_NAME)
@@ -264,16 +257,4 @@ def _moved(source: Path, target: Path) -> bool:
 
 
 def _move(source: Path, target: Path) -> None:
-    _patiently(lambda: source.replace(target))
-
-
-def _patiently(act: Callable[[], _Result]) -> _Result:
-    """Does something that fails as long as another program has the file open."""
-    deadline_s = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            return act()
-        except PermissionError:
-            if time.monotonic() >= deadline_s:
-                raise
-        time.sleep(_WAIT_S)
+    patiently(lambda: source.replace(target))

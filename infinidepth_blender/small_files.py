@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from .patience import patiently
+
 
 def write_json(path: Path, data: Any) -> None:
     """Writes a file whole or not at all, its folder as well.
@@ -19,7 +21,7 @@ def write_json(path: Path, data: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         partial.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-        partial.replace(path)
+        patiently(lambda: partial.replace(path))
     except OSError:
         with contextlib.suppress(OSError):
             partial.unlink()

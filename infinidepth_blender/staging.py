@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import shutil
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -14,9 +15,11 @@ from pathlib import Path
 
 from .errors import OutputError
 from .file_lock import locked_if_possible
+from .patience import patiently
 from .replacement import OWN_NAMES, holds_older_result, recover, replace_result
 from .scene_file import SCENE_NAME, kept_note
 from .small_files import json_or_empty
+from .user_folders import documents_dir, home_dir
 
 JSON_NAME = "reconstruction.json"
 ARRAYS_DIR = "arrays"
@@ -121,7 +124,8 @@ def clear(staging: Path) -> None:
     """Removes an abandoned staging folder, of a bundle or of frames; what was just replacing an older result is finished.
 
     Raises:
-        OutputError: it is not ours, another process is writing there, or an older result cannot be put back whole.
+        OutputError: it is not ours, another process is writing there, an older result cannot be put back whole, or
+            another program holds files in it.
         OSError: it cannot be looked at.
     """
     if not staging.exists():
@@ -136,7 +140,28 @@ def clear(staging: Path) -> None:
     with held(staging) if LOCK_NAME in names else contextlib.nullcontext():
         if staging.is_dir():
             recover(staging, staging.with_name(staging.name.removesuffix(STAGING_SUFFIX)), _ORDER[::-1])
-    _remove(staging)
+    _clear_away(staging)
+
+
+def _clear_away(staging: Path) -> None:
+    """Removes a staging folder whose place is needed, files that another program holds for a moment included.
+
+    Raises:
+        OutputError: something in it is held for longer.
+    """
+
+    def remove() -> None:
+        _remove(staging)
+        if staging.exists() and not holds_older_result(staging):
+            raise PermissionError
+
+    try:
+        patiently(remove)
+    except PermissionError as error:
+        raise OutputError(
+            f"Another program holds files in {staging}, which an earlier run has left behind.",
+            "Close the programs that have files of it open, or delete that folder, and try again.",
+        ) from error
 
 
 def _remove(staging: Path) -> None:
@@ -162,8 +187,14 @@ def _busy(staging: Path) -> None:
     )
 
 
-def output_error(error: OSError, path: Path) -> OutputError:
-    """Turns an operating system error about `path` into one clear sentence."""
+def output_error(error: OSError, path: Path, system: str = sys.platform) -> OutputError:
+    """Turns an operating system error about `path` into one clear sentence.
+
+    Args:
+        error: The error.
+        path: What was to be written.
+        system: As `sys.platform` says it.
+    """
     # Numpy reports a short write ("8 requested and 4 written") without the system's reason.
     short_write = error.errno is None and "requested and" in str(error)
     if short_write or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -174,10 +205,21 @@ def output_error(error: OSError, path: Path) -> OutputError:
         return OutputError(f"No permission to write {path}.", "Choose another output folder.")
     if error.errno == errno.EISDIR:
         return OutputError(f"{path} is a folder, not a file.", "Choose another name.")
+    if system == "win32" and error.errno == errno.ENOENT and _is_the_users(path):
+        # What Windows says to programs that it keeps out of documents and pictures.
+        return OutputError(
+            f"Windows does not let {sys.executable} write {path}.",
+            "Allow that program in Windows Security under Controlled folder access, or choose another output folder.",
+        )
     in_the_way = next((place for place in (path, *path.parents) if os.path.isfile(place)), None)  # noqa: PTH113 - never raises
     if error.errno in (errno.EEXIST, errno.ENOTDIR) and in_the_way is not None:
         return OutputError(f"{in_the_way} is a file, not a folder.", "Choose another output folder.")
     return OutputError(f"{path} could not be written: {error.strerror or error}.", "Choose another output folder.")
+
+
+def _is_the_users(path: Path) -> bool:
+    """Whether something lies where Windows may guard it: in the user's home, or where the documents were moved to."""
+    return any(place is not None and path.is_relative_to(place) for place in (home_dir(), documents_dir()))
 
 
 _BUNDLE_FILES = (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from infinidepth_blender import replacement, staging
+from infinidepth_blender import patience, replacement, staging
 from infinidepth_blender.errors import OutputError
 from infinidepth_blender.scene_file import remember_scene
 from infinidepth_blender.staging import JSON_NAME, discard, staged_folder, staging_of
@@ -62,7 +64,7 @@ def folder(tmp_path: Path) -> Path:
 def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Lets moves of some files fail, as where other programs have them open."""
     replace = Path.replace
-    monkeypatch.setattr(replacement, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.0)
 
     def set_refused(*moves: tuple[Path, Path]) -> None:
         def refusing(self: Path, target: Path) -> Path:
@@ -259,3 +261,38 @@ def test_a_process_that_ends_before_leaves_the_older_result(folder: Path, monkey
         raise RuntimeError
     staging.abandon(into)  # waits no longer than it must
     assert read(folder) == OLD | MINE
+
+
+@pytest.mark.parametrize("held_times", [1, 99])
+def test_what_was_abandoned_may_be_held_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_times: int
+) -> None:
+    left = staging_of(tmp_path / "photo")
+    (left / "arrays").mkdir(parents=True)
+    (left / staging.LOCK_NAME).touch()
+    remove, tried = shutil.rmtree, []
+
+    def held(path: Path, ignore_errors: bool = False) -> None:
+        tried.append(path)
+        if len(tried) > held_times:
+            remove(path, ignore_errors=ignore_errors)
+
+    with monkeypatch.context() as for_now:
+        for_now.setattr(shutil, "rmtree", held)
+        if held_times == 1:
+            make_new(tmp_path / "photo")
+            return
+        for_now.setattr(patience, "PATIENCE_S", 0.0)
+        with pytest.raises(OutputError, match="Another program holds files in") as caught:
+            make_new(tmp_path / "photo")
+    assert str(left) in caught.value.message and left.is_dir()
+    make_new(tmp_path / "photo")
+
+
+def test_folders_that_windows_guards_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    gone = FileNotFoundError(errno.ENOENT, "No such file or directory")
+    guarded = staging.output_error(gone, tmp_path / "me" / "Documents" / "photo", "win32")
+    assert sys.executable in guarded.message and "Controlled folder access" in guarded.remedy
+    for path, system in ((tmp_path / "me" / "photo", "linux"), (tmp_path / "drive" / "photo", "win32")):
+        assert "Controlled folder access" not in staging.output_error(gone, path, system).remedy

@@ -16,14 +16,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import Cancelled, OutputError, RuntimeMissingError
+from ..errors import Cancelled, InfiniDepthError, OutputError, RuntimeMissingError
 from . import install_place
 from .install_commands import Commands, disk_full
 from .install_packages import install_packages, load_problem, torch_pin
 from .install_place import REQUIREMENTS, Installed
 from .interpreter import base_python, venv_python
 from .load_errors import WindowsLibraryError
-from .process import child_environment, no_window_flags
+from .process import child_environment, isolated, no_window_flags
 from .torch_builds import TorchBuild, choose_build, nvidia_card
 
 INSTALL_REMEDY = (
@@ -89,7 +89,8 @@ def install_runtime(
 ) -> Path:
     """Makes the environment and returns its interpreter; runs for minutes, so use a thread.
 
-    One that is there already, is current and loads its packages is returned as it is.
+    One that is there already, is current and loads its packages is returned as it is. One that could not be loaded
+    before is tried first even if a new one is wanted.
 
     Args:
         user_dir: Folder of the user's that survives updates.
@@ -102,7 +103,8 @@ def install_runtime(
         pip_arguments: More arguments for pip, such as `--no-index --find-links FOLDER`.
 
     Raises:
-        RuntimeMissingError: no Python can make environments, pip failed, or a package cannot be loaded.
+        RuntimeMissingError: no Python can make environments, pip failed, or a package cannot be loaded; then the
+            environment stays, and the next install only tries to load it.
         OutputError: the folder cannot be written, or the disk is too full.
         EngineError: it is installed, but needs libraries of Windows that are missing.
         Cancelled: `cancel` was set; nothing is left behind.
@@ -112,12 +114,12 @@ def install_runtime(
     build = choose_build(nvidia_card()) if torch_pin(pins) else None
     install_place.check_path_length(user_dir)
     with _system_errors(user_dir, "installed in"), _alone(user_dir, on_line, cancel) as lock:
-        if not reinstall or lock.waited:
-            ready = _ready((user_dir, *older_dirs), pins, Commands(user_dir, on_line, cancel, lock.handle))
-            if ready is not None:
-                _remove_replaced((user_dir, *older_dirs), ready.folder, on_line)
-                on_line(_DONE)
-                return ready.python
+        commands = Commands(user_dir, on_line, cancel, lock.handle)
+        ready = _ready((user_dir, *older_dirs), pins, commands, reinstall=reinstall and not lock.waited)
+        if ready is not None:
+            _remove_replaced((user_dir, *older_dirs), ready.folder, on_line)
+            on_line(_DONE)
+            return ready.python
         install_place.remove_unfinished(user_dir, alone=lock.handle is not None)
         install_place.check_disk(user_dir, build.disk_mb + build.download_mb if build else 0)
         commands = Commands(install_place.new_folder(user_dir), on_line, cancel, lock.handle)
@@ -214,7 +216,7 @@ def _mend(environment: Installed) -> bool:
             if link.is_symlink():
                 link.unlink()
         made = subprocess.run(
-            [str(base), "-I", "-m", "venv", "--without-pip", str(environment.folder)],
+            [*isolated(base), "-m", "venv", "--without-pip", str(environment.folder)],
             capture_output=True, stdin=subprocess.DEVNULL, timeout=_REPAIR_LIMIT_S, check=False,
             env=child_environment(base), creationflags=no_window_flags(),
         )  # fmt: skip
@@ -264,50 +266,84 @@ def _system_errors(directory: Path, what: str) -> Iterator[None]:
         ) from error
 
 
-def _ready(directories: Sequence[Path], pins: list[str], commands: Commands) -> Installed | None:
-    """An environment with these pins that works; None: there is none.
+def _ready(directories: Sequence[Path], pins: list[str], commands: Commands, *, reinstall: bool) -> Installed | None:
+    """An environment with these pins that works; None: a new one is to be made.
 
     Args:
         directories: Where it may be; the lock of the first one is held.
         pins: The packages.
         commands: What runs its Python.
+        reinstall: Whether the user wants a new one: then only those are tried that could not be loaded before, since
+            what mends them may have happened meanwhile.
 
     Raises:
-        EngineError: it lacks libraries of Windows.
+        InfiniDepthError: one is complete and still cannot be loaded, which a new one would not change.
     """
+    problems: list[InfiniDepthError] = []
     for environment in install_place.environments(directories):
-        if list(environment.packages) == pins:
+        if list(environment.packages) != pins or (reinstall and environment.loads):
+            continue
+        problem = load_problem(commands, environment.python, pins)
+        mend = _mend if environment.folder.parent == directories[0] else repair
+        if problem is not None and mend(environment):
             problem = load_problem(commands, environment.python, pins)
-            mend = _mend if environment.folder.parent == directories[0] else repair
-            if problem is not None and mend(environment):
-                problem = load_problem(commands, environment.python, pins)
-            if problem is None:
-                return environment
-            if isinstance(problem, WindowsLibraryError):
-                raise problem
+        if problem is None:
+            if not environment.loads:
+                install_place.mark_loading(environment)
+            return environment
+        # One that has loaded before is damaged.
+        if isinstance(problem, WindowsLibraryError) or not (environment.loads or reinstall):
+            problems.append(problem)
+    if problems:
+        raise _for_next_time(problems[0])
     return None
 
 
 def _install(
     commands: Commands, base: Path, pins: list[str], build: TorchBuild | None, pip_arguments: Sequence[str]
 ) -> Path:
+    """Makes an environment; one that is complete stays, whether it can be loaded now or not."""
     folder = commands.folder
+    complete = False
     try:
         commands.on_line(f"Making an environment in {folder} with {base}")
         commands.temporary.mkdir(parents=True)
-        commands.run([str(base), "-I", "-m", "venv", str(folder)])
+        commands.run([*isolated(base), "-m", "venv", str(folder)])
         python = venv_python(folder)
         version, note = install_packages(commands, python, pins, build, pip_arguments)
-        problem = load_problem(commands, python, pins)
-        if problem is not None and not isinstance(problem, WindowsLibraryError):
-            raise problem
         shutil.rmtree(commands.temporary, ignore_errors=True)
         show = "import sys; print('%d.%d' % sys.version_info[:2])"
-        python_minor = commands.run([str(python), "-I", "-c", show])[-1]
-        install_place.write_marker(folder, pins, python_minor, version, note)
+        python_minor = commands.run([*isolated(python), "-c", show])[-1]
+        with contextlib.suppress(PermissionError):  # another program holds it: it is written once more below
+            install_place.write_marker(folder, pins, python_minor, version, note, loads=False)
+            complete = True
+        problem = load_problem(commands, python, pins)
+        install_place.write_marker(folder, pins, python_minor, version, note, loads=problem is None)
+    except PermissionError as error:
+        if not complete:
+            install_place.remove(folder)
+            raise
+        raise OutputError(
+            f"Another program holds {folder / install_place.MARKER}, so the engine is not ready yet.",
+            "Install it again: nothing is downloaded anew.",
+        ) from error
     except BaseException:
         install_place.remove(folder)
         raise
     if problem is not None:
-        raise problem  # what came is good, and works as soon as Windows has its libraries
+        install_place.remove_others_that_do_not_load(folder)
+        raise _for_next_time(problem)
     return python
+
+
+def _for_next_time(problem: InfiniDepthError) -> InfiniDepthError:
+    """Why a complete environment cannot be loaded, with what to do about it."""
+    if isinstance(problem, WindowsLibraryError):
+        return problem  # as soon as Windows has its libraries the environment works
+    again = RuntimeMissingError(
+        problem.message,
+        "What was downloaded stays: mend that and install the engine again, which tries it before it downloads anything.",
+    )
+    for note in getattr(problem, "__notes__", ()):
+        again.add_note(note)
+    return again

@@ -13,8 +13,8 @@ import shutil
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import Cancelled, InfiniDepthError, OutputError, RuntimeMissingError
@@ -30,6 +30,9 @@ _NO_CONNECTION = re.compile(
     r"Wheel .* is invalid|IncompleteRead|Connection broken|Connection aborted|ConnectionResetError|incomplete-download"
 )
 """What pip says when it reaches nobody, or when the connection breaks in the middle of a file."""
+_NOT_TRUSTED = re.compile(r"CERTIFICATE_VERIFY_FAILED|certificate verify failed")
+_NO_REASON = re.compile(r"ERROR: (ld\.so: |ResolutionImpossible)", re.IGNORECASE)
+"""Lines that look like errors and are none of the command's: what cannot be preloaded, and a pointer to pip's manual."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,14 @@ class Commands:
         cancel: Ends them when set.
         lock: Descriptor of the install's lock; they hold it as well, so that nobody else begins while one of them
             lives on without us. Windows ends them with us instead.
+        variables: More variables for them.
     """
 
     folder: Path
     on_line: Callable[[str], None]
     cancel: threading.Event
     lock: int | None = None
+    variables: dict[str, str] = field(default_factory=dict)
 
     @property
     def temporary(self) -> Path:
@@ -108,9 +113,10 @@ class Commands:
         environment["PIP_USER"] = "0"  # whatever pip's configuration file says
         # Two copies of 3 GB are enough, and they are on the disk that has room for them.
         environment["PIP_NO_CACHE_DIR"] = "1"
+        environment["PYTHONUTF8"] = "1"  # for those whom a command starts in turn, as venv starts pip
         if self.temporary.is_dir():
             environment |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self.temporary))
-        return environment
+        return environment | self.variables
 
 
 def _lines_until(process: subprocess.Popen[bytes], cancel: threading.Event) -> Iterator[str]:
@@ -147,20 +153,31 @@ def install_error(command: list[str], last_lines: list[str], folder: Path) -> In
         return disk_full(folder.parent)
     if "venv" in command and "pip" not in command:
         reason, remedy = "the environment could not be made", VENV_REMEDY
+    elif _NOT_TRUSTED.search(text):
+        reason, remedy = (
+            "the certificate of the package server is not trusted, as where a firewall looks into connections",
+            "Name your network's certificates (a PEM file) by the variable SSL_CERT_FILE, start Blender again and "
+            "install again.",
+        )
     elif _NO_CONNECTION.search(text):
         reason, remedy = (
             "the package server could not be reached, or the connection broke",
             "Check the connection (proxy, firewall) and install again.",
         )
     else:
-        errors = [line for line in last_lines if line.upper().startswith("ERROR")] or last_lines[-1:]
+        errors = error_lines(last_lines) or last_lines[-1:]
         reason, remedy = (
-            errors[0].removeprefix("ERROR: ") if errors else "pip failed",
+            errors[-1].removeprefix("ERROR: ") if errors else "pip failed",
             "Install again, or choose a Python that has the packages.",
         )
     error = RuntimeMissingError(f"The engine could not be installed: {reason.rstrip('.')}.", remedy)
     error.add_note(text)
     return error
+
+
+def error_lines(lines: Sequence[str]) -> list[str]:
+    """The lines in which a command says what went wrong, the last one last."""
+    return [line for line in lines if line.upper().startswith("ERROR") and not _NO_REASON.match(line)]
 
 
 def _is_full(folder: Path) -> bool:

@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import InfiniDepthError, OutputError, RuntimeMissingError
-from .install_commands import Commands
+from .install_certificates import write_certificates
+from .install_commands import Commands, error_lines
 from .load_errors import cannot_load
 from .probe import OPTIONAL, REQUIRED
+from .process import isolated
 from .torch_builds import TorchBuild, other_build_note, torch_pip_arguments
 
 _RESUMING_PIP = (25, 1)
 """The first that goes on where a download was cut."""
 _NEWER_PIP = "pip>=25.1"
+_TRUSTING_PIP = (24, 2)
+"""The first that trusts the certificates that the system trusts."""
+_INDEX_ANSWER_S = 5
+"""How long PyTorch's own server may take to answer: where a firewall swallows what is sent there, pip asks it for every
+package, and waits for a minute each time."""
 
 _LOAD = """
 import importlib, sys
+sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
 for name in sys.argv[1:]:
     print("Loading", name, flush=True)
     try:
         importlib.import_module(name)
     except BaseException as error:
-        print("ERROR:", type(error).__name__ + ":", str(error).replace("\\n", " "))
+        while error is not None:
+            print("ERROR:", type(error).__name__ + ":", str(error).replace("\\n", " "))
+            error = error.__cause__
         sys.exit(1)
 """
 
@@ -54,23 +66,57 @@ def install_packages(
         OutputError: the disk is full.
         Cancelled: the user did not want to wait.
     """
-    pip = [str(python), "-I", "-u", "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
+    offline = "--no-index" in pip_arguments or bool(os.environ.get("PIP_NO_INDEX"))
+    pip = [*isolated(python), "-u", "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
     pip += ["--only-binary", ":all:", "--progress-bar", "off"]
+    plain = commands
+    if not offline:
+        commands = _trusting(plain, python)
     if _pip_version(commands, python) < _RESUMING_PIP:
         # Only a convenience: the pip that is there does it as well.
         with contextlib.suppress(RuntimeMissingError, OutputError):
             commands.run([*pip, "--upgrade", "--retries", "1", _NEWER_PIP, *pip_arguments])
+            if not offline:
+                commands = _trusting(plain, python)
     if _pip_version(commands, python) >= _RESUMING_PIP:
         pip += ["--resume-retries", "5"]
     torch, version, note = torch_pin(pins), "", ""
     if torch:
-        commands.run([*pip, *torch_pip_arguments(torch, build), *pip_arguments])
+        asked = build
+        if build and build.index_url and not offline and not _answers(commands, python, build.index_url):
+            commands.on_line(f"{build.index_url} does not answer: pip's own index has to do")
+            asked = replace(build, index_url="")
+        commands.run([*pip, *torch_pip_arguments(torch, asked), *pip_arguments])
         version = _version(commands, python, "torch")
-        note = other_build_note(build, version) if build else ""
+        note = other_build_note(build, version, offline=offline) if build else ""
         if note:
             commands.on_line(note)
     commands.run([*pip, *(pin for pin in pins if pin != torch), *pip_arguments])
     return version, note
+
+
+def _trusting(commands: Commands, python: Path) -> Commands:
+    """The commands with what pip must be told of certificates.
+
+    An older pip trusts its own alone, and a newer one on Windows and macOS those of the system alone.
+    """
+    if _pip_version(commands, python) >= _TRUSTING_PIP and not os.environ.get("SSL_CERT_FILE"):
+        return commands
+    file = write_certificates(commands, python)
+    return replace(commands, variables={**commands.variables, "PIP_CERT": str(file)}) if file else commands
+
+
+def _answers(commands: Commands, python: Path, index_url: str) -> bool:
+    """Whether an index gives what it has of PyTorch, without letting anybody wait for it.
+
+    Pip asks, because it alone knows its proxies and certificates; it says what it could not fetch to who wants to know
+    everything.
+    """
+    said: list[str] = []
+    ask = [*isolated(python), "-m", "pip", "index", "versions", "torch", "-vv", "--index-url", index_url]
+    limits = ["--timeout", str(_INDEX_ANSWER_S), "--retries", "0", "--no-input", "--disable-pip-version-check"]
+    replace(commands, on_line=said.append).outcome([*ask, *limits])
+    return not any("Could not fetch URL" in line and index_url in line for line in said)
 
 
 def load_problem(commands: Commands, python: Path, pins: Sequence[str]) -> InfiniDepthError | None:
@@ -82,25 +128,29 @@ def load_problem(commands: Commands, python: Path, pins: Sequence[str]) -> Infin
         Cancelled: the user did not want to wait.
     """
     try:
-        code, lines = commands.outcome([str(python), "-I", "-c", _LOAD, *_modules(pins)])
+        code, lines = commands.outcome([*isolated(python), "-c", _LOAD, *_modules(pins)])
     except RuntimeMissingError as error:
         return error
     if code == 0:
         return None
     names = [line.removeprefix("Loading ") for line in lines if line.startswith("Loading ")]
-    reasons = [line for line in lines if line.startswith("ERROR: ")]
-    reason = reasons[-1].removeprefix("ERROR: ") if reasons else f"it ended with code {code}"
-    error = cannot_load(python, f"{names[-1]} ({reason.rstrip('.')})" if names else reason, reason)
+    reasons = [line.removeprefix("ERROR: ") for line in error_lines(lines)]
+    reason = reasons[-1] if reasons else f"it ended with code {code}"  # the last is the cause of the others
+    error = cannot_load(python, f"{names[-1]} ({reason.rstrip('.')})" if names else reason, "\n".join(reasons))
     error.add_note("\n".join(lines))
     return error
 
 
 def _modules(pins: Sequence[str]) -> list[str]:
-    """The modules to import of pinned packages."""
+    """The modules to import of pinned packages.
+
+    PyTorch comes first: no other tells as clearly which libraries Windows lacks.
+    """
     by_package = {package: module for module, packages in REQUIRED.items() for package in packages}
     skipped = {package for packages in OPTIONAL.values() for package in packages}
     packages = dict.fromkeys(re.split(r"[=<>~!;\s\[]", pin, maxsplit=1)[0] for pin in pins)
-    return [by_package.get(name, name.replace("-", "_")) for name in packages if name not in skipped]
+    names = sorted((name for name in packages if name not in skipped), key=lambda name: name != "torch")
+    return [by_package.get(name, name.replace("-", "_")) for name in names]
 
 
 def _pip_version(commands: Commands, python: Path) -> tuple[int, ...]:
@@ -111,5 +161,5 @@ def _pip_version(commands: Commands, python: Path) -> tuple[int, ...]:
 def _version(commands: Commands, python: Path, package: str) -> str:
     """Version of a package in the environment; empty: it is not there."""
     show = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))"
-    code, lines = commands.outcome([str(python), "-I", "-c", show, package])
+    code, lines = commands.outcome([*isolated(python), "-c", show, package])
     return lines[-1] if code == 0 and lines else ""

@@ -42,13 +42,17 @@ class Installed:
         folder: Where it is.
         packages: The pins that it was made with.
         python_minor: Version of its Python, such as `3.11`; empty: nobody knows.
+        torch: Version of PyTorch; empty: nobody knows.
         note: What the user should know about it, one sentence; may be empty.
+        loads: Whether its packages could be loaded when that was tried last.
     """
 
     folder: Path
     packages: tuple[str, ...]
     python_minor: str
-    note: str
+    torch: str = ""
+    note: str = ""
+    loads: bool = True
 
     @property
     def python(self) -> Path:
@@ -73,22 +77,42 @@ def new_folder(user_dir: Path) -> Path:
 
 
 def environments(directories: Sequence[Path]) -> list[Installed]:
-    """The complete environments in some folders: those of the current pins first, the newest first."""
-    found: list[tuple[bool, int, float, Installed]] = []
+    """The complete environments in some folders: those of the current pins first, the newest first.
+
+    Those whose packages cannot be loaded come last.
+    """
+    found: list[tuple[bool, bool, int, float, Installed]] = []
     for index, directory in enumerate(directories):
         for folder in _folders(directory):
             with contextlib.suppress(OSError):
                 marker = folder / MARKER
                 time_s = marker.stat().st_mtime
                 one = _read(folder, marker)
-                found.append((not one.current, index, -time_s, one))
-    return [one for *_, one in sorted(found, key=lambda item: item[:3])]
+                found.append((not one.loads, not one.current, index, -time_s, one))
+    return [one for *_, one in sorted(found, key=lambda item: item[:4])]
 
 
-def write_marker(folder: Path, packages: Sequence[str], python_minor: str, torch: str, note: str) -> None:
-    """Declares an environment complete, in one step."""
-    record = {"packages": list(packages), "python": python_minor, "torch": torch, "note": note}
+def write_marker(
+    folder: Path, packages: Sequence[str], python_minor: str, torch: str, note: str, *, loads: bool = True
+) -> None:
+    """Declares an environment complete, in one step.
+
+    Args:
+        folder: The environment.
+        packages: The pins that it was made with.
+        python_minor: Version of its Python.
+        torch: Version of PyTorch.
+        note: What the user should know about it.
+        loads: Whether its packages can be loaded; if not, or if nobody has tried, the next install tries it.
+    """
+    record = {"packages": list(packages), "python": python_minor, "torch": torch, "note": note, "loads": loads}
     write_json(folder / MARKER, record)
+
+
+def mark_loading(environment: Installed) -> None:
+    """Notes that the packages of an environment can be loaded."""
+    one = environment
+    write_marker(one.folder, one.packages, one.python_minor, one.torch, one.note)
 
 
 def remove(folder: Path) -> OSError | None:
@@ -143,6 +167,16 @@ def remove_all(directory: Path, replaced_by: Path | None = None) -> list[tuple[P
         elif error := remove(folder):
             left.append((folder, error.strerror or str(error)))
     return left
+
+
+def remove_others_that_do_not_load(folder: Path) -> None:
+    """Removes what an environment stands for that cannot be loaded either: such ones beside it, with the same pins."""
+    found = environments([folder.parent])
+    packages = [one.packages for one in found if one.folder == folder]
+    for one in found:
+        same = one.folder != folder and not one.loads and one.packages in packages
+        if same and not is_in_use(one.folder / MARKER):
+            remove(one.folder)
 
 
 @contextlib.contextmanager
@@ -216,7 +250,9 @@ def _read(folder: Path, marker: Path) -> Installed:
         folder,
         tuple(map(str, packages)) if isinstance(packages, list) else (),
         str(record.get("python") or _minor_in_settings(folder)),
+        str(record.get("torch") or ""),
         str(record.get("note") or ""),
+        record.get("loads") is not False,
     )
 
 

@@ -12,6 +12,7 @@ All names come from the registry, none from the network. Standard library only.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -25,6 +26,7 @@ from ..bundled import BUNDLED_WEIGHTS
 from ..errors import LicenceError, ModelError, OutputError
 from ..file_lock import locked
 from ..hashing import sha256_if_there, sha256_of
+from ..patience import patiently
 from ..progress import Progress
 from ..small_files import json_or_empty
 from ..user_folders import user_cache_dir
@@ -206,9 +208,8 @@ class ModelStore:
         for licence in self.open_licences(entry):
             with self.writing():
                 self._licence(licence).parent.mkdir(parents=True, exist_ok=True)
-            write_note(
-                self._licence(licence), {"name": licence.name, "address": licence.address, "accepted": now_text()}
-            )
+            record = {"name": licence.name, "address": licence.address, "accepted": now_text()}
+            write_note(self._licence(licence), record)
 
     def check_licences(self, entry: ModelEntry) -> None:
         """Refuses a model whose licences were not accepted.
@@ -216,8 +217,7 @@ class ModelStore:
         Raises:
             LicenceError: so it is.
         """
-        missing = self.open_licences(entry)
-        if missing:
+        if missing := self.open_licences(entry):
             names = " and ".join(licence.name for licence in missing)
             raise LicenceError(
                 f"The licence of '{entry.name}' was not accepted: {names}.",
@@ -246,8 +246,11 @@ class ModelStore:
             yield
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self, if_held: str = "") -> Iterator[None]:
         """Turns what the file system refuses into an error that says what to do.
+
+        Args:
+            if_held: What to do where another program uses a file.
 
         Raises:
             OutputError: the folder cannot be written, or the disk is full.
@@ -255,10 +258,10 @@ class ModelStore:
         try:
             yield
         except OSError as error:
-            raise OutputError(
-                f"The folder of the models {self.root} cannot be written: {error.strerror or error}.",
-                f"Free some space, or name another folder by the variable {MODELS_VARIABLE}.",
-            ) from error
+            why = f"The folder of the models {self.root} cannot be written: {error.strerror or error}."
+            do = "Free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Check its permissions"
+            elsewhere = f"{do}, or name another folder by the variable {MODELS_VARIABLE}."
+            raise OutputError(why, (isinstance(error, PermissionError) and if_held) or elsewhere) from error
 
     def check_space(self, needed_bytes: int) -> None:
         """Refuses what the disk cannot hold.
@@ -282,8 +285,8 @@ class ModelStore:
             OutputError: it cannot be moved.
         """
         file = self.file(entry)
-        with self.writing():
-            complete.replace(file)
+        with self.writing(f"Close what uses {file}, such as other Blenders, and fetch the model again."):
+            patiently(lambda: complete.replace(file))
         self._write_receipt(file, fingerprint)
         return file
 

@@ -8,6 +8,7 @@ import importlib.metadata
 import importlib.util
 import json
 import platform
+import re
 import sys
 
 REQUIRED = {
@@ -26,6 +27,38 @@ REQUIRED = {
 
 OPTIONAL = {"av": ["av"], "pillow_heif": ["pillow-heif"], "zstandard": ["zstandard"]}
 """Modules that the engine can do without."""
+
+
+MINIMUM = {
+    "torch": "2.5",  # torch.OutOfMemoryError; autocast that tells devices apart is of 2.4
+    "numpy": "1.24",  # what Blender 4.2 has, in whose process the same code runs
+    "cv2": "4.5.4",  # where the detector of line segments came back
+    "scipy": "1.9.2",  # the first for Python 3.11, as of the next
+    "numba": "0.57",
+    "PIL": "10.3",  # ImageCms.Flags
+    "OpenEXR": "3.3",  # OpenEXR.File
+    "plyfile": "0.8",  # reads streams that are mapped copy-on-write
+}
+"""The oldest versions that the engine works with, by module."""
+
+
+def too_old(versions):
+    """Modules that are older than the engine needs: name, version and minimum of each; unknown versions count as new.
+
+    Args:
+        versions: As `package_versions` gives them.
+    """
+    return [
+        (module, versions[module], minimum)
+        for module, minimum in MINIMUM.items()
+        if _numbers(versions.get(module, "")) and _numbers(versions[module]) < _numbers(minimum)
+    ]
+
+
+def _numbers(version):
+    """The leading numbers of a version, such as (2, 5, 1) of 2.5.1+cu130; empty: it has none."""
+    leading = re.match(r"\d+(?:\.\d+)*", version)
+    return tuple(map(int, leading.group().split("."))) if leading else ()
 
 
 def package_versions():

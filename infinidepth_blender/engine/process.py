@@ -13,8 +13,16 @@ from pathlib import Path
 from ..user_folders import user_cache_dir
 
 
+def isolated(python: Path | str) -> list[str]:
+    """The beginning of a command for another Python that takes nothing from its caller and speaks UTF-8.
+
+    Windows otherwise gives pipes a code page, in which a user's name may have letters that cannot be printed.
+    """
+    return [str(python), "-I", "-X", "utf8"]
+
+
 def child_environment(python: Path | str) -> dict[str, str]:
-    """Variables for a process of another Python, free of what Blender sets for its own.
+    """Variables for a process of another Python, free of what Blender and Steam set for their own.
 
     Args:
         python: The interpreter that will run.
@@ -24,6 +32,8 @@ def child_environment(python: Path | str) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.upper().startswith("PYTHON") and name not in ("__PYVENV_LAUNCHER__", "VIRTUAL_ENV")
     }
+    if environment.get("STEAM_RUNTIME", "0") != "0" or "SYSTEM_LD_LIBRARY_PATH" in environment:
+        _leave_steam(environment)
     if sys.platform == "win32":
         # A conda environment finds its libraries by the path alone.
         library = Path(python).parent / "Library" / "bin"
@@ -35,7 +45,23 @@ def child_environment(python: Path | str) -> dict[str, str]:
     # Threads that wait for others sleep instead of spinning: beside a render that keeps all cores busy, spinning made
     # the engine five times slower.
     environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if sys.platform == "darwin":
+        # Numba would load an OpenMP of its own beside PyTorch's, and two of them end the process.
+        environment.setdefault("NUMBA_THREADING_LAYER", "workqueue")
     return environment
+
+
+def _leave_steam(environment: dict[str, str]) -> None:
+    """Takes Steam's old libraries and its overlay out: PyTorch does not load with them.
+
+    Steam keeps what was set before under names that begin with `SYSTEM_`.
+    """
+    for name in ("LD_LIBRARY_PATH", "LD_PRELOAD"):
+        before = environment.get(f"SYSTEM_{name}")
+        if before:
+            environment[name] = before
+        else:
+            environment.pop(name, None)
 
 
 def no_window_flags() -> int:

@@ -27,6 +27,7 @@ from .install import (
 )
 from .install_place import Installed, environments
 from .interpreter import InterpreterError, interpreter_in, probe
+from .probe import too_old
 from .torch_builds import torch_pip_arguments
 
 __all__ = [
@@ -50,6 +51,7 @@ PYTHON_VARIABLE = "INFINIDEPTH_PYTHON"
 Origin = Literal["chosen", "variable", "installed", "current"]
 
 _MINIMUM_PYTHON = (3, 11)
+_DID_NOT_LOAD = "Its packages could not be loaded when it was installed: if it does not work, reinstall it."
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,8 @@ def _checked_installed(environment: Installed, site: Path | None) -> Runtime:
         if not _has_lost_its_python(environment, error) or not repair(environment):
             raise
         found = _checked(environment.python, "installed", site)
-    return replace(found, outdated=not environment.current, note=environment.note)
+    note = environment.note if environment.loads else f"{_DID_NOT_LOAD} {environment.note}".strip()
+    return replace(found, outdated=not environment.current, note=note)
 
 
 def _has_lost_its_python(environment: Installed, error: RuntimeMissingError) -> bool:
@@ -158,11 +161,12 @@ def _checked(python: Path, origin: Origin, site: Path | None) -> Runtime:
         raise RuntimeMissingError(
             f"The engine's Python {python} is version {found['python']}, too old.", f"Choose Python {wanted} or later."
         )
+    remedy = INSTALL_REMEDY if origin == "current" else "Install them there, or let InfiniDepth install its own engine."
     if found["missing"]:
-        raise RuntimeMissingError(
-            f"The engine's Python {python} lacks {_listed(found['missing'])}.",
-            INSTALL_REMEDY if origin == "current" else "Install them there, or let InfiniDepth install its own engine.",
-        )
+        raise RuntimeMissingError(f"The engine's Python {python} lacks {_listed(found['missing'])}.", remedy)
+    if old := too_old(found["packages"]):
+        told = [f"{module} {version} ({minimum} or later is needed)" for module, version, minimum in old]
+        raise RuntimeMissingError(f"The engine's Python {python} has {_listed(told)}.", remedy)
     return Runtime(python, origin, found["python"], found["packages"])
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import platform
 import subprocess
 import sys
 import sysconfig
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
 from .. import addresses
 from ..errors import RuntimeMissingError
@@ -21,6 +23,9 @@ CUDA_126_LAST_CAPABILITY = 9.0
 """The CUDA 12.6 build ends at Hopper; Blackwell needs CUDA 13."""
 CUDA_126_FIRST_CAPABILITY = 5.0
 OLDEST_MACOS = 14
+
+INDEX_VARIABLE = "INFINIDEPTH_TORCH_INDEX"
+"""Environment variable that names a mirror of PyTorch's own builds: a folder with one index for each kind."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,7 @@ def choose_build(
     *,
     python_platform: str | None = None,
     macos: str | None = None,
+    translated: bool | None = None,
 ) -> TorchBuild:
     """The build for a machine.
 
@@ -101,6 +107,7 @@ def choose_build(
         python_platform: As `sysconfig.get_platform()` says it, which on Windows is what Python was made for and not
             what the machine is; None: this one.
         macos: Version of macOS; None: this one's, empty: unknown.
+        translated: Whether macOS translates a program for Intel processors on an Apple one; None: find out.
 
     Raises:
         RuntimeMissingError: PyTorch, or another of the engine's packages, is not made for this machine.
@@ -108,10 +115,7 @@ def choose_build(
     machine = (machine or platform.machine()).lower()
     if system == "darwin":
         if machine not in ("arm64", "aarch64"):
-            raise RuntimeMissingError(
-                "PyTorch is no longer made for Macs with an Intel processor.",
-                "Point InfiniDepth at a Python that has PyTorch, for example one from conda-forge.",
-            )
+            _refuse_intel_mac(_is_translated() if translated is None else translated)
         major = (platform.mac_ver()[0] if macos is None else macos).split(".")[0]
         if major.isdigit() and int(major) < OLDEST_MACOS:
             raise RuntimeMissingError(
@@ -124,7 +128,7 @@ def choose_build(
             "The engine's packages are not made for Windows on ARM processors.",
             "Use the Blender for Intel and AMD processors, which Windows on ARM runs as well.",
         )
-    cpu = TorchBuild("cpu", addresses.TORCH_WHEELS["cpu"], 450, 1600)
+    cpu = TorchBuild("cpu", _index("cpu"), 450, 1600)
     if card is None:
         return cpu
     if card.capability is None:
@@ -133,16 +137,44 @@ def choose_build(
             f"{CUDA_13_DRIVER} or later, then install the engine."
         )
         return replace(cpu, note=note)
-    cuda_13 = TorchBuild("cu130", addresses.TORCH_WHEELS["cu130"], 2600, 7000)
+    cuda_13 = TorchBuild("cu130", _index("cu130"), 2600, 7000)
     if card.capability >= CUDA_13_CAPABILITY and card.driver >= CUDA_13_DRIVER:
         return cuda_13
     if card.capability > CUDA_126_LAST_CAPABILITY:
         note = f"Update the NVIDIA driver to version {CUDA_13_DRIVER} or later, or the {card.name} cannot be used."
         return replace(cuda_13, note=note)
     if card.capability >= CUDA_126_FIRST_CAPABILITY and card.driver >= CUDA_12_DRIVER:
-        return TorchBuild("cu126", addresses.TORCH_WHEELS["cu126"], 3000, 7500)
+        return TorchBuild("cu126", _index("cu126"), 3000, 7500)
     note = f"The {card.name} or its driver is too old for PyTorch, so the processor is used."
     return replace(cpu, note=note)
+
+
+def _refuse_intel_mac(translated: bool) -> NoReturn:
+    if translated:
+        raise RuntimeMissingError(
+            "This is the Blender for Intel processors, and PyTorch is no longer made for them on macOS.",
+            "Use the Blender for Apple silicon: this Mac has an Apple processor.",
+        )
+    raise RuntimeMissingError(
+        "PyTorch is no longer made for Macs with an Intel processor.",
+        "Make a Python of your own with conda-forge's packages, as the guide says under 'The engine', and point "
+        "InfiniDepth at it.",
+    )
+
+
+def _is_translated() -> bool:
+    """Whether macOS translates this process for another processor."""
+    ask = ["/usr/sbin/sysctl", "-n", "sysctl.proc_translated"]
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        answer = subprocess.run(ask, capture_output=True, stdin=subprocess.DEVNULL, timeout=20, check=False)
+        return answer.stdout.strip() == b"1"
+    return False
+
+
+def _index(kind: str) -> str:
+    """Where builds of a kind are: at the user's mirror, or PyTorch's own place."""
+    mirror = os.environ.get(INDEX_VARIABLE, "").rstrip("/")
+    return f"{mirror}/{kind}" if mirror else addresses.TORCH_WHEELS[kind]
 
 
 def torch_pip_arguments(requirement: str, build: TorchBuild | None = None) -> list[str]:
@@ -160,20 +192,24 @@ def torch_pip_arguments(requirement: str, build: TorchBuild | None = None) -> li
     return [requirement, *(["--extra-index-url", build.index_url, "--retries", "2"] if build.index_url else [])]
 
 
-def other_build_note(build: TorchBuild, version: str, system: str = sys.platform) -> str:
+def other_build_note(build: TorchBuild, version: str, system: str = sys.platform, *, offline: bool = False) -> str:
     """A sentence for the user if pip took another build than the wanted one; else empty.
 
     Args:
         build: The wanted one.
         version: Version of the PyTorch that is there, such as `2.13.0+cu130`.
         system: As `sys.platform` says it.
+        offline: Whether the packages came from a folder.
     """
     label = version.partition("+")[2]
     # The general build for Windows is the one for the processor.
     same = label == build.kind or (system == "win32" and build.kind == "cpu" and not label)
     if not build.index_url or not version or same:
         return ""
+    wanted = f"the one for {'the processor' if build.kind == 'cpu' else 'the NVIDIA card'} ({build.kind})"
+    if offline:
+        return f"The folder has another build of PyTorch than {wanted}."
     return (
-        f"PyTorch's own server could not be reached, so its general build was installed instead of the one for "
-        f"{'the processor' if build.kind == 'cpu' else 'the NVIDIA card'} ({build.kind}). Reinstall the engine to try again."
+        f"PyTorch's own server could not be reached, so its general build was installed instead of {wanted}. Reinstall "
+        f"the engine to try again, or name a mirror by the variable {INDEX_VARIABLE} before."
     )

@@ -2,10 +2,12 @@
 # pyright: reportInvalidTypeForm=false
 """Preferences: the engine's Python, the models, the device, and where results go."""
 
+from pathlib import Path
+
 import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
-from ..errors import InfiniDepthError
+from ..errors import InfiniDepthError, OutputError
 from . import addon, runtime_link, session
 from .engine_drawing import draw_engine
 from .model_drawing import draw_model_list
@@ -76,7 +78,13 @@ class InfiniDepthPreferences(bpy.types.AddonPreferences):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        draw_engine(layout.box(), self, context)
+        engine = layout.box()
+        draw_engine(engine, self, context)
+        if not runtime_link.state.installing:
+            found = runtime_link.state.found is not None
+            row = engine.row()
+            row.label(text="Without a network")
+            row.operator("infinidepth.install_from_folder", text="From Folder...", icon="FILE_FOLDER").reinstall = found
         draw_model_list(layout.box(), context)
         column = layout.column()
         column.prop(self, "device")
@@ -86,13 +94,8 @@ class InfiniDepthPreferences(bpy.types.AddonPreferences):
             column.prop(self, "bundle_folder")
 
 
-class INFINIDEPTH_OT_install_runtime(bpy.types.Operator):
-    """Download and install the engine"""
-
-    bl_idname = "infinidepth.install_runtime"
-    bl_label = "Install Engine"
-    bl_description = "Download PyTorch and the other packages of the engine into a folder of their own"
-    bl_options = {"INTERNAL"}
+class _Install:
+    """What both installing operators share."""
 
     reinstall: BoolProperty(
         name="Reinstall",
@@ -103,20 +106,41 @@ class INFINIDEPTH_OT_install_runtime(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
+        """Not while the engine is at work, nor where another Python is used."""
+        busy = "An install is going on" if runtime_link.state.installing else ""
+        if session.session.job is not None:
+            busy = "The engine is at work"
+        if reason := busy or runtime_link.override():
+            cls.poll_message_set(reason)  # pyright: ignore[reportAttributeAccessIssue]
+            return False
+        return True
+
+    def _install(self, packages: Path | None) -> set[str]:
+        session.session.problems = []
+        session.close_engine()  # the old one is removed when the new one is complete
+        try:
+            runtime_link.install(reinstall=bool(self.reinstall), packages=packages)
+        except InfiniDepthError as error:
+            return refuse(self, error)  # pyright: ignore[reportArgumentType]
+        addon.redraw()
+        return {"FINISHED"}
+
+
+class INFINIDEPTH_OT_install_runtime(_Install, bpy.types.Operator):
+    """Download and install the engine"""
+
+    bl_idname = "infinidepth.install_runtime"
+    bl_label = "Install Engine"
+    bl_description = "Download PyTorch and the other packages of the engine into a folder of their own"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
         """Only with the user's consent to go online, which Blender asks for."""
         if not bpy.app.online_access:
             cls.poll_message_set("Allow Online Access in Blender's preferences under System first")
             return False
-        if runtime_link.state.installing:
-            cls.poll_message_set("An install is going on")
-            return False
-        if session.session.job is not None:
-            cls.poll_message_set("The engine is at work")
-            return False
-        if reason := runtime_link.override():
-            cls.poll_message_set(reason)
-            return False
-        return True
+        return super().poll(context)
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Says what will be downloaded, and asks."""
@@ -130,14 +154,35 @@ class INFINIDEPTH_OT_install_runtime(bpy.types.Operator):
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         """Starts the install; with a window it goes on in the background."""
-        session.session.problems = []
-        session.close_engine()  # the old one is removed when the new one is complete
-        try:
-            runtime_link.install(reinstall=self.reinstall)
-        except InfiniDepthError as error:
-            return refuse(self, error)
-        addon.redraw()
-        return {"FINISHED"}
+        return self._install(None)
+
+
+class INFINIDEPTH_OT_install_from_folder(_Install, bpy.types.Operator):
+    """Install the engine from a folder of packages"""
+
+    bl_idname = "infinidepth.install_from_folder"
+    bl_label = "Install From Folder"
+    bl_description = "Install the engine from a folder of packages, for computers without a network"
+    bl_options = {"INTERNAL"}
+
+    directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
+    filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        """Opens the file browser, at folders alone."""
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        """Starts the install; with a window it goes on in the background."""
+        folder = Path(bpy.path.abspath(self.directory))
+        if not any(folder.glob("*.whl")):
+            missing = OutputError(
+                f"There are no packages (.whl) in {folder}.",
+                "Choose a folder that 'pip download' has filled, as the guide says under 'The engine'.",
+            )
+            return refuse(self, missing)
+        return self._install(folder)
 
 
 class INFINIDEPTH_OT_cancel_install(bpy.types.Operator):
@@ -217,6 +262,7 @@ class INFINIDEPTH_OT_open_preferences(bpy.types.Operator):
 CLASSES = (
     InfiniDepthPreferences,
     INFINIDEPTH_OT_install_runtime,
+    INFINIDEPTH_OT_install_from_folder,
     INFINIDEPTH_OT_cancel_install,
     INFINIDEPTH_OT_dismiss_install,
     INFINIDEPTH_OT_remove_runtime,

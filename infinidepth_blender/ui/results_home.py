@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from pathlib import Path
 
 import bpy
@@ -35,7 +36,8 @@ def unsaved_results_dir() -> Path:
     if documents is not None:
         with contextlib.suppress(OSError):
             (documents / _FOLDER).mkdir(exist_ok=True)
-            if os.access(documents / _FOLDER, os.W_OK | os.X_OK):
+            # Nothing but a file tells: what Windows says of a folder is whether it is marked as read-only.
+            with tempfile.TemporaryFile(dir=documents / _FOLDER):
                 return documents / _FOLDER
     return user_data_dir() / _RESULTS
 

@@ -133,21 +133,22 @@ def refresh() -> None:
         _start(_look, _places())
 
 
-def install(*, reinstall: bool = False) -> None:
+def install(*, reinstall: bool = False, packages: Path | None = None) -> None:
     """Starts an install; in background mode waits for its end.
 
     Args:
         reinstall: Also if there is one that works.
+        packages: A folder with all packages, where there is no network; None: they are downloaded.
 
     Raises:
         InfiniDepthError: only in background mode, where there is no panel to show it.
     """
     _begin("Starting", 0.0)
     if bpy.app.background:
-        _install(_places(), reinstall)
+        _install(_places(), reinstall, packages)
         _raise_failure()
     else:
-        _start(_install, _places(), reinstall)
+        _start(_install, _places(), reinstall, packages)
 
 
 def cancel_install() -> None:
@@ -233,9 +234,17 @@ def _plan(places: _Places) -> None:
         state.size_note = state.short_size_note = str(error)
 
 
-def _install(places: _Places, reinstall: bool) -> None:
+def _install(places: _Places, reinstall: bool, packages: Path | None) -> None:
+    offline = [] if packages is None else ["--no-index", "--find-links", str(packages)]
     with _told(places):
-        runtime.install_runtime(places.user_dir, _on_line, _cancel, older_dirs=places.older_dirs, reinstall=reinstall)
+        runtime.install_runtime(
+            places.user_dir,
+            _on_line,
+            _cancel,
+            older_dirs=places.older_dirs,
+            reinstall=reinstall,
+            pip_arguments=offline,
+        )
 
 
 def _remove(places: _Places) -> None:

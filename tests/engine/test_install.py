@@ -9,13 +9,13 @@ import re
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
+from engine_support import wait_until
 from tiny_engines import install_tiny, left_in, make_wheel, pins, posix_only, shell_python
 
-from infinidepth_blender import file_lock
+from infinidepth_blender import file_lock, patience
 from infinidepth_blender.engine import install, install_place
 from infinidepth_blender.engine.client import EngineClient
 from infinidepth_blender.engine.install import (
@@ -131,7 +131,7 @@ def test_what_works_is_kept_and_a_new_one_replaces_it_only_when_it_is_complete(t
 
     with pytest.raises(RuntimeMissingError, match="cannot load tinypackage"):
         install_tiny(user_dir, "2.0", "raise ImportError('cut short')\n")
-    assert left_in(user_dir) == [first.parent.parent] and find_installed(user_dir) == first
+    assert len(left_in(user_dir)) == 2 and find_installed(user_dir) == first  # what loads comes first
 
     (older / "runtime-01234567").mkdir(parents=True)
     (older / "runtime-01234567" / install_place.MARKER).write_text("{}")
@@ -142,6 +142,60 @@ def test_what_works_is_kept_and_a_new_one_replaces_it_only_when_it_is_complete(t
     assert list(older.iterdir()) == []
 
 
+def test_what_does_not_load_stays_and_is_only_tried_again(tmp_path: Path) -> None:
+    user_dir, mended = tmp_path / "user", tmp_path / "mended"
+    code = (
+        f"import os\nif not os.path.exists({str(mended)!r}): raise ImportError('libraries of the system are missing')\n"
+    )
+    for reinstall in (False, False, True):
+        with pytest.raises(RuntimeMissingError, match=r"cannot load tinypackage .*libraries of the system") as caught:
+            install_tiny(user_dir, "1.0", code, reinstall=reinstall)
+        assert "What was downloaded stays" in caught.value.remedy
+        (kept,) = left_in(user_dir)  # one that takes the place of another such one removes it
+    found = install_place.environments([user_dir])
+    assert [(one.folder, one.loads) for one in found] == [(kept, False)]
+    mended.touch()
+    python, lines = install_tiny(user_dir, "1.0", code, reinstall=True)
+    assert python.parent.parent == kept and not any("Making" in line for line in lines)
+    assert install_place.environments([user_dir])[0].loads
+
+
+@pytest.mark.parametrize("held_times", [1, 2])
+def test_a_marker_that_another_program_holds_costs_no_download(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_times: int
+) -> None:
+    replace, tried = Path.replace, []
+
+    def held(self: Path, target: Path) -> Path:
+        tried.append(target)
+        if len(tried) <= held_times:
+            raise PermissionError(13, "used by another process")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", held)
+    python, _ = install_tiny(tmp_path / "user")
+    assert find_installed(tmp_path / "user") == python
+
+
+def test_an_engine_whose_marker_stays_held_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace, tried = Path.replace, []
+
+    def held(self: Path, target: Path) -> Path:
+        tried.append(target)
+        if len(tried) > 1:
+            raise PermissionError(13, "used by another process")
+        return replace(self, target)
+
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.0)
+    with monkeypatch.context() as for_now:
+        for_now.setattr(Path, "replace", held)
+        with pytest.raises(OutputError, match=r"Another program holds .*infinidepth-complete\.json"):
+            install_tiny(tmp_path / "user")
+    (kept,) = left_in(tmp_path / "user")
+    python, lines = install_tiny(tmp_path / "user")
+    assert python.parent.parent == kept and not any("Making" in line for line in lines)
+
+
 @posix_only
 def test_a_running_engine_holds_its_environment(tmp_path: Path) -> None:
     folder = tmp_path / "rt-00000000"
@@ -149,9 +203,7 @@ def test_a_running_engine_holds_its_environment(tmp_path: Path) -> None:
     install_place.write_marker(folder, [], "", "", "")
     with EngineClient(folder / "bin" / "python", light=True) as client:
         client.start()
-        while client.ready is None:
-            client.poll()
-            time.sleep(0.05)
+        assert wait_until(lambda: client.poll() is not None and client.ready is not None)
         with pytest.raises(OutputError, match="another Blender or command uses it"):
             remove_runtime(tmp_path)
     remove_runtime(tmp_path)
@@ -260,7 +312,7 @@ def test_without_locks_the_install_goes_on(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_system_errors_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_arguments: object) -> None:
+    def full(*_arguments: object, **_more: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(install_place, "write_marker", full)

@@ -9,10 +9,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from tiny_engines import posix_only, shell_python
 
 from infinidepth_blender.engine.install_commands import Commands, install_error
 from infinidepth_blender.engine.install_packages import load_problem
 from infinidepth_blender.engine.load_errors import WindowsLibraryError, cannot_load
+from infinidepth_blender.engine.process import isolated
 from infinidepth_blender.errors import InfiniDepthError, OutputError, RuntimeMissingError
 
 PIP = ["python", "-m", "pip", "install", "torch"]
@@ -64,15 +66,66 @@ def test_other_failures_are_told_in_pips_words(tmp_path: Path) -> None:
     assert error.message == "The engine could not be installed: No matching distribution found for torch."
 
 
-@pytest.mark.parametrize("code", [126, 1114])
-def test_missing_libraries_of_windows_are_named(code: int) -> None:
-    reason = f'[WinError {code}] The specified module could not be found. Error loading "fbgemm.dll".'
-    error = cannot_load("python.exe", "torch", reason)
+NOISE = "ERROR: ld.so: object '/home/me/.steam/ubuntu12_32/gameoverlayrenderer.so' from LD_PRELOAD cannot be preloaded: ignored."
+
+
+def test_what_cannot_be_preloaded_is_no_reason(tmp_path: Path) -> None:
+    said = [NOISE, "ERROR: Could not find a version", "ERROR: No matching distribution found for torch==99", NOISE]
+    error = install_error(PIP, said, tmp_path / "rt")
+    assert error.message == "The engine could not be installed: No matching distribution found for torch==99."
+    conflict = [NOISE, "ERROR: Cannot install a and b.", "ERROR: ResolutionImpossible: for help visit the manual"]
+    assert install_error(PIP, conflict, tmp_path / "rt").message.endswith("installed: Cannot install a and b.")
+
+
+@posix_only
+def test_noise_of_the_loader_does_not_hide_why_a_package_does_not_load(tmp_path: Path) -> None:
+    python = shell_python(tmp_path / "python", f'echo "{NOISE}"; echo "Loading torch"; echo "{NOISE}"; exit 9')
+    problem = load_problem(commands(tmp_path), python, ["torch==1.0"])
+    assert problem is not None and "cannot load torch (it ended with code 9)" in problem.message
+
+
+def test_a_certificate_that_nobody_trusts_has_a_remedy_of_its_own(tmp_path: Path) -> None:
+    said = ["SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed'))"]
+    error = install_error(PIP, [*said, "ERROR: No matching distribution found for torch"], tmp_path / "rt")
+    assert "certificate of the package server is not trusted" in error.message and "SSL_CERT_FILE" in error.remedy
+
+
+def test_children_speak_utf8_whatever_the_code_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+    monkeypatch.setenv("PYTHONCOERCECLOCALE", "0")
+    show = "import sys; print(sys.flags.utf8_mode, sys.stdout.encoding)"
+    assert commands(tmp_path).run([*isolated(sys.executable), "-c", show]) == ["1 utf-8"]
+    # Those whom it starts in turn, as venv starts pip.
+    again = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {show!r}])"
+    assert commands(tmp_path).run([*isolated(sys.executable), "-c", again]) == ["1 utf-8"]
+
+
+WINDOWS_SAYS = [
+    '[WinError 126] The specified module could not be found. Error loading "c10.dll".',
+    '[WinError 127] The specified procedure could not be found. Error loading "shm.dll".',
+    '[WinError 1114] A dynamic link library (DLL) initialization routine failed. Error loading "c10.dll".',
+    "ImportError: DLL load failed while importing _errors: Das angegebene Modul wurde nicht gefunden.",
+    "OSError: Could not find/load shared object file 'llvmlite.dll' from resource location: 'llvmlite.binding'.",
+    "FileNotFoundError: Could not find module 'C:\\x\\llvmlite.dll' (or one of its dependencies).",
+]
+
+
+@pytest.mark.parametrize("reason", WINDOWS_SAYS)
+def test_missing_libraries_of_windows_are_named(reason: str) -> None:
+    error = cannot_load("python.exe", "torch", reason, "win32")
     assert isinstance(error, WindowsLibraryError)
     assert "Visual C++ Redistributable" in error.message and "https://" in error.remedy
+    assert "Media Feature Pack" not in str(error)
     assert "again" not in error.remedy.replace("start Blender again", "")
     travelled = InfiniDepthError.from_json(error.to_json())
     assert travelled.kind != "runtime_missing" and str(travelled) == str(error)
+    assert not isinstance(cannot_load("python", "torch", reason, "linux"), WindowsLibraryError)
+
+
+def test_opencv_may_lack_what_editions_n_of_windows_leave_out() -> None:
+    reason = "ImportError: DLL load failed while importing cv2: The specified module could not be found."
+    error = cannot_load("python.exe", "cv2", reason, "win32")
+    assert "Media Feature Pack" in error.message and "Media Feature Pack" in error.remedy
 
 
 def test_a_package_that_does_not_load_is_named(tmp_path: Path) -> None:
@@ -82,6 +135,10 @@ def test_a_package_that_does_not_load_is_named(tmp_path: Path) -> None:
     assert problem is not None
     assert "cannot load no_such_package (ModuleNotFoundError: No module named" in problem.message
     assert "Install the engine again" in problem.remedy
+    # PyTorch is tried first, whatever the order of the pins.
+    problem = load_problem(commands(tmp_path), python, ["no-such-package==1.0", "torch==1.0"])
+    assert problem is not None and "cannot load no_such_package" in problem.message
+    assert any("Loading torch" in note for note in getattr(problem, "__notes__", [""]))
     # What the engine can do without.
     assert load_problem(commands(tmp_path), python, ["json==1.0", "zstandard==0.0"]) is None
 
@@ -97,3 +154,17 @@ def test_a_package_that_ends_python_is_named(tmp_path: Path) -> None:
         pytest.skip("a shell script stands for the interpreter")
     problem = load_problem(commands(tmp_path), starter, ["crashing==1.0"])
     assert problem is not None and "cannot load crashing (it ended with code 9)" in problem.message
+
+
+@posix_only
+def test_causes_are_told_in_letters_that_the_code_page_lacks(tmp_path: Path) -> None:
+    module = "try:\n    raise OSError('C:/Users/\u0141ukasz/c10.dll')\nexcept OSError as error:\n    "
+    (tmp_path / "outer.py").write_text(f"{module}raise ImportError('see the manual') from error\n", encoding="utf-8")
+    # Python's -I is left out, so that variables can stand for what Windows sets.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nif not sys.flags.utf8_mode: sys.stdout.reconfigure(encoding='cp1252', errors='strict')\n"
+    )
+    variables = f"PYTHONPATH={tmp_path}"
+    python = shell_python(tmp_path / "python", f'shift\n{variables} exec {sys.executable} "$@"')
+    problem = load_problem(commands(tmp_path), python, ["outer==1.0"])
+    assert problem is not None and "cannot load outer (OSError: C:/Users/\u0141ukasz/c10.dll)" in problem.message

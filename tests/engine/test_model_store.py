@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from infinidepth_blender import patience
 from infinidepth_blender.bundled import BUNDLED
 from infinidepth_blender.engine import model_store
 from infinidepth_blender.engine.model_files import write_note
@@ -250,6 +251,28 @@ def test_a_store_that_may_not_be_written(tmp_path: Path, entry: ModelEntry, sour
         store.accept_licences(entry)
     with pytest.raises(OutputError, match="INFINIDEPTH_MODELS"):
         store.check_space(1)
+
+
+@pytest.mark.parametrize("held_times", [1, 99])
+def test_a_finished_model_waits_for_who_has_its_file_open(
+    store: ModelStore, pinned: ModelEntry, source: Path, monkeypatch: pytest.MonkeyPatch, held_times: int
+) -> None:
+    rename, tried = Path.replace, []
+
+    def held(self: Path, target: Path) -> Path:
+        tried.append(target)
+        if len(tried) <= held_times:
+            raise PermissionError(13, "used by another process")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", held)
+    if held_times == 1:
+        assert store.add(pinned, source, quiet).read_bytes() == CONTENT
+        return
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.0)
+    with pytest.raises(OutputError) as caught:
+        store.add(pinned, source, quiet)
+    assert "Close what uses" in caught.value.remedy and "space" not in caught.value.remedy
 
 
 def test_notes_are_written_all_or_nothing(tmp_path: Path) -> None:

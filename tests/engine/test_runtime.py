@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from tiny_engines import posix_only, reporting_python, shell_python
 
 from infinidepth_blender.engine import install_place
+from infinidepth_blender.engine.probe import REQUIRED, too_old
 from infinidepth_blender.engine.runtime import PYTHON_VARIABLE, find_runtime, interpreter_in, probe
 from infinidepth_blender.errors import RuntimeMissingError
 
@@ -51,6 +53,33 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
         find_runtime(reporting_python(tmp_path / "b", "3.9.1", []))
     with pytest.raises(RuntimeMissingError, match="cannot be used"):
         find_runtime(tmp_path / "nowhere")
+
+
+def test_packages_that_are_too_old_are_named_with_what_is_needed(tmp_path: Path) -> None:
+    old = {"torch": "2.4.1+cpu", "PIL": "9.5.0"}
+    names = {"cv2": "opencv-python", "PIL": "pillow"}
+    for module in REQUIRED:
+        version = old.get(module, "99.0")
+        (tmp_path / f"{module}.py").touch()
+        info = tmp_path / f"{names.get(module, module).replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {names.get(module, module)}\nVersion: {version}\n"
+        )
+    folder = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    python = interpreter_in(folder)
+    with pytest.raises(RuntimeMissingError) as caught:
+        find_runtime(python, site=tmp_path)
+    assert "has torch 2.4.1+cpu (2.5 or later is needed) and PIL 9.5.0 (10.3 or later" in caught.value.message
+    assert "Install them there" in caught.value.remedy
+    assert too_old({"torch": "2.10.0", "OpenEXR": "unknown"}) == []
+
+
+def test_the_pins_are_new_enough() -> None:
+    by_package = {package: module for module, packages in REQUIRED.items() for package in packages}
+    pinned = [pin.split(";")[0].strip().partition("==") for pin in install_place.read_pins()]
+    assert too_old({by_package.get(name, name): version for name, _, version in pinned}) == []
 
 
 @posix_only

@@ -35,8 +35,12 @@ def test_build_for_the_card(card: NvidiaCard | None, kind: str) -> None:
 def test_macs() -> None:
     assert choose_build(None, "darwin", "arm64").kind == "mps"
     assert torch_pip_arguments("torch==2", choose_build(None, "darwin", "arm64")) == ["torch==2"]
-    with pytest.raises(RuntimeMissingError, match="Intel"):
-        choose_build(None, "darwin", "x86_64")
+    with pytest.raises(RuntimeMissingError, match="Intel") as caught:
+        choose_build(None, "darwin", "x86_64", translated=False)
+    assert "conda-forge" in caught.value.remedy
+    with pytest.raises(RuntimeMissingError, match="Blender for Intel processors") as caught:
+        choose_build(None, "darwin", "x86_64", translated=True)
+    assert "Apple silicon" in caught.value.remedy
 
 
 def test_machines_for_which_packages_are_not_made_learn_it_before_the_download() -> None:
@@ -50,6 +54,13 @@ def test_machines_for_which_packages_are_not_made_learn_it_before_the_download()
     assert choose_build(None, "win32", "ARM64", python_platform="win-amd64").kind == "cpu"
 
 
+def test_a_mirror_of_pytorchs_builds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(torch_builds.INDEX_VARIABLE, "https://mirror.invalid/whl/")
+    build = choose_build(NvidiaCard("RTX 4090", 580, 8.9), "linux", "x86_64")
+    assert build.index_url == "https://mirror.invalid/whl/cu130"
+    assert "https://mirror.invalid/whl/cu130" in torch_pip_arguments("torch==2", build)
+
+
 def test_another_build_than_the_wanted_one_is_told() -> None:
     card = choose_build(NvidiaCard("RTX 4090", 580, 8.9), "linux", "x86_64")
     processor = choose_build(None, "linux", "x86_64")
@@ -57,6 +68,7 @@ def test_another_build_than_the_wanted_one_is_told() -> None:
     assert "instead of the one for the NVIDIA card (cu130)" in other_build_note(card, "2.13.0", "win32")
     assert "instead of the one for the processor (cpu)" in other_build_note(processor, "2.13.0", "linux")
     assert other_build_note(processor, "2.13.0", "win32") == ""
+    assert "The folder has another build" in other_build_note(card, "2.13.0", "linux", offline=True)
     assert other_build_note(choose_build(None, "darwin", "arm64", macos="15"), "2.13.0", "darwin") == ""
 
 

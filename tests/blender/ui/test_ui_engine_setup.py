@@ -71,6 +71,27 @@ def test_what_the_system_refuses_is_said(place: Path, monkeypatch: pytest.Monkey
         assert not runtime_link.state.installing
 
 
+def test_without_a_network_the_engine_comes_from_a_folder(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bpy.context.preferences.system, "use_online_access", False)
+    with pytest.raises(RuntimeError, match="Allow Online Access"):
+        bpy.ops.infinidepth.install_runtime()
+    packages = place / "packages"
+    packages.mkdir()
+    with pytest.raises(RuntimeError, match=r"There are no packages \(\.whl\) in"):
+        bpy.ops.infinidepth.install_from_folder(directory=f"{packages}{os.sep}")
+    assert not (place / "home").exists()
+    # With a real pip, which looks into that folder alone.
+    (packages / "other-1.0-py3-none-any.whl").touch()
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    said: list[str] = []
+    on_line = runtime_link._on_line
+    monkeypatch.setattr(runtime_link, "_on_line", lambda line: (said.append(line), on_line(line)))
+    with pytest.raises(RuntimeError, match="No matching distribution found for torch=="):
+        bpy.ops.infinidepth.install_from_folder(directory=f"{packages}{os.sep}")
+    assert f"Looking in links: {packages}" in said and not any("Looking in indexes" in line for line in said)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="shell scripts stand for interpreters")
 def test_an_engine_of_an_earlier_version_goes_on_and_an_update_is_offered(
     place: Path, monkeypatch: pytest.MonkeyPatch
@@ -91,7 +112,9 @@ def test_an_engine_of_an_earlier_version_goes_on_and_an_update_is_offered(
     monkeypatch.setattr(runtime, "install_runtime", fails)
     with pytest.raises(RuntimeError, match="could not be installed"):
         bpy.ops.infinidepth.install_runtime(reinstall=True)
-    assert asked == {"user_dir": place / "home", "older_dirs": (place / "extension",), "reinstall": True}
+    assert asked == {
+        "user_dir": place / "home", "older_dirs": (place / "extension",), "reinstall": True, "pip_arguments": []
+    }  # fmt: skip
     assert runtime_link.state.found is not None and runtime_link.state.ready  # the old one still works
 
     def cancelled(*_arguments: object, **_more: object) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 
 import bpy
 import pytest
+from engine_support import wait_until
 from hub_server import Hub, running_hub
 
 from infinidepth_blender.engine.model_store import ModelStore
@@ -38,6 +38,16 @@ def hub(addon: bpy.types.AddonPreferences, tmp_path: Path, monkeypatch: pytest.M
     model_fetch.close()
     session.problems = []
     bpy.context.preferences.system.use_online_access = False
+
+
+def wait_for(condition: Callable[[model_fetch.Fetch | None], bool]) -> None:
+    """Waits until something is true of what is fetched; nothing may go wrong meanwhile."""
+
+    def stepped() -> bool:
+        assert model_fetch.step() is None
+        return condition(model_fetch.current)
+
+    assert wait_until(stepped)
 
 
 def test_every_model_for_depth_can_be_chosen(addon: bpy.types.AddonPreferences) -> None:
@@ -108,14 +118,10 @@ def test_blender_goes_on_meanwhile_and_cancel_keeps_what_came(hub: Hub) -> None:
     with pytest.raises(RuntimeError, match="Another model is being fetched"):
         bpy.ops.infinidepth.download_model(model="skyseg", accept_licence=True)
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)  # another file does not end it
-    while "trying again" not in model_fetch.current.text:
-        assert model_fetch.step() is None
-        time.sleep(0.02)
+    wait_for(lambda fetch: fetch is not None and "trying again" in fetch.text)
     assert 0.7 < model_fetch.current.fraction < 0.8
     assert bpy.ops.infinidepth.cancel_download() == {"FINISHED"}
-    while model_fetch.current is not None:
-        assert model_fetch.step() is None
-        time.sleep(0.02)
+    wait_for(lambda fetch: fetch is None)
     assert store.held(SMALL).size_bytes == 150_000
     assert model_fetch.held(SMALL).status == "partial"
     file.always_drop = None
@@ -130,8 +136,7 @@ def test_disabling_the_addon_ends_a_download(hub: Hub) -> None:
     model_fetch.start_timer()
     assert model_fetch.current is not None
     process = model_fetch.current.client
-    while ModelStore().held(SMALL).size_bytes < 100_000:
-        time.sleep(0.02)
+    assert wait_until(lambda: ModelStore().held(SMALL).size_bytes >= 100_000)
     model_fetch.unregister()
     assert not process.running and model_fetch.current is None
     assert not bpy.app.timers.is_registered(model_fetch._on_timer)

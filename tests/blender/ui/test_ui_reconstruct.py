@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import bpy
 import numpy as np
 import pytest
 from blender_synthetic import CAMERAS
+from engine_support import wait_until
 from PIL import Image as PillowImage
 from plyfile import PlyData
 
@@ -300,15 +300,11 @@ def test_a_cancelled_job_ends_soon_and_keeps_nothing(
     folder = tmp_path / "results" / "street"
     with EngineClient(engine_python) as client:
         job = PhotoJob(client, [PhotoRequest(photo, name, folder, options) for name in ("street", "b")])
-        while job.fraction == 0.0:
-            job.tick()
-            time.sleep(0.02)
+        assert wait_until(lambda: job.tick() is None and job.fraction > 0)
         assert job.active
         job.cancel()
         assert job.stage_text == "Cancelling"
-        while job.active:
-            job.tick()
-            time.sleep(0.02)
+        assert wait_until(lambda: job.tick() is None and not job.active)
     assert not job.results
     assert not job.failures
     assert not folder.exists()
