@@ -2,8 +2,11 @@
 
 | file | what is read |
 |---|---|
-| .json | our own `camera.json` |
-| any other | numbers in text: a 3 x 3 calibration matrix, or `fx fy cx cy`, in pixels of the photo; distortion may follow |
+| .json | our own `camera.json`; `fl_x, fl_y, cx, cy, w, h` (nerfstudio, instant-ngp); `fx, fy, cx, cy` with or without a size |
+| any other | numbers in text: a 3 x 3, 3 x 4 or 4 x 4 calibration matrix, or `fx fy cx cy`, in pixels of the photo; distortion may follow |
+| | COLMAP's `cameras.txt` with one camera |
+
+Without a size, numbers are pixels of the photo; with one, they are scaled to it.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import math
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,13 +32,32 @@ _FAR_OFF_MIDDLE = 0.2
 """Of the side: what only a crop, or another picture, has."""
 _WIDEST_RAD = math.radians(179)
 _FORMS = "Give camera.json, a 3 x 3 matrix, or fx fy cx cy in pixels of the photo."
+_COLMAP_MODELS = {
+    "SIMPLE_PINHOLE": "f cx cy",
+    "PINHOLE": "fx fy cx cy",
+    "SIMPLE_RADIAL": "f cx cy k1",
+    "RADIAL": "f cx cy k1 k2",
+    "OPENCV": "fx fy cx cy k1 k2 p1 p2",
+    "FULL_OPENCV": "fx fy cx cy k1 k2 p1 p2 k3 k4 k5 k6",
+}
+"""COLMAP's models of cameras that are pinholes once distortion is taken away, and their parameters."""
+_JSON_NAMES = {
+    "fx_px": ("fl_x", "fx"),
+    "fy_px": ("fl_y", "fy"),
+    "cx_px": ("cx",),
+    "cy_px": ("cy",),
+    "width_px": ("w", "width"),
+    "height_px": ("h", "height"),
+}
+"""What other programs call our own names in JSON."""
+_DISTORTION = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
 
 
 def read_camera_file(path: Path, width_px: int, height_px: int) -> tuple[Camera, list[str]]:
     """The camera of a photo from a file.
 
     Args:
-        path: `camera.json`, or intrinsics in text.
+        path: A file of one of the kinds above.
         width_px, height_px: Size of the upright photo.
 
     Returns:
@@ -43,20 +66,48 @@ def read_camera_file(path: Path, width_px: int, height_px: int) -> tuple[Camera,
     Raises:
         CameraFileError: the file cannot be read, is of another kind, or belongs to another picture.
     """
-    if path.suffix.lower() == ".json":
-        return _from_json(path, width_px, height_px), []
-    matrix, distortion = read_intrinsics(path)
-    fx, fy, cx, cy = (float(matrix[at]) for at in ((0, 0), (1, 1), (0, 2), (1, 2)))
-    if max(fx, fy) < _LARGEST_SHARE and max(cx, cy) <= 1 and min(width_px, height_px) > _LARGEST_SHARE:
-        # Shares of the picture's sides, as some programs write them.
-        fx, fy, cx, cy = fx * width_px, fy * height_px, cx * width_px, cy * height_px
+    text = _text(path)
     try:
-        camera = Camera(width_px, height_px, fx, fy, cx, cy)
+        if path.suffix.lower() == ".json":
+            camera, distorted = _from_json(path, text, width_px, height_px)
+        elif (found := _from_colmap(path, text)) is not None:
+            camera, distorted = found
+        else:
+            matrix, distortion = read_intrinsics(path)
+            fx, fy, cx, cy = (float(matrix[at]) for at in ((0, 0), (1, 1), (0, 2), (1, 2)))
+            if max(fx, fy) < _LARGEST_SHARE and max(cx, cy) <= 1 and min(width_px, height_px) > _LARGEST_SHARE:
+                # Shares of the picture's sides, as some programs write them.
+                fx, fy, cx, cy = fx * width_px, fy * height_px, cx * width_px, cy * height_px
+            camera, distorted = Camera(width_px, height_px, fx, fy, cx, cy), any(distortion)
     except OptionsError as error:
         raise CameraFileError(f"{path.name} holds no camera: {error.message}", _FORMS) from error
-    if not (0 <= camera.cx_px <= width_px and 0 <= camera.cy_px <= height_px):
+    warnings = []
+    if distorted:
+        warnings.append(
+            f"The lens distortion in {path.name} was left aside: photos are taken as undistorted. Undistort the photo first if lines look bent."
+        )
+    if abs(math.log(camera.width_px / camera.height_px * height_px / width_px)) > _SAME_ASPECT:
         raise CameraFileError(
-            f"{path.name} puts the middle at ({camera.cx_px:g}, {camera.cy_px:g}), outside of the photo of "
+            f"{path.name} is for a picture of {camera.width_px} x {camera.height_px} pixels, "
+            f"which is not the shape of the photo ({width_px} x {height_px}).",
+            "Give the camera of this photo.",
+        )
+    camera = replace(camera.resized(width_px, height_px), source="given")
+    return camera, [*_doubts(path, camera), *warnings]
+
+
+def _doubts(path: Path, camera: Camera) -> list[str]:
+    """What is unusual about a camera in pixels of its photo.
+
+    Raises:
+        CameraFileError: no photo of this size has such a camera.
+    """
+    width_px, height_px, fx, fy, cx, cy = (
+        getattr(camera, name) for name in ("width_px", "height_px", "fx_px", "fy_px", "cx_px", "cy_px")
+    )
+    if not (0 <= cx <= width_px and 0 <= cy <= height_px):
+        raise CameraFileError(
+            f"{path.name} puts the middle at ({cx:g}, {cy:g}), outside of the photo of "
             f"{width_px} x {height_px} pixels: it was made for a picture of another size.",
             "Scale its numbers to the photo, or give the photo at its original size.",
         )
@@ -65,18 +116,13 @@ def read_camera_file(path: Path, width_px: int, height_px: int) -> tuple[Camera,
             f"{path.name} has a focal length of {fx:g} pixels, which no photo of {width_px} x {height_px} pixels has.",
             _FORMS,
         )
-    warnings = []
     off_middle = max(abs(cx / width_px - 0.5), abs(cy / height_px - 0.5))
     if off_middle > _FAR_OFF_MIDDLE or not 0.5 < fx / fy < 2:
-        warnings.append(
+        return [
             f"{path.name} is an unusual camera for this photo (focal lengths {fx:g} and {fy:g}, middle at {cx:g}, {cy:g}): "
             "check that it was made for a picture of this size."
-        )
-    if any(distortion):
-        warnings.append(
-            f"The lens distortion in {path.name} was left aside: photos are taken as undistorted. Undistort the photo first if lines look bent."
-        )
-    return camera, warnings
+        ]
+    return []
 
 
 def read_intrinsics(path: Path) -> tuple[NDArray[np.float64], tuple[float, ...]]:
@@ -90,8 +136,13 @@ def read_intrinsics(path: Path) -> tuple[NDArray[np.float64], tuple[float, ...]]
     """
     rows = _rows_of_numbers(path)
     values = [value for row in rows for value in row]
-    if [len(row) for row in rows] == [3, 3, 3] or _is_flat_matrix(values):
-        matrix = np.array(values).reshape(3, 3)
+    matrix = _matrix_of([len(row) for row in rows], values)
+    if matrix is not None:
+        if matrix[:3, 3:].any() or matrix[3:].ravel().tolist() not in ([], [0, 0, 0, 1]):
+            raise CameraFileError(
+                f"{path.name} holds a matrix that is no camera calibration alone: its fourth column is not 0.", _FORMS
+            )
+        matrix = matrix[:3, :3]
         if not np.allclose(matrix[2], (0, 0, 1), atol=1e-6) or abs(matrix[1, 0]) > 1e-6:
             raise CameraFileError(f"{path.name} holds a matrix that is no camera calibration.", _FORMS)
         if abs(matrix[0, 1]) > 1e-3 * abs(matrix[0, 0]):
@@ -106,22 +157,53 @@ def read_intrinsics(path: Path) -> tuple[NDArray[np.float64], tuple[float, ...]]
     return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]), tuple(values[4:])
 
 
-def _from_json(path: Path, width_px: int, height_px: int) -> Camera:
+def _from_json(path: Path, text: str, width_px: int, height_px: int) -> tuple[Camera, bool]:
+    """The camera for the size that the file names, else for the photo's, and whether its lens is distorted."""
     try:
-        data = json.loads(_text(path))
-        camera = Camera.from_json(data)
-        aspect = camera.width_px / camera.height_px
-    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise CameraFileError(f"{path.name} is not a camera.json.", _FORMS) from error
-    except OptionsError as error:
-        raise CameraFileError(f"{path.name} holds no camera: {error.message}", _FORMS) from error
-    if abs(math.log(aspect * height_px / width_px)) > _SAME_ASPECT:
+        data: dict[str, Any] = json.loads(text)
+        if data.get("camera_model", "PINHOLE") not in ("PERSPECTIVE", *_COLMAP_MODELS):
+            raise _other_lens(path, data["camera_model"])
+        if data.get("is_fisheye"):
+            raise _other_lens(path, "fisheye")
+        if "fx_px" in data:
+            return Camera.from_json(data), False
+        found = {own: data[name] for own, names in _JSON_NAMES.items() for name in names if name in data}
+        if "width_px" not in found and "height_px" not in found:
+            found |= {"width_px": width_px, "height_px": height_px}
+        distorted = any(float(data.get(name) or 0) for name in _DISTORTION)
+        return Camera.from_json({"fy_px": found["fx_px"], **found}), distorted
+    except (LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise CameraFileError(f"{path.name} is no camera.json, and holds no fx, fy, cx, cy.", _FORMS) from error
+
+
+def _from_colmap(path: Path, text: str) -> tuple[Camera, bool] | None:
+    """The camera of COLMAP's list and whether its lens is distorted; None: it is no such list."""
+    lines = [line.split() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if not lines or any(len(words) < 5 or not re.fullmatch(r"[A-Z][A-Z_0-9]+", words[1]) for words in lines):
+        return None
+    if len(lines) > 1:
         raise CameraFileError(
-            f"{path.name} is for a picture of {camera.width_px} x {camera.height_px} pixels, "
-            f"which is not the shape of the photo ({width_px} x {height_px}).",
-            "Give the camera of this photo.",
+            f"{path.name} holds {len(lines)} cameras, and it is not clear which is the photo's.",
+            "Give a file with the line of the photo's camera alone.",
         )
-    return replace(camera.resized(width_px, height_px), source="given")
+    _, model, width, height, *words = lines[0]
+    if model not in _COLMAP_MODELS:
+        raise _other_lens(path, model)
+    names = _COLMAP_MODELS[model].split()
+    try:
+        values = dict(zip(names, map(float, words), strict=True))
+        size_px = int(width), int(height)
+    except ValueError as error:
+        raise CameraFileError(f"{path.name} has a line that is not as COLMAP writes a {model}.", _FORMS) from error
+    fx, fy = (values.get(name, values.get("f", 0.0)) for name in ("fx", "fy"))
+    distorted = any(values.get(name) for name in _DISTORTION)
+    return Camera(*size_px, fx, fy, values["cx"], values["cy"]), distorted
+
+
+def _other_lens(path: Path, model: Any) -> CameraFileError:
+    return CameraFileError(
+        f"{path.name} has a lens of the model {model}, which is no pinhole.", "Undistort the photo first."
+    )
 
 
 def _rows_of_numbers(path: Path) -> list[list[float]]:
@@ -159,6 +241,12 @@ def _text(path: Path) -> str:
         raise CameraFileError(f"{path.name} is not a text file with a camera.", _FORMS) from error
 
 
-def _is_flat_matrix(values: list[float]) -> bool:
-    """Nine numbers in a row may be a matrix, or fx fy cx cy and five of distortion."""
-    return len(values) == 9 and values[6:] == [0, 0, 1] and values[1] == values[3] == 0
+def _matrix_of(lengths: list[int], values: list[float]) -> NDArray[np.float64] | None:
+    """The matrix, 3 or 4 each way, that stands in lines of these lengths, or in one row; None if there is none."""
+    for rows, cols in ((3, 3), (3, 4), (4, 4)):
+        if len(values) == rows * cols:
+            matrix = np.array(values).reshape(rows, cols)
+            # Numbers in a row may be a matrix, or fx fy cx cy and distortion.
+            in_a_row = matrix[2, :3].tolist() == [0, 0, 1] and matrix[0, 1] == matrix[1, 0] == 0
+            return matrix if lengths == [cols] * rows or in_a_row else None
+    return None

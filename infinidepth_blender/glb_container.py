@@ -24,6 +24,12 @@ _VERSION, _JSON_CHUNK, _BINARY_CHUNK = 2, b"JSON", b"BIN\0"
 ARRAY_BUFFER, ELEMENT_BUFFER = 34962, 34963
 _MAX_BYTES = 0xFFFFFFFF
 _NEAR_M = 0.01
+_ROUNDING_PX = 0.01
+"""A principal point that is off by less is in the middle."""
+
+CAMERA_KEY, CROP_KEY = "infinidepth_camera", "infinidepth_crop"
+CAMERA_NAMES = ("width_px", "height_px", "fx_px", "fy_px", "cx_px", "cy_px")
+"""What a file tells of the photo's camera in the `extras` of its own."""
 
 _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _CODES = {np.dtype(name): code for code, name in _COMPONENTS.items()}
@@ -36,15 +42,36 @@ class GlbError(ValueError):
 
 
 def camera_content(camera: Camera) -> dict[str, Any]:
-    """The entry of `cameras` for a photo's camera; a principal point beside the middle is lost: glTF has none."""
+    """The entry of `cameras` for a photo's camera.
+
+    glTF's cameras look through the middle of their picture. Where the photo's does not, the frame is as much larger as
+    the photo then needs to be seen where it was taken, and `extras` tell which part of it the photo is.
+    """
+    frame_width, left = _frame(camera.width_px, camera.cx_px)
+    frame_height, top = _frame(camera.height_px, camera.cy_px)
+    extras: dict[str, Any] = {CAMERA_KEY: {name: getattr(camera, name) for name in CAMERA_NAMES}}
+    if (frame_width, frame_height) != (camera.width_px, camera.height_px):
+        extras[CROP_KEY] = {
+            "frame_width_px": frame_width,
+            "frame_height_px": frame_height,
+            "left_px": left,
+            "top_px": top,
+        }
     return {
         "type": "perspective",
         "perspective": {
-            "yfov": 2 * math.atan(camera.height_px / (2 * camera.fy_px)),
-            "aspectRatio": camera.width_px / camera.fx_px / (camera.height_px / camera.fy_px),
+            "yfov": 2 * math.atan(frame_height / (2 * camera.fy_px)),
+            "aspectRatio": frame_width / camera.fx_px / (frame_height / camera.fy_px),
             "znear": _NEAR_M,
         },
+        "extras": extras,
     }
+
+
+def _frame(side_px: int, middle_px: float) -> tuple[int, float]:
+    """The least side around the middle that holds the picture's, in whole pixels, and where the picture begins in it."""
+    frame_px = math.ceil(2 * max(middle_px, side_px - middle_px) - _ROUNDING_PX)
+    return frame_px, frame_px / 2 - middle_px
 
 
 @dataclass

@@ -36,6 +36,7 @@ class HubFile:
         statuses: What the hub answers to each request before it behaves; `storage_statuses`: the storage.
         headers: More headers of those answers, and of the redirect.
         ignores_range: Sends everything whatever was asked; `wrong_range` sends another part than asked.
+        range_total: The size of the whole that answers to ranges say; empty: the truth.
         html: A web page instead of the file, with status 200.
         token: Who asks without it gets 401.
         redirect: Where to go instead of the storage.
@@ -55,6 +56,7 @@ class HubFile:
     headers: dict[str, str] = field(default_factory=dict)
     ignores_range: bool = False
     wrong_range: bool = False
+    range_total: str = ""
     html: bool = False
     token: str = ""
     redirect: str | None = None
@@ -211,7 +213,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         self.send_header("Content-Type", "application/octet-stream")
         if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+            total = file.range_total or len(content)
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{total}")
         length = len(content) - start if file.content_length is None else file.content_length
         if length >= 0:
             self.send_header("Content-Length", str(length))

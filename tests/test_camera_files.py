@@ -39,12 +39,68 @@ def test_golden_intrinsics(path: Path) -> None:
         "[[500, 0, 320],\n [0, 510, 240],\n [0, 0, 1]]",
         "500 0 320 0 510 240 0 0 1",
         "\ufeff500 510 320 240 0 0 0 0 0",
+        "500 0 320 0\n0 510 240 0\n0 0 1 0\n",
+        "500.0 0.0 320.0 0.0 \n0.0 510.0 240.0 0.0 \n0.0 0.0 1.0 0.0 \n0.0 0.0 0.0 1.0 \n",
+        "500 0 320 0 0 510 240 0 0 0 1 0",
+        "500, 0, 320, 0, 0, 510, 240, 0, 0, 0, 1, 0, 0, 0, 0, 1",
+        "# CAMERA_ID, MODEL, WIDTH, HEIGHT, PARAMS[]\n1 PINHOLE 640 480 500 510 320 240\n",
     ],
 )
 def test_the_forms_of_intrinsics(tmp_path: Path, text: str) -> None:
     camera, warnings = read_camera_file(write(tmp_path, text), 640, 480)
     assert camera == Camera(640, 480, 500, 510, 320, 240)
     assert warnings == []
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"fl_x": 500, "fl_y": 510, "cx": 320, "cy": 240, "w": 640, "h": 480, "k1": 0, "frames": []},
+        {"fl_x": 250.0, "fl_y": 255.0, "cx": 160.0, "cy": 120.0, "w": 320.0, "h": 240.0, "camera_model": "OPENCV"},
+        {"fx": 500, "fy": 510, "cx": 320, "cy": 240},
+        {"fx": 1000, "fy": 1020, "cx": 640, "cy": 480, "width": 1280, "height": 960},
+    ],
+)
+def test_json_of_other_programs(tmp_path: Path, data: dict[str, object]) -> None:
+    camera, warnings = read_camera_file(write(tmp_path, json.dumps(data), "transforms.json"), 640, 480)
+    assert camera == Camera(640, 480, 500, 510, 320, 240)
+    assert warnings == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("cameras.txt", "7 SIMPLE_RADIAL 640 480 500 320 240 0.01"),
+        ("cameras.txt", "1 OPENCV 1280 960 1000 1000 640 480 0 0 0.001 0"),
+        ("a.json", '{"fl_x": 500, "cx": 320, "cy": 240, "w": 640, "h": 480, "k1": -0.02}'),
+    ],
+)
+def test_distortion_of_other_programs_is_said(tmp_path: Path, name: str, text: str) -> None:
+    camera, (warning,) = read_camera_file(write(tmp_path, text, name), 640, 480)
+    assert camera == Camera(640, 480, 500, 500, 320, 240)
+    assert "distortion" in warning
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("cameras.txt", "1 SIMPLE_PINHOLE 640 480 500 320 240\n2 SIMPLE_PINHOLE 640 480 510 320 240", "2 cameras"),
+        ("cameras.txt", "1 OPENCV_FISHEYE 640 480 500 500 320 240 0 0 0 0", "no pinhole"),
+        ("cameras.txt", "1 PINHOLE 640 480 500 320 240", "not as COLMAP writes"),
+        ("cameras.txt", "1 PINHOLE 480 640 500 500 240 320", "not the shape of the photo"),
+        ("pose.txt", "0 -1 0 2\n1 0 0 3\n0 0 1 4\n0 0 0 1", "fourth column is not 0"),
+        ("a.json", '{"camera_model": "OPENCV_FISHEYE", "fl_x": 500, "cx": 320, "cy": 240, "w": 640, "h": 480}', "no pinhole"),
+        ("a.json", '{"is_fisheye": true, "fl_x": 500, "cx": 320, "cy": 240, "w": 640, "h": 480}', "no pinhole"),
+        ("a.json", '{"fx": 500, "fy": 500, "cx": 900, "cy": 240}', "another size"),
+        ("a.json", '{"fx": 500, "fy": 500, "cx": "320", "cy": 240}', "holds no fx"),
+        ("a.json", '{"fx": -500, "fy": 500, "cx": 320, "cy": 240}', "holds no camera"),
+        ("a.json", '{"fx": 500, "fy": 500, "cx": 320, "cy": 240, "w": 640}', "holds no fx"),
+    ],
+)  # fmt: skip
+def test_bad_files_of_other_programs(tmp_path: Path, name: str, text: str, message: str) -> None:
+    with pytest.raises(CameraFileError, match=message) as caught:
+        read_camera_file(write(tmp_path, text, name), 640, 480)
+    assert name in caught.value.message and caught.value.remedy
 
 
 def test_intrinsics_as_shares_of_the_sides(tmp_path: Path) -> None:

@@ -73,6 +73,8 @@ def is_up_to_date(item: BatchItem, options: ReconstructOptions, networks: Networ
         if options.depth_prompt:
             made_of.add((data["model"]["depth_prompt_sha256"], sha256_if_there(Path(options.depth_prompt))))
         for name, path in options.photo_files.items():
+            if name in READ_BY and not READ_BY[name] & {*options.make}:
+                continue
             made_of.add((data["model"]["file_sha256"][name], sha256_if_there(Path(path))))
         return (
             _parts(options) <= _parts(recorded)

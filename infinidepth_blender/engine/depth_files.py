@@ -3,9 +3,11 @@
 | file | what is read |
 |---|---|
 | .png, .tif | 16-bit grey: millimetres; three 8-bit channels: millimetres as R * 65536 + G * 256 + B |
-| .npy | an array in metres, or a pickled dict: `mask` (H, W) bool with `value` (n,), or as .npz |
+| .npy | an array, or a pickled dict: `mask` (H, W) bool with `value` (n,), or as .npz |
 | .npz, .h5, .hdf5 | the array that is called `depth`, `depth_m`, `data` or so, else the only one of two dimensions |
-| .exr | the channel or layer that is called depth, else `Z`, `Y`, `V` or `R`, else the only one |
+| .exr | the channel, layer or part that is called depth, else `Z`, `Y`, `V` or `R`, else the only one |
+
+Floats are metres; whole numbers are millimetres everywhere, as in pictures.
 
 0, below a tenth of a millimetre, not a number, infinite and beyond 60 km (Blender's 1e10, half precision's 65504) mean "no depth here".
 """
@@ -13,31 +15,32 @@
 from __future__ import annotations
 
 import importlib
-import io
+import math
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DepthFileError
+from .depth_limits import MAX_PIXELS, MAX_UNPACKED_BYTES, check_array, check_picture, damaged, npy_header, too_large
 from .depth_names import channel_of_depth, likely_array, named_array
-from .exr_window import on_display
+from .exr_window import on_display, window_beyond
 from .restricted_pickle import UnsafePickleError, load_npy
 
 MIN_DEPTH_M, MAX_DEPTH_M = 1e-4, 60_000.0
-_MAX_PIXELS = 100_000_000
 _ASPECT_TOLERANCE = 0.03
 _MOST_STRETCHED = 1.5
 """Ratio of the shapes of a depth map and its photo beyond which it cannot belong to it."""
 _PREVIEW_M = 1000.0
 """Median that only a coloured picture has, if it is read as millimetres of 24 bits."""
-_LIKE_MILLIMETRES = 500.0
-"""Median of whole numbers that are hardly metres."""
+
+_Look = tuple[tuple[int, ...], np.dtype[Any]]
+"""Shape and type of an array."""
 
 
 @dataclass(frozen=True)
@@ -135,25 +138,24 @@ def read_depth_file(path: Path) -> DepthPrompt:
 
 def _doubts(path: Path, dtype: np.dtype, depth_m: NDArray[np.float32]) -> tuple[str, ...]:
     """What a user should look at, though the file could be read."""
-    if dtype.kind in "iu" and (median := float(np.median(depth_m[depth_m > 0]))) > _LIKE_MILLIMETRES:
+    if dtype.kind in "iu":
         return (
-            f"{path.name} holds whole numbers about {median:.0f}, which were read as metres: "
-            "if they are millimetres, divide them by 1000 or save a 16-bit PNG.",
+            f"{path.name} holds whole numbers, which were read as millimetres (half of them beyond "
+            f"{np.median(depth_m[depth_m > 0]):.3g} m): if they are metres, save them as floating point numbers.",
         )
     return ()
 
 
 def _checked(path: Path, values: Any) -> NDArray[np.float32]:
     """(h, w) float32 metres, 0 where there is no depth."""
-    array = np.squeeze(np.asarray(values))
-    if array.ndim != 2 or array.dtype.kind not in "fiu":
-        raise DepthFileError(
-            f"{path.name} holds {array.dtype} values of shape {np.shape(values)}, not one depth for each pixel.",
-            "Save a (height, width) array of metres.",
-        )
-    if array.size > _MAX_PIXELS:
-        raise DepthFileError(f"{path.name} is too large: {array.shape[1]} x {array.shape[0]} pixels.", "Scale it down.")
+    array = np.asarray(values)
+    check_array(path, array.shape, array.dtype)
+    array = np.squeeze(array)
     depth_m = array.astype(np.float32)
+    if array.dtype.kind in "iu":
+        if array.dtype.itemsize == 1 and array.any():
+            raise _preview(path)
+        depth_m /= 1000
     with np.errstate(invalid="ignore"):
         depth_m[~((depth_m >= MIN_DEPTH_M) & (depth_m < MAX_DEPTH_M))] = 0
     if not depth_m.any():
@@ -165,30 +167,35 @@ def _checked(path: Path, values: Any) -> NDArray[np.float32]:
 
 
 def _read_image(path: Path) -> NDArray[Any]:
-    pixels = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    data = np.fromfile(path, dtype=np.uint8)
+    check_picture(path, data.data)
+    pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     if pixels is None:
-        raise DepthFileError(f"{path.name} is damaged or no image file.", "Write or copy it again.")
+        raise damaged(path)
     if pixels.dtype.kind == "f":
         return pixels[..., 0] if pixels.ndim == 3 else pixels
     if pixels.ndim == 3:
-        blue, green, red = (pixels[..., i].astype(np.float64) for i in range(3))
+        blue, green, red = (pixels[..., i] for i in range(3))
         if np.array_equal(blue, green) and np.array_equal(green, red):
             pixels = pixels[..., 0]
         elif pixels.dtype == np.uint8:
-            return _unpacked(path, (red * 65_536 + green * 256 + blue) / 1000)
+            mm = red.astype(np.float32) * 65_536 + green.astype(np.float32) * 256 + blue
+            return _unpacked(path, mm / 1000)
         else:
             raise DepthFileError(f"{path.name} is a colour picture, not depth.", "Save 16-bit grey millimetres.")
-    if not pixels.any():
-        return pixels
-    if pixels.dtype == np.uint8:
-        raise DepthFileError(
-            f"{path.name} has only 8 bits a pixel, too few for depth: it looks like a preview.",
-            "Save 16-bit grey millimetres, or metres as .npy or .exr.",
-        )
+    if pixels.dtype == np.uint8 and pixels.any():
+        raise _preview(path)
     return pixels.astype(np.float32) / 1000
 
 
-def _unpacked(path: Path, depth_m: NDArray[np.float64]) -> NDArray[np.float64]:
+def _preview(path: Path) -> DepthFileError:
+    return DepthFileError(
+        f"{path.name} has only 8 bits a pixel, too few for depth: it looks like a preview.",
+        "Save 16-bit grey millimetres, or metres as .npy or .exr.",
+    )
+
+
+def _unpacked(path: Path, depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
     """Depth out of three 8-bit channels, unless they are colours."""
     if np.median(depth_m[depth_m > 0]) > _PREVIEW_M:
         raise DepthFileError(
@@ -200,13 +207,25 @@ def _unpacked(path: Path, depth_m: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _read_npy(path: Path) -> Any:
     with path.open("rb") as file:
-        return _unpack(path, load_npy(file))
+        return _unpack(path, _load(path, file))
 
 
 def _read_npz(path: Path) -> Any:
     with zipfile.ZipFile(path) as archive:
         members = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
-        return _unpack(path, _pick(path, members, lambda name: load_npy(io.BytesIO(archive.read(name)))))
+
+        def look(name: str) -> _Look:
+            with archive.open(name) as file:
+                return npy_header(file)
+
+        def read(name: str) -> Any:
+            size = archive.getinfo(name).file_size
+            if size > MAX_UNPACKED_BYTES and look(name)[1].hasobject:
+                raise DepthFileError(f"{path.name} is too large: it unpacks to {size / 1e9:.1f} GB.", "Scale it down.")
+            with archive.open(name) as file:
+                return _load(path, file)
+
+        return _unpack(path, _pick(path, members, read, look))
 
 
 def _read_h5(path: Path) -> Any:
@@ -214,13 +233,19 @@ def _read_h5(path: Path) -> Any:
     with h5py.File(path, "r") as file:
         found: dict[str, Any] = {}
         file.visititems(lambda name, item: found.__setitem__(name, item) if isinstance(item, h5py.Dataset) else None)
-        return _pick(path, found, lambda dataset: dataset[()])
+        return _pick(path, found, lambda dataset: _dataset(path, dataset), _look)
 
 
 def _read_exr(path: Path) -> Any:
     openexr: Any = importlib.import_module("OpenEXR")
+    for part in openexr.File(str(path), header_only=True).parts:
+        if (size := window_beyond(part.header, MAX_PIXELS)) is not None:
+            raise too_large(path, *size)
     exr = openexr.File(str(path), separate_channels=True)
-    channels = {name: (part, item) for part in exr.parts for name, item in part.channels.items()}
+    channels: dict[str, Any] = {}
+    for part in exr.parts:
+        for name, item in part.channels.items():
+            channels.setdefault(_name_in_file(part, name), (part, item))
     if (name := channel_of_depth(channels)) is not None:
         part, item = channels[name]
         return on_display(item.pixels, part.header)
@@ -231,6 +256,14 @@ def _read_exr(path: Path) -> Any:
     )
 
 
+def _name_in_file(part: Any, channel: str) -> str:
+    """The name of a channel that also tells its part: `Z` of the parts `depth` and `normal` are two things."""
+    name = part.name() or ""
+    # The `Z` beside a picture is its depth, whatever that part is called.
+    of_a_picture = channel == "Z" and {"R", "G", "B"} <= set(part.channels)
+    return channel if of_a_picture or name.lower() in channel.lower() else f"{name}.{channel}"
+
+
 def _unpack(path: Path, value: Any) -> Any:
     """An array, out of the dictionary that some data sets pack it into."""
     if isinstance(value, np.ndarray) and value.dtype == object and value.shape == ():
@@ -238,24 +271,45 @@ def _unpack(path: Path, value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     if "mask" not in value or "value" not in value:
-        return _pick(path, value, lambda item: item)
+        return _pick(path, value, lambda item: item, _look)
     mask, packed = np.squeeze(np.asarray(value["mask"], dtype=bool)), np.asarray(value["value"])
     if mask.ndim != 2 or packed.size != np.count_nonzero(mask):
         raise DepthFileError(
             f"{path.name} has a mask of {np.count_nonzero(mask)} pixels but {packed.size} values.",
             "Write the file again.",
         )
-    depth_m = np.zeros(mask.shape, dtype=np.float32)
-    depth_m[mask] = packed.ravel()
-    return depth_m
+    depth = np.zeros(mask.shape, dtype=packed.dtype)
+    depth[mask] = packed.ravel()
+    return depth
 
 
-def _pick(path: Path, choices: Mapping[str, Any], read: Callable[[Any], Any]) -> Any:
+def _load(path: Path, file: IO[bytes]) -> Any:
+    """The array in an open .npy file, if it can be depth, or what else it holds."""
+    shape, dtype = npy_header(file)
+    if not dtype.hasobject:
+        check_array(path, shape, dtype)
+    return load_npy(file)
+
+
+def _dataset(path: Path, dataset: Any) -> Any:
+    check_array(path, *_look(dataset))
+    if math.prod(dataset.chunks or ()) > MAX_PIXELS:  # it is unpacked a chunk at a time
+        raise too_large(path, dataset.chunks[-1], dataset.chunks[0])
+    return dataset[()]
+
+
+def _look(item: Any) -> _Look:
+    array = item if hasattr(item, "dtype") else np.asarray(item)
+    return array.shape or (), array.dtype
+
+
+def _pick(path: Path, choices: Mapping[str, Any], read: Callable[[Any], Any], look: Callable[[Any], _Look]) -> Any:
+    """The array that is depth; of the others only shape and type are looked at."""
     if not choices:
         raise DepthFileError(f"{path.name} holds no arrays.", "Save the depth under the name 'depth'.")
     if len(choices) == 1:
         return read(next(iter(choices.values())))
-    name = named_array(choices) or likely_array(_maps(choices, read))
+    name = named_array(choices) or likely_array(_maps(choices, look))
     if name is None:
         raise DepthFileError(
             f"{path.name} holds several arrays, and it is not clear which is depth ({', '.join(list(choices)[:8])}).",
@@ -264,12 +318,13 @@ def _pick(path: Path, choices: Mapping[str, Any], read: Callable[[Any], Any]) ->
     return read(choices[name])
 
 
-def _maps(choices: Mapping[str, Any], read: Callable[[Any], Any]) -> list[str]:
+def _maps(choices: Mapping[str, Any], look: Callable[[Any], _Look]) -> list[str]:
     """Names of the arrays that hold one number for each pixel."""
     found = []
     for name, item in choices.items():
-        array = np.squeeze(np.asarray(read(item)))
-        if array.ndim == 2 and array.dtype.kind in "fiu" and min(array.shape) > 4:
+        shape, dtype = look(item)
+        sides = [side for side in shape if side != 1]
+        if len(sides) == 2 and dtype.kind in "fiu" and min(sides) > 4:
             found.append(name)
     return found
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..camera import Camera
+from ..geometry.mesh import split_quads
 from ..reconstruction import FLAG_SKY, FLAG_VALID, MeshArrays, PointArrays
 from .exr_writer import write_exr
 from .photo_color import encode_srgb_8bit
@@ -25,6 +26,8 @@ SKY_COLOR_SRGB = (189, 205, 219)
 NO_DATA_COLOR_SRGB = (64, 64, 64)
 _CHUNK_ROWS = 1 << 18
 _PREVIEW_SIDE_PX = 4096
+_LEAST_BEND = 1e-6
+"""Sine of the angle at a corner below which a quad counts as not convex: programs that divide it round it either way."""
 
 
 # -- depth --------------------------------------------------------------------------
@@ -131,6 +134,8 @@ def png_bytes(pixels_srgb: NDArray[np.uint8]) -> bytes:
 def write_mesh_ply(path: Path, mesh: MeshArrays, texture: str | None = None) -> None:
     """Writes a mesh as binary PLY: x y z, nx ny nz, s t; faces of four and of three corners.
 
+    Quads that are not convex become two triangles: Open3D stops at the first that it cannot divide.
+
     Args:
         path: The file to write.
         mesh: The mesh; its `uv` become `s` and `t`, which Blender and MeshLab read.
@@ -141,7 +146,11 @@ def write_mesh_ply(path: Path, mesh: MeshArrays, texture: str | None = None) -> 
     """
     vertex = np.dtype([(name, "<f4") for name in ("x", "y", "z", "nx", "ny", "nz", "s", "t")])
     count = len(mesh.vertices_cam)
-    face_count = len(mesh.quads) + len(mesh.triangles)
+    convex = np.concatenate(
+        [_convex(mesh, mesh.quads[part]) for part in _chunks(len(mesh.quads))] or [np.zeros(0, bool)]
+    )
+    divided = split_quads(mesh.quads[~convex], 1 / mesh.vertices_cam[:, 2])
+    face_count = int(convex.sum()) + len(divided) + len(mesh.triangles)
     comments = [f"comment TextureFile {texture}"] if texture else []
     header = [
         *_ply_start(comments),
@@ -156,8 +165,19 @@ def write_mesh_ply(path: Path, mesh: MeshArrays, texture: str | None = None) -> 
         for part in _chunks(count):
             columns = (mesh.vertices_cam[part], mesh.normals_cam[part], mesh.uv[part])
             np.concatenate(columns, axis=1, dtype=np.dtype("<f4")).tofile(file)
-        for corners in (mesh.quads, mesh.triangles):
+        for corners in (mesh.quads[convex], divided, mesh.triangles):
             _write_faces(file, corners)
+
+
+def _convex(mesh: MeshArrays, quads: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """(Q,) whether each quad bends the same way at all corners, seen along the normal of its mean plane."""
+    corners = mesh.vertices_cam[quads].astype(np.float64)
+    side = np.roll(corners, -1, axis=1) - corners
+    normal = np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
+    before = np.roll(side, 1, axis=1)
+    bend = np.einsum("qij,qj->qi", np.cross(before, side), normal)
+    straight = np.linalg.norm(before, axis=2) * np.linalg.norm(side, axis=2) * np.linalg.norm(normal, axis=1)[:, None]
+    return (bend > _LEAST_BEND * straight).all(axis=1)
 
 
 def _write_faces(file: Any, corners: NDArray[np.int32]) -> None:

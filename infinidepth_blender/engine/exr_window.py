@@ -8,11 +8,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_MOST_EMPTY = 16
+_FEW_PIXELS = 1 << 26
+"""What any picture may show, however little of it a file holds: renderers store the frame around what is not empty."""
+
 
 def size_of(window: Any) -> tuple[int, int]:
     """Width and height of a window, whose corners are both inside."""
     (left, top), (right, bottom) = window
     return int(right) - int(left) + 1, int(bottom) - int(top) + 1
+
+
+def window_beyond(header: Mapping[str, Any], most_pixels: int) -> tuple[int, int] | None:
+    """Width and height of a window of more pixels than are read; None: both may be read.
+
+    A picture that holds next to nothing of what it shows may not be large: each of its pixels takes memory and time.
+    """
+    data, shown = size_of(header["dataWindow"]), size_of(header["displayWindow"])
+    held, painted = (width * height for width, height in (data, shown))
+    if held > most_pixels:
+        return data
+    return shown if painted > min(most_pixels, max(_MOST_EMPTY * held, _FEW_PIXELS)) else None
 
 
 def on_display(pixels: NDArray[Any], header: Mapping[str, Any]) -> NDArray[Any]:

@@ -39,12 +39,11 @@ class TexturedMesh:
 def write_glb(path: Path, name: str, camera: Camera, meshes: list[TexturedMesh]) -> None:
     """Writes meshes and the photo's camera.
 
-    A principal point beside the middle of the photo is lost: glTF's cameras have none.
-
     Args:
         path: The file to write.
         name: Of the scene.
-        camera: The photo's camera.
+        camera: The photo's camera; where its principal point is beside the middle, the file's sees more than the photo:
+            see `camera_content`.
         meshes: What to write; equal pictures are stored once.
 
     Raises:

@@ -15,6 +15,7 @@ import importlib
 import os
 import re
 import ssl
+import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from ..addresses import MODEL_HUB
 from ..errors import DownloadError
+from ..user_folders import home_dir
 from .process import package_version
 from .registry import ModelEntry
 
@@ -209,10 +211,12 @@ class Hub:
             length = _number(headers.get("Content-Length"))
             if status == 200:
                 return Answer(offer, 0, None if length is None else int(length), True, response)
-            match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", (headers.get("Content-Range") or "").strip())
+            match = re.fullmatch(
+                r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", (headers.get("Content-Range") or "").strip()
+            )
             if match is None or int(match[1]) != offset:
                 return Answer(offer, 0, None, False, response)
-            return Answer(offer, offset, None if match[3] == "*" else int(match[3]), True, response)
+            return Answer(offer, offset, None if match[2] == "*" else int(match[2]), True, response)
         if status in _LATER_STATUSES:
             raise Interrupted(f"{self.host} is busy (status {status})", _number(headers.get("Retry-After")))
         if status in (401, 403):
@@ -245,7 +249,8 @@ def _connection_errors() -> Iterator[None]:
         if isinstance(reason, ssl.SSLCertVerificationError):
             raise DownloadError(
                 f"The server's certificate is not trusted: {reason.verify_message}.",
-                "Behind a proxy of your studio set SSL_CERT_FILE to its certificate file.",
+                "Behind a proxy of your studio set SSL_CERT_FILE to its certificate file; elsewhere update the system, "
+                "which may lack newer certificates, and check its date.",
             ) from error
         if isinstance(error, ValueError) and not isinstance(error, OSError):
             raise DownloadError("The server leads to an address that is none.", "Try again later.") from error
@@ -282,9 +287,10 @@ def _token() -> str:
     """The user's token for the hub, from where the hub's own tools keep it."""
     token = os.environ.get("HF_TOKEN", "")
     if not token:
-        home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface").expanduser()
-        path = Path(os.environ.get("HF_TOKEN_PATH") or home / "token").expanduser()
-        with contextlib.suppress(OSError, ValueError):
+        # RuntimeError: a path begins with the home of somebody who has none.
+        with contextlib.suppress(OSError, ValueError, RuntimeError):
+            home = Path(os.environ.get("HF_HOME") or home_dir() / ".cache" / "huggingface").expanduser()
+            path = Path(os.environ.get("HF_TOKEN_PATH") or home / "token").expanduser()
             token = path.read_text(encoding="ascii")
     token = token.strip()
     return token if re.fullmatch(r"[\x21-\x7e]{1,512}", token) else ""
@@ -292,9 +298,11 @@ def _token() -> str:
 
 @functools.cache
 def _tls_context() -> ssl.SSLContext:
-    """Certificates of the system; where Python finds none, those that pip or certifi carries."""
+    """Certificates of the system; where Python finds none or not all, also those that certifi or pip carries."""
     context = ssl.create_default_context()
-    if not context.cert_store_stats()["x509_ca"] and ssl.get_default_verify_paths().capath is None:
+    finds_none = not context.cert_store_stats()["x509_ca"] and ssl.get_default_verify_paths().capath is None
+    # Windows fetches a root when one of its own programs first meets it, and has only those in its store.
+    if finds_none or sys.platform == "win32":
         for name in ("certifi", "pip._vendor.certifi"):
             with contextlib.suppress(ImportError, OSError, AttributeError):
                 context.load_verify_locations(importlib.import_module(name).where())

@@ -88,7 +88,7 @@ class ModelCache:
         path, key = Path(file), (_File.at(file), device)
         if self._predictor is None or self._predictor[0] != key:
             predictor = load_predictor(path)
-            placed(predictor, choose_device(device), self._notices.append)
+            placed(predictor, choose_device(device, self._notices.append), self._notices.append)
             record = {"splats_model": path.name, "splats_model_sha256": sha256_of(path)}
             self._predictor = (key, predictor, record)
         return self._predictor[1:]

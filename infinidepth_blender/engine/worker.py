@@ -85,15 +85,12 @@ class Channel:
 
     def requests(self) -> Iterator[Message]:
         """Yields requests until the client closes the pipe; lines that are none go to the log."""
-        rest = b""
         with contextlib.suppress(OSError):
-            while chunk := os.read(self._in, 65536):
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    try:
-                        yield protocol.decode(line)
-                    except protocol.ProtocolError as error:
-                        print(error, file=sys.stderr)
+            for line in protocol.lines(lambda count: os.read(self._in, count)):
+                try:
+                    yield protocol.decode(line)
+                except protocol.ProtocolError as error:
+                    print(error, file=sys.stderr)
 
 
 class Worker:
@@ -120,6 +117,19 @@ class Worker:
     # -- listening --------------------------------------------------------------------
 
     def _listen(self) -> None:
+        try:
+            self._hear_requests()
+        except Exception:
+            traceback.print_exc(file=sys.stderr)
+        finally:
+            # A worker that does not listen any more would outlive its client.
+            self._closing.set()
+            self._inbox.put(None)
+            # The main thread normally ends the process before this.
+            time.sleep(EXIT_GRACE_S)
+            self._leave(0)
+
+    def _hear_requests(self) -> None:
         for request in self._channel.requests():
             if isinstance(request, Reconstruct | Call):
                 with self._lock:
@@ -128,12 +138,7 @@ class Worker:
             elif isinstance(request, Cancel):
                 self._cancel(request.job)
             elif isinstance(request, Shutdown):
-                break
-        self._closing.set()
-        self._inbox.put(None)
-        # The main thread normally ends the process before this.
-        time.sleep(EXIT_GRACE_S)
-        self._leave(0)
+                return
 
     def _cancel(self, job: int) -> None:
         with self._lock:
@@ -269,8 +274,10 @@ def _whose_memory(error: Exception) -> str:
     text = str(error).lower()
     if "can't allocate" in text or "not enough memory" in text or "insufficient memory" in text:
         return "the computer"
-    if type(error).__name__ == "OutOfMemoryError" or "out of memory" in text:
-        return "the graphics card"
+    if "torch" in sys.modules:
+        from ..field.device import is_out_of_memory
+
+        return "the graphics card" if is_out_of_memory(error) else ""
     return ""
 
 
@@ -285,9 +292,10 @@ def _card_error(error: Exception) -> EngineError:
 
 def _free_card() -> None:
     """Gives a graphics card's cached memory back after a job: Blender may render on the same one meanwhile."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
+    if "torch" in sys.modules:
+        from ..field.device import free_cards
+
+        free_cards()
 
 
 def _hello(light: bool) -> Ready:
@@ -323,7 +331,8 @@ def _device(name: str) -> tuple[str, str]:
 def _import_error(error: BaseException) -> InfiniDepthError:
     name = getattr(error, "name", None)
     what = f"the package {name}" if name else str(error)
-    return cannot_load(sys.executable, what, str(error))
+    reasons = (error, error.__cause__)
+    return cannot_load(sys.executable, what, "\n".join(f"{type(e).__name__}: {e}" for e in reasons if e is not None))
 
 
 def _memory_error(where: str) -> EngineError:

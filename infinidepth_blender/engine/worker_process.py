@@ -18,7 +18,7 @@ from typing import IO
 from ..errors import EngineError, RuntimeMissingError
 from ..staging import discard
 from . import protocol
-from .process import child_environment, no_window_flags
+from .process import child_environment, isolated, no_window_flags
 from .protocol import Done, Event, Failed, Ready, Request, Shutdown, Started, Stopped
 
 EXIT_GRACE_S = 6.0
@@ -61,7 +61,7 @@ class WorkerProcess:
             RuntimeMissingError: the interpreter cannot be started.
         """
         bootstrap = Path(__file__).with_name("bootstrap.py")
-        command = [str(python), "-I", "-u", "-X", "utf8", str(bootstrap)]
+        command = [*isolated(python), "-u", str(bootstrap)]
         if site is not None:
             command += ["--site", str(site)]
         if light:
@@ -133,7 +133,7 @@ class WorkerProcess:
     def _read_events(self) -> None:
         staging: dict[int, str] = {}
         fatal: Failed | None = None
-        for line in _lines(_pipe(self.process.stdout)):
+        for line in self._lines():
             try:
                 event = protocol.decode(line)
             except protocol.ProtocolError as error:
@@ -160,21 +160,15 @@ class WorkerProcess:
             discard(Path(folder))
         self.queue.put((self, WorkerExit(self.process.returncode, list(self.last_lines), fatal)))
 
+    def _lines(self) -> Iterator[bytes]:
+        """What the worker says, until it closes its output or that is closed here."""
+        with contextlib.suppress(OSError, ValueError):
+            yield from protocol.lines(_pipe(self.process.stdout).read)
+
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
     assert stream is not None  # Popen was told to make it
     return stream
-
-
-def _lines(stream: IO[bytes]) -> Iterator[bytes]:
-    """The lines of an unbuffered pipe until it closes."""
-    rest = b""
-    with contextlib.suppress(OSError, ValueError):
-        while chunk := stream.read(65536):
-            *lines, rest = (rest + chunk).split(b"\n")
-            yield from lines
-            if len(rest) > protocol.MAX_LINE_BYTES:
-                rest = b""
 
 
 def _version_error(ready: Ready) -> EngineError:

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import logging
+from collections.abc import Callable
 
 import torch
 
 from ..errors import ModelError
 
+NO_KERNELS = "The graphics card does not work with the engine's PyTorch ({}): the processor is used instead."
 
-def choose_device(name: str) -> torch.device:
+
+def choose_device(name: str, notify: Callable[[str], None] | None = None) -> torch.device:
     """The device for `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+
+    Args:
+        name: One of these; `auto` is a graphics card, if there is one that computes.
+        notify: Called with a sentence about a card that does not.
 
     Raises:
         ModelError: this computer or this torch does not have the device.
     """
     has_mps = torch.backends.mps.is_available()
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu")
+        kind = "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
+        if problem := _problem(kind):
+            if notify is not None:
+                notify(NO_KERNELS.format(problem))
+            return torch.device("cpu")
+        return torch.device(kind)
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -32,6 +46,26 @@ def choose_device(name: str) -> torch.device:
     if device.type not in ("cpu", "cuda", "mps"):
         raise ModelError(f"The device '{name}' is not supported.", "Use auto, cpu, cuda or mps.")
     return device
+
+
+@functools.cache
+def _problem(kind: str) -> str:
+    """Why a graphics card cannot compute, in a few words; empty: it can.
+
+    That a card is there does not tell: its driver may be broken, and PyTorch has no kernels for older and for the newest ones.
+    """
+    if kind == "cpu":
+        return ""
+    try:
+        ones = torch.ones(8, 8, device=kind)
+        (ones @ ones).sum().item()  # which waits for it
+    # AssertionError: this torch was built without it.
+    except (RuntimeError, AssertionError) as error:
+        if is_out_of_memory(error):
+            return ""  # it works, and is full at the moment
+        logging.getLogger(__name__).warning("The graphics card does not work", exc_info=True)
+        return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return ""
 
 
 _FULL = (
@@ -61,3 +95,11 @@ def free_cached_memory(device: torch.device) -> None:
             torch.cuda.empty_cache()
         elif device.type == "mps":
             torch.mps.empty_cache()
+
+
+def free_cards() -> None:
+    """Gives unused memory of all graphics cards back."""
+    if torch.cuda.is_available():
+        free_cached_memory(torch.device("cuda"))
+    if torch.backends.mps.is_available():
+        free_cached_memory(torch.device("mps"))

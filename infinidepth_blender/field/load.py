@@ -41,7 +41,7 @@ def load_field_model(
     Raises:
         ModelError: there is no such model, its file is of another kind or damaged, or there is no such device.
     """
-    torch_device = choose_device(device)
+    torch_device = choose_device(device, notify)
     path = _resolve(name_or_file)
     name = name_or_file if name_or_file == BUNDLED else known[0] if known else path.name
     checkpoint = read_checkpoint(path)

@@ -31,7 +31,9 @@ def encoder_dtype(device: torch.device, precision: Precision) -> torch.dtype:
 
 def has_bfloat16_units() -> bool:
     """Whether this computer's processor multiplies bfloat16 faster than float32."""
-    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    # Torch has no public names for it; where these are gone, float32 is right everywhere.
+    questions = (getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
+    return any(question is not None and question() for question in questions)
 
 
 def computing_in(device: torch.device, dtype: torch.dtype) -> contextlib.AbstractContextManager[object]:

@@ -44,12 +44,12 @@ def export_splats(
         with_camera: Whether a PLY or GLB gets the photo's camera, as it stands, if all objects are of one photo.
 
     Returns:
-        The number of splats.
+        The number of splats in the file: those with values that are not numbers are left out.
 
     Raises:
         SceneError: an object holds no splats, or there are none left.
         OutputError: the file cannot be written; nothing is left behind.
-        SplatFileError: its name ends in no kind of splat file.
+        SplatFileError: its name ends in no kind of splat file, or no splat has values that are all numbers.
     """
     for obj in objects:
         if not holds_splats(obj):
@@ -63,8 +63,7 @@ def export_splats(
         raise SceneError("There is no splat to write.", "Select an object of splats.")
     together = concatenate(*parts)
     camera, pose = _photo_camera(objects, scene) if with_camera else (None, None)
-    write_splats(path, together, camera, pose)
-    return len(together)
+    return write_splats(path, together, camera, pose)
 
 
 def _photo_camera(

@@ -9,3 +9,6 @@ WRITTEN_SUFFIXES = (".ply", ".spz", ".splat", ".glb")
 
 READ_SUFFIXES = (*WRITTEN_SUFFIXES, ".sog")
 """Kinds that `files.read_splats` reads."""
+
+SOG_LIST = "meta.json"
+"""The list of an unpacked SOG file, which `files.read_splats` takes for it."""

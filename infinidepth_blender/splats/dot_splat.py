@@ -45,14 +45,19 @@ def read_dot_splat(path: Path) -> SplatFile:
     return SplatFile(gaussians, dropped=dropped)
 
 
-def write_dot_splat(path: Path, gaussians: Gaussians) -> None:
+def write_dot_splat(path: Path, gaussians: Gaussians) -> int:
     """Writes a .splat file, all or nothing; the largest and most opaque come first, as viewers load them.
 
-    Colours that depend on the view are left out: the format has none.
+    Colours that depend on the view are left out: the format has none; so are splats with values that are not numbers.
+
+    Returns:
+        The number of splats in the file.
 
     Raises:
         OutputError: the file cannot be written; an older one of that name is untouched.
+        SplatFileError: there are no splats whose values are numbers.
     """
+    gaussians, _ = usable(path, gaussians)
     order = np.argsort(-gaussians.scales.prod(axis=1, dtype=np.float64) * gaussians.opacities, kind="stable")
     rows = np.empty(len(gaussians), _ROW)
     rows["mean"], rows["scale"] = gaussians.means[order], gaussians.scales[order]
@@ -61,3 +66,4 @@ def write_dot_splat(path: Path, gaussians: Gaussians) -> None:
     rows["rotation"] = np.clip(np.round(gaussians.rotations[order] * 128 + 128), 0, 255)
     with atomic_file(path) as stream:
         stream.write(rows.data)
+    return len(gaussians)

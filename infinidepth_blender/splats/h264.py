@@ -17,6 +17,8 @@ _BT601, _BT709, _LIMITED = 6, 1, 1
 """Matrix and primaries, and the range of values (ITU-T H.273)."""
 _OPTIONS = {"crf": "16", "preset": "medium"}
 """Hardly to be told from the pictures."""
+_LIST_FIRST = {"movflags": "faststart"}
+"""The list of frames before them: browsers then play a video while it still comes."""
 
 
 def can_encode(suffix: str) -> bool:
@@ -47,10 +49,11 @@ class H264Writer:
             OSError: it cannot be written.
         """
         self._av: Any = importlib.import_module("av")
-        # As a file object: the library takes no path that is not UTF-8.
-        self._file = path.open("wb")
+        # As a file object: the library takes no path that is not UTF-8. It reads what it moves behind the list of frames.
+        self._file = path.open("w+b")
         try:
-            self._container = self._av.open(self._file, "w", format=path.suffix.lower().lstrip("."))
+            kind = path.suffix.lower().lstrip(".")
+            self._container = self._av.open(self._file, "w", format=kind, container_options=_LIST_FIRST)
             self._stream = self._container.add_stream(
                 _ENCODER, rate=Fraction(fps).limit_denominator(1001), options=_OPTIONS
             )

@@ -12,12 +12,17 @@ from .files import read_splats
 from .packed_ply import is_packed
 from .ply import is_splat_layout, open_ply
 from .sh import dc_to_rgb, sh_degree
+from .sog import RgbaOf
 from .splat_file import SplatFile
 from .splat_glb import counts_without_splats
 
 
-def file_info(path: Path) -> dict[str, Any]:
+def file_info(path: Path, rgba_of: RgbaOf | None = None) -> dict[str, Any]:
     """Describes a splat file of any kind, or a PLY or GLB with a point cloud, a mesh or anything else.
+
+    Args:
+        path: The file.
+        rgba_of: As in `read_splats`.
 
     Returns:
         `kind` (`splats`, `points`, `mesh` or `other`), `elements` (rows by name),
@@ -32,7 +37,7 @@ def file_info(path: Path) -> dict[str, Any]:
         kind = "mesh" if counts["face"] else "points" if counts["vertex"] else "other"
         return {"kind": kind, "bytes": path.stat().st_size, "elements": counts, "properties": [], "bounds_m": None}
     if path.suffix.lower() != ".ply":
-        file = read_splats(path)
+        file = read_splats(path, rgba_of)
         about = {"bytes": path.stat().st_size, "elements": {"vertex": len(file.gaussians)}, "properties": []}
         return about | _splat_values(file)
     data = open_ply(path)

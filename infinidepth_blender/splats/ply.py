@@ -8,6 +8,7 @@ intrinsic (K, row by row), extrinsic (4x4 camera-to-world, row by row) and color
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -36,6 +37,7 @@ _REST_COUNTS = (0, 9, 24, 45, 72)
 _KEPT_COEFFICIENTS = 16
 """Harmonics of degree 4, which some trainers write, are left out."""
 
+_MAX_HEADER_BYTES = 1 << 20
 _BLOCK_ROWS = 4096
 """Rows converted at a time: a block and its results stay in the processor's cache."""
 
@@ -48,10 +50,10 @@ def write_splat_ply(
     gaussians: Gaussians,
     camera: Camera | None = None,
     cam_to_world: NDArray[Any] | None = None,
-) -> None:
+) -> int:
     """Writes a splat file, all or nothing.
 
-    Positions are written as they are. With a camera, the elements image_size, intrinsic,
+    Positions are written as they are; splats with values that are not numbers are left out. With a camera, the elements image_size, intrinsic,
     extrinsic and color_space follow, the last 0 for sRGB as SHARP writes it.
 
     Args:
@@ -60,9 +62,14 @@ def write_splat_ply(
         camera: The photo's camera.
         cam_to_world: (4, 4) pose of the camera; None is the identity.
 
+    Returns:
+        The number of splats in the file.
+
     Raises:
         OutputError: the file cannot be written; an older one of that name is untouched.
+        SplatFileError: there are no splats whose values are numbers.
     """
+    gaussians, _ = usable(path, gaussians)
     # The header is plyfile's; the rows follow in blocks, so that no second copy of everything is held.
     dtype = np.dtype([(name, "<f4") for name in _property_names(gaussians.sh.shape[1])])
     rows_to_come = np.broadcast_to(np.empty((), dtype), (len(gaussians),))
@@ -74,6 +81,7 @@ def write_splat_ply(
             stream.write(block.data)
         for element in tail:
             stream.write(element.data.tobytes())
+    return len(gaussians)
 
 
 def _property_names(coefficients: int) -> list[str]:
@@ -148,19 +156,49 @@ def open_ply(path: Path) -> PlyData:
             if stream.read(3) != b"ply":
                 raise SplatFileError(f"{path} is not a PLY file.", "Choose a .ply file with Gaussian splats.")
             stream.seek(0)
-            return PlyData.read(stream, mmap="c")
+            header = stream.read(_MAX_HEADER_BYTES).partition(b"end_header")[0]
+            stream.seek(0)
+            if header.isascii():
+                return PlyData.read(stream, mmap="c")
+            with _AsciiComments(path, header) as replaced:
+                return PlyData.read(replaced, mmap="c")
     except PlyParseError as error:
         raise damaged(path, str(error)) from error
     except UnicodeDecodeError as error:
         raise SplatFileError(
-            f"{path} has other letters than ASCII in its header, which PLY does not allow.",
-            "Remove them from its comments, or export the file again.",
+            f"{path} has other letters than ASCII in the names of its header, which PLY does not allow.",
+            "Export the file again.",
         ) from error
     except (ValueError, OverflowError, MemoryError) as error:
         # What is mapped and too short has no better words of its own.
         reason = " ".join(str(error).split())[:120]
         short = "mmap" in reason or "buffer" in reason or not reason
         raise damaged(path, "it is shorter than its header says" if short else reason) from error
+
+
+class _AsciiComments(io.BufferedReader):
+    """A PLY file as it is, but for the letters beyond ASCII in its comments, which PLY does not know and programs write."""
+
+    def __init__(self, path: Path, header: bytes) -> None:
+        super().__init__(io.FileIO(path))
+        # Byte for byte, so that everything stays where it is.
+        self._header = re.sub(
+            rb"(?<=[\r\n])(?:comment|obj_info)[^\r\n]*",
+            lambda line: re.sub(rb"[\x80-\xff]", b"?", line[0]),
+            header,
+        )
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        place = self.tell()
+        return self._replaced(place, super().read(size))
+
+    def read1(self, size: int = -1, /) -> bytes:
+        place = self.tell()
+        return self._replaced(place, super().read1(size))
+
+    def _replaced(self, place: int, data: bytes) -> bytes:
+        start = self._header[place : place + len(data)]
+        return start + data[len(start) :]
 
 
 def is_splat_layout(properties: Iterable[str]) -> bool:

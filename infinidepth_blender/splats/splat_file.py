@@ -16,6 +16,12 @@ from ..errors import SplatFileError
 from ..reconstruction import ColorSpace, Gaussians
 from ..staging import STAGING_SUFFIX, output_error
 
+FEW = 4_000_000
+"""Splats that any file may hold, however well it is packed."""
+
+_LEAST_BYTES = 2
+"""Of a splat in larger files: places alone take more, unless all are the same."""
+
 
 @dataclass(frozen=True)
 class SplatFile:
@@ -78,6 +84,21 @@ def opening(path: Path, kind: str) -> Iterator[None]:
         raise SplatFileError(f"{path} is a folder, not {kind}.", "Choose the file inside it.") from None
     except OSError as error:
         raise SplatFileError(f"{path} cannot be read: {error.strerror or error}.", "Check the permissions.") from error
+
+
+def check_count(path: Path, count: int, length: int) -> None:
+    """Refuses more splats than a file can hold, before memory is taken for them.
+
+    Args:
+        path: The file.
+        count: What it says.
+        length: Bytes in which it keeps them, packed.
+
+    Raises:
+        SplatFileError: it says too much.
+    """
+    if count > max(FEW, length // _LEAST_BYTES):
+        raise damaged(path, f"{length:,} bytes cannot hold {count:,} splats")
 
 
 def damaged(path: Path, reason: str) -> SplatFileError:

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from ..camera import BLENDER_CAMERA_TO_OPENCV, Camera
 from ..errors import OptionsError, SplatFileError
-from ..glb_container import Container, GlbError, Parts, camera_content, header
+from ..glb_container import CAMERA_KEY, CAMERA_NAMES, Container, GlbError, Parts, camera_content, header
 from ..reconstruction import Gaussians
 from ..srgb import decode_srgb
 from .placed import concatenate, rotation_matrices
 from .sh import dc_to_rgb
-from .splat_file import SplatFile, atomic_file, damaged, opening, unit_quaternions, usable
+from .splat_file import FEW, SplatFile, atomic_file, damaged, opening, unit_quaternions, usable
 from .spz import gaussians_of_spz
 from .transform import half_turned, mapped, srgb_encoded
 
@@ -29,23 +29,24 @@ _PACKED = ("KHR_gaussian_splatting_compression_spz_2", "KHR_gaussian_splatting_c
 _SRGB, _LINEAR = "srgb_rec709_display", "lin_rec709_display"
 _POINTS, _TRIANGLES = 0, 4
 _HARMONICS = [(degree, k) for degree in range(4) for k in range(2 * degree + 1)]
-_OWN_KEY = "infinidepth_camera"
-_CAMERA_NAMES = ("width_px", "height_px", "fx_px", "fy_px", "cx_px", "cy_px")
 _HALF_TURN = np.diag([1.0, -1.0, -1.0, 1.0])
-_FEW, _COPIES = 4_000_000, 4
-"""Splats that any file may have, and how often beyond them a file may repeat what it holds."""
+_COPIES = 4
+"""How often a file of more than a few splats may repeat what it holds."""
 
 
 def write_splat_glb(
     path: Path, gaussians: Gaussians, camera: Camera | None = None, cam_to_world: NDArray[Any] | None = None
-) -> None:
+) -> int:
     """Writes a GLB file, all or nothing.
 
     Args:
         path: The file; its folder is made where needed.
         gaussians: What to write; colours are sRGB-encoded.
-        camera: The photo's camera, which becomes one of the file's; its principal point and its size stand in `extras`.
+        camera: The photo's camera, which becomes one of the file's; see `camera_content`.
         cam_to_world: (4, 4) pose of the camera; None is the identity.
+
+    Returns:
+        The number of splats in the file: those with values that are not numbers are left out.
 
     Raises:
         OutputError: the file cannot be written, or would exceed 4 GiB; an older one of that name is untouched.
@@ -81,14 +82,14 @@ def write_splat_glb(
         matrix = _HALF_TURN @ pose
         matrix[:3, :3] = matrix[:3, :3] @ BLENDER_CAMERA_TO_OPENCV
         nodes.append({"name": "Camera", "camera": 0, "matrix": matrix.T.ravel().tolist()})
-        own = {name: getattr(camera, name) for name in _CAMERA_NAMES}
-        content["cameras"] = [camera_content(camera) | {"extras": {_OWN_KEY: own}}]
+        content["cameras"] = [camera_content(camera)]
     content["scenes"] = [{"nodes": list(range(len(nodes)))}]
     start = header(path.name, content, parts, "Write SPZ, which is a tenth of the size, or fewer splats.")
     with atomic_file(path) as stream:
         stream.write(start)
         for block in parts.blocks():
             stream.write(block)
+    return len(gaussians)
 
 
 def _harmonic(degree: int, k: int) -> str:
@@ -152,7 +153,7 @@ def counts_without_splats(path: Path) -> dict[str, int] | None:
 def _clouds(path: Path, file: Container) -> Iterator[tuple[Gaussians, str]]:
     """The splats of every node that has some, in the axes of the scene, and how their colours are encoded."""
     read: dict[tuple[int, int], tuple[Gaussians, str]] = {}
-    total, most = 0, max(_FEW, _COPIES * (len(file.block) // 12))
+    total, most = 0, max(FEW, _COPIES * (len(file.block) // 12))
     for matrix, node in _nodes(file):
         if "mesh" not in node:
             continue
@@ -251,11 +252,11 @@ def _camera_of(file: Container) -> tuple[Camera | None, NDArray[np.float64]]:
     for matrix, node in _nodes(file):
         if "camera" not in node:
             continue
-        own = _dict(_dict(file.listed("cameras", node["camera"]), "extras"), _OWN_KEY)
+        own = _dict(_dict(file.listed("cameras", node["camera"]), "extras"), CAMERA_KEY)
         left, lengths, right = np.linalg.svd(matrix[:3, :3])
         turn = left @ right
         try:
-            camera = Camera.from_json({name: own[name] for name in _CAMERA_NAMES})
+            camera = Camera.from_json({name: own[name] for name in CAMERA_NAMES})
         except (KeyError, TypeError, ValueError, OverflowError, OptionsError):
             continue  # another program's camera, or none that can be used
         if lengths[2] <= 0 or np.linalg.det(turn) < 0:

@@ -1,9 +1,10 @@
 """SPZ files (Niantic Spatial): splats in about a tenth of a PLY's bytes, each value rounded to 8 to 24 bits.
 
 Little-endian: a header, then one table after another: positions (3 x 24 bits, fixed point), opacities, colours,
-scales (3 x 8 bits each but for opacities), rotations (3 or 4 bytes), harmonics (8 bits). Versions 2 and 3 are one gzip
-stream; version 4 has a plain header, a list of sizes, and a Zstandard stream for each table. Axes are OpenGL's (y up,
-z backwards), ours and those of PLY are OpenCV's.
+scales (3 x 8 bits each but for opacities), rotations (3 or 4 bytes), harmonics (8 bits). Versions 1 to 3 are one gzip
+stream, in version 1 with positions of half precision; version 4 has a plain header, a list of sizes, and a Zstandard
+stream for each table. Axes are OpenGL's (y up, z backwards) unless an extension says otherwise, ours and those of PLY
+are OpenCV's.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from numpy.typing import NDArray
 
 from ..errors import SplatFileError
 from ..reconstruction import Gaussians
-from .splat_file import OTHERS, SplatFile, atomic_file, completed_quaternions, damaged, opening, usable
-from .transform import half_turned
+from .splat_file import OTHERS, SplatFile, atomic_file, check_count, completed_quaternions, damaged, opening, usable
+from .transform import flipped, half_turned
 
 MAGIC = b"NGSP"
 _HEADER = struct.Struct("<4sIIBBBB")
@@ -34,6 +35,17 @@ _LISTED = struct.Struct("<QQ")
 """Bytes of a stream as it is stored, and unpacked."""
 
 _MAX_EXTRA_BYTES = 1 << 20
+_WITH_EXTENSIONS = 2
+"""The flag of a file with extensions: after the header of version 4, after the tables of older ones."""
+
+_RECORD = struct.Struct("<II")
+"""Type of an extension, and the bytes that follow."""
+
+_AXES_TYPE = 0xADBE0003
+"""SPZ_ADOBE_coordinate_system."""
+
+_AXES = ("RUB", "LDB", "RDB", "LUB", "RUB", "LDF", "RDF", "LUF", "RUF")
+"""Where x, y and z point, by its value: right or left, up or down, back or front; 0 says nothing of it."""
 
 _COEFFICIENTS = (0, 3, 8, 15, 24)
 """Harmonics beyond the constant one, by degree."""
@@ -71,7 +83,7 @@ class _Tables:
 
 
 def read_spz(path: Path) -> SplatFile:
-    """Reads an SPZ file of version 2, 3 or 4; harmonics of degree 4 are left out.
+    """Reads an SPZ file of version 1 to 4; harmonics of degree 4 are left out.
 
     Raises:
         SplatFileError: the file is missing, damaged, or of another version; or it is of version 4 and
@@ -86,24 +98,36 @@ def read_spz(path: Path) -> SplatFile:
 def gaussians_of_spz(path: Path, data: bytes) -> Gaussians:
     """The splats in the bytes of a file, in OpenCV's axes; `path` is for errors, which are those of `read_spz`."""
     header, body = _header_of(path, data)
-    _, version, count, degree, bits, _, _ = header
+    _, version, count, degree, bits, flags, _ = header
     if count == 0:
         raise SplatFileError(f"{path} holds no splats.", "Choose another file.")
     if degree >= len(_COEFFICIENTS) or bits > 23:
         raise damaged(path, "its header has values that the format does not allow")
-    widths = [9, 1, 3, 3, 3 if version == 2 else 4, 3 * _COEFFICIENTS[degree]]
-    streams = _unpack_4(path, data, widths, header) if version == 4 else _unpack(path, body, widths, count)
+    check_count(path, count, len(data))
+    widths = [6 if version == 1 else 9, 1, 3, 3, 3 if version <= 2 else 4, 3 * _COEFFICIENTS[degree]]
+    unpacked = _unpack_4(path, data, widths, header) if version == 4 else _unpack(path, body, widths, count)
+    streams, extensions = unpacked
+    if version == 1 and len(extensions) == 3 * count:
+        # Newer programs call files version 1 whose positions are those of version 2: there are as many bytes too many.
+        widths[0] = 9
+        whole = io.BytesIO(b"".join(streams) + extensions)
+        streams = [whole.read(width * count) for width in widths]
     tables = _Tables(*(np.frombuffer(s, np.uint8).reshape(count, w) for s, w in zip(streams, widths, strict=True)))
-    return _decoded(tables, bits)
+    axes = _axes_of(path, extensions) if flags & _WITH_EXTENSIONS else _AXES[0]
+    x, y, z = (1 if letter in "RDF" else -1 for letter in axes)
+    return flipped(_decoded(tables, bits), (x, y, z))
 
 
-def write_spz(path: Path, gaussians: Gaussians) -> None:
+def write_spz(path: Path, gaussians: Gaussians) -> int:
     """Writes an SPZ file of version 3, all or nothing.
 
     Places are rounded to an eighth of the smallest splats' size or finer, unless that is below 2^-20 or 99.9 % of the
     splats reach too far for it; sizes to 3 %, colours and opacities to 1/255. Where that precision asks for it, the
     farthest splats, a thousandth at most, come nearer and shrink as much: they look the same from the origin. Splats
     with values that are not numbers are left out.
+
+    Returns:
+        The number of splats in the file.
 
     Raises:
         OutputError: the file cannot be written; an older one of that name is untouched.
@@ -127,6 +151,7 @@ def write_spz(path: Path, gaussians: Gaussians) -> None:
             tables.harmonics,
         ):
             packed.write(np.ascontiguousarray(table).data)
+    return len(gaussians)
 
 
 # -- containers -------------------------------------------------------------------
@@ -143,15 +168,15 @@ def _header_of(path: Path, data: bytes) -> tuple[tuple[Any, ...], tuple[Any, byt
         raise SplatFileError(f"{path} is no SPZ file.", "Choose a file with Gaussian splats.")
     header = _HEADER.unpack(head)
     version, packed = header[1], not data.startswith(MAGIC)
-    if version not in (2, 3, 4) or (version == 4) == packed:
+    if version not in (1, 2, 3, 4) or (version == 4) == packed:
         raise SplatFileError(
             f"{path} is SPZ of version {version}, which cannot be read.", "Export it as PLY or as SPZ of version 3."
         )
     return header, (unpacker, unpacker.unconsumed_tail)
 
 
-def _unpack(path: Path, body: tuple[Any, bytes], widths: list[int], count: int) -> list[bytes]:
-    """The tables of versions 2 and 3."""
+def _unpack(path: Path, body: tuple[Any, bytes], widths: list[int], count: int) -> tuple[list[bytes], bytes]:
+    """The tables of versions 1 to 3, and what follows them."""
     unpacker, rest = body
     streams = []
     for width in widths:
@@ -167,16 +192,16 @@ def _unpack(path: Path, body: tuple[Any, bytes], widths: list[int], count: int) 
             missing, rest = missing - len(part), unpacker.unconsumed_tail
         streams.append(b"".join(parts))
     try:  # The check sum follows, and before it what programs add for themselves.
-        unpacker.decompress(rest, _MAX_EXTRA_BYTES)
+        extra = unpacker.decompress(rest, max(_MAX_EXTRA_BYTES, 3 * count + 1))
     except zlib.error as error:
         raise damaged(path, str(error)) from error
     if not unpacker.eof and not unpacker.unconsumed_tail:
         raise damaged(path, "its end is missing")
-    return streams
+    return streams, extra
 
 
-def _unpack_4(path: Path, data: bytes, widths: list[int], header: tuple[Any, ...]) -> list[bytes]:
-    """The tables of version 4; an empty one has no stream."""
+def _unpack_4(path: Path, data: bytes, widths: list[int], header: tuple[Any, ...]) -> tuple[list[bytes], bytes]:
+    """The tables of version 4, of which an empty one has no stream, and what stands between header and list."""
     count, listed = header[2], header[6]
     (place,) = struct.unpack_from("<I", data, 16) if len(data) >= _HEADER_4_BYTES else (0,)
     start = place + listed * _LISTED.size
@@ -192,7 +217,31 @@ def _unpack_4(path: Path, data: bytes, widths: list[int], header: tuple[Any, ...
             raise damaged(path, "its list of tables does not fit its header")
         streams.append(_unpack_zstandard(path, data[start : start + packed], width * count))
         start += packed
-    return streams
+    return streams, data[_HEADER_4_BYTES:place]
+
+
+def _axes_of(path: Path, extensions: bytes) -> str:
+    """Where x, y and z point.
+
+    Raises:
+        SplatFileError: the extensions are damaged, or name axes in another order.
+    """
+    start = 0
+    while start + _RECORD.size <= len(extensions):
+        kind, length = _RECORD.unpack_from(extensions, start)
+        start += _RECORD.size
+        if start + length > len(extensions) or (kind == _AXES_TYPE and length != 4):
+            raise damaged(path, "its extensions are not as long as they say")
+        if kind == _AXES_TYPE:
+            (code,) = struct.unpack_from("<I", extensions, start)
+            if code >= len(_AXES):
+                raise SplatFileError(
+                    f"{path} has axes of a kind that cannot be read (number {code}).",
+                    "Export it with y up or down, or as PLY.",
+                )
+            return _AXES[code]
+        start += length
+    return _AXES[0]
 
 
 def _unpack_zstandard(path: Path, data: bytes, size: int) -> bytes:
@@ -217,21 +266,23 @@ def _unpack_zstandard(path: Path, data: bytes, size: int) -> bytes:
 
 
 def _decoded(tables: _Tables, bits: int) -> Gaussians:
+    """The splats in the axes of the file."""
     count = len(tables.positions)
-    fixed = np.zeros((count, 3, 4), np.uint8)
-    fixed[..., 1:] = tables.positions.reshape(count, 3, 3)
-    means = (fixed.view("<i4")[..., 0] >> 8).astype(np.float32) * np.float32(2.0**-bits)
+    if tables.positions.shape[1] == 6:
+        means = np.ascontiguousarray(tables.positions).view("<f2").astype(np.float32)
+    else:
+        fixed = np.zeros((count, 3, 4), np.uint8)
+        fixed[..., 1:] = tables.positions.reshape(count, 3, 3)
+        means = (fixed.view("<i4")[..., 0] >> 8).astype(np.float32) * np.float32(2.0**-bits)
     dc = (tables.colors.astype(np.float32) / 255 - np.float32(0.5)) / np.float32(_COLOR_SCALE)
     rest = tables.harmonics.reshape(count, -1, 3)[:, :_KEPT_COEFFICIENTS]
     sh = np.concatenate([dc[:, None], (rest.astype(np.float32) - 128) / 128], axis=1)
-    return half_turned(
-        Gaussians(
-            means,
-            np.exp(tables.scales.astype(np.float32) / np.float32(_SCALE_STEPS) - np.float32(_SCALE_OFFSET)),
-            _rotations_of(tables.rotations),
-            tables.opacities[:, 0].astype(np.float32) / 255,
-            sh,
-        )
+    return Gaussians(
+        means,
+        np.exp(tables.scales.astype(np.float32) / np.float32(_SCALE_STEPS) - np.float32(_SCALE_OFFSET)),
+        _rotations_of(tables.rotations),
+        tables.opacities[:, 0].astype(np.float32) / 255,
+        sh,
     )
 
 

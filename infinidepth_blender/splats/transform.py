@@ -22,21 +22,32 @@ _DIRECTIONS = 256
 
 def half_turned(gaussians: Gaussians) -> Gaussians:
     """Between OpenGL's axes (y up, z backwards) and OpenCV's: half a turn about x, either way."""
-    g = gaussians
+    return flipped(gaussians, (1, -1, -1))
+
+
+def flipped(gaussians: Gaussians, signs: tuple[int, int, int]) -> Gaussians:
+    """In axes of which some point the other way; an odd number of them is a mirror.
+
+    Args:
+        gaussians: What to flip.
+        signs: 1 or -1 for x, y and z.
+    """
+    g, (x, y, z) = gaussians, signs
     return Gaussians(
-        g.means * np.array([1, -1, -1], np.float32),
+        g.means * np.array(signs, np.float32),
         g.scales,
-        g.rotations * np.array([1, 1, -1, -1], np.float32),
+        # A turn about an axis that lies in a mirror goes the other way round.
+        g.rotations * np.array([1, y * z, x * z, x * y], np.float32),
         g.opacities,
-        g.sh * _half_turn_signs(g.sh.shape[1])[:, None],
+        g.sh * _flip_signs(g.sh.shape[1], signs)[:, None],
     )
 
 
-def _half_turn_signs(coefficients: int) -> NDArray[np.float32]:
-    """(coefficients,) what half a turn about x does to each harmonic: each is even or odd in y and z."""
+def _flip_signs(coefficients: int, signs: tuple[int, int, int]) -> NDArray[np.float32]:
+    """(coefficients,) what the flip does to each harmonic: each is even or odd in x, y and z."""
     direction = np.array([0.36, 0.48, 0.8])
     degree = sh_degree(coefficients)
-    return np.sign(sh_basis(direction, degree) * sh_basis(direction * [1, -1, -1], degree)).astype(np.float32)
+    return np.sign(sh_basis(direction, degree) * sh_basis(direction * signs, degree)).astype(np.float32)
 
 
 def rotated_quaternions(quaternions: NDArray[Any], rotation: NDArray[Any]) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from ..scene.objects import SceneObjects
 from ..scene.photo_modes import PhotoMode, photo_materials, set_sky_mode, set_surface_mode
 from ..scene.saved import photos_in
 from ..scene.visibility import show_only, switch_on
-from ..splats import READ_SUFFIXES
+from ..splats import READ_SUFFIXES, SOG_LIST
 from .chosen_files import chosen_paths, refuse_each
 from .delivery import put_into_scene
 from .on_photo import OnPhoto
@@ -83,7 +83,9 @@ class INFINIDEPTH_OT_import_splats(bpy.types.Operator, ImportHelper):
     )
     bl_options = {"REGISTER", "UNDO"}
 
-    filter_glob: StringProperty(default=";".join(f"*{suffix}" for suffix in READ_SUFFIXES), options={"HIDDEN"})
+    filter_glob: StringProperty(
+        default=";".join([*(f"*{suffix}" for suffix in READ_SUFFIXES), SOG_LIST]), options={"HIDDEN"}
+    )
     filepath: StringProperty(subtype="FILE_PATH", options={"HIDDEN", "SKIP_SAVE"})
     directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
     files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 
 import bpy
 import numpy as np
@@ -28,18 +29,36 @@ def write(folder, camera, photo=None):
     return rec
 
 
-def test_the_photo_comes_back(tmp_path):
-    camera = Camera(240, 160, 210.0, 210.0, 120.0, 80.0, pitch_rad=0.15, roll_rad=0.1)
+def camera_entry(path):
+    data = path.read_bytes()
+    (length,) = struct.unpack_from("<I", data, 12)
+    (camera,) = json.loads(data[20 : 20 + length])["cameras"]
+    return camera
+
+
+@pytest.mark.parametrize(
+    ("principal_px", "frame_px"), [((120, 80), (240, 160)), ((131, 72), (262, 176)), ((104.5, 80), (271, 160))]
+)
+def test_the_photo_comes_back(tmp_path, principal_px, frame_px):
+    """From a middle beside the photo's, in the part of the frame that the file tells."""
+    camera = Camera(240, 160, 210.0, 210.0, *principal_px, pitch_rad=0.15, roll_rad=0.1)
     photo = photograph(camera)[0]
     write(tmp_path, camera, photo)
+    extras = camera_entry(tmp_path / "scene.glb")["extras"]
+    assert Camera.from_json(extras["infinidepth_camera"]) == replace(camera, pitch_rad=None, roll_rad=None)
+    crop = extras.get("infinidepth_crop", {"frame_width_px": 240, "frame_height_px": 160, "left_px": 0, "top_px": 0})
+    assert (crop["frame_width_px"], crop["frame_height_px"]) == frame_px
+    assert ("infinidepth_crop" in extras) == (frame_px != (240, 160))
     bpy.ops.import_scene.gltf(filepath=str(tmp_path / "scene.glb"))
     scene = bpy.context.scene
     scene.camera = next(obj for obj in bpy.data.objects if obj.type == "CAMERA")
-    scene.render.resolution_x, scene.render.resolution_y = camera.width_px, camera.height_px
+    scene.render.resolution_x, scene.render.resolution_y = frame_px
     scene.view_settings.view_transform = "Standard"
     result = render(tmp_path)
-    assert result.covered.mean() > 0.97
-    assert psnr_db(result.srgb, photo / 255, result.covered) > 35
+    left, top = int(crop["left_px"]), int(crop["top_px"])
+    part = np.s_[top : top + 160, left : left + 240]
+    assert result.covered[part].mean() > 0.97
+    assert psnr_db(result.srgb[part], photo / 255, result.covered[part]) > 35
 
 
 @pytest.mark.parametrize("kind", list(CAMERAS))

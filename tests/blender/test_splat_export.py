@@ -62,6 +62,16 @@ def test_what_was_imported_comes_out_again(tmp_path, scale_length):
     np.testing.assert_allclose(after.sh, before.sh, atol=1e-4)
 
 
+def test_splats_that_have_no_numbers_are_neither_written_nor_counted(tmp_path):
+    write_splats(tmp_path / "in.ply", some_splats())
+    splats, _ = import_splats(tmp_path / "in.ply", bpy.context.scene)
+    splats.data.attributes["scale"].data[7].vector = (float("nan"), 1, 1)
+    for kind in ("ply", "spz", "splat", "glb"):
+        assert export_splats(tmp_path / f"out.{kind}", [splats], bpy.context.scene) == COUNT - 1
+        found = read_splats(tmp_path / f"out.{kind}")
+        assert (len(found.gaussians), found.dropped) == (COUNT - 1, 0)
+
+
 @pytest.mark.parametrize("stretch", [(2, 2, 2), (1, 2, 0.5), (-1, 1, 1)])
 def test_objects_are_written_as_they_stand(tmp_path, stretch):
     before = some_splats()

@@ -47,12 +47,26 @@ def test_sixteen_bit_png_and_tiff_are_millimetres(tmp_path: Path, depth: np.ndar
         assert np.allclose(read_depth_file(tmp_path / name).depth_m, depth, atol=1e-6)
 
 
-def test_whole_numbers_that_look_like_millimetres_are_mentioned(tmp_path: Path, depth: np.ndarray) -> None:
-    np.save(tmp_path / "a.npy", (depth * 1000).astype(np.uint16))
-    (warning,) = read_depth_file(tmp_path / "a.npy").warnings
-    assert "a.npy holds whole numbers about" in warning and "millimetres" in warning
-    np.save(tmp_path / "a.npy", np.rint(depth).astype(np.uint16))
-    assert read_depth_file(tmp_path / "a.npy").warnings == ()
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.int64])
+def test_whole_numbers_are_millimetres_and_it_is_said(tmp_path: Path, depth: np.ndarray, dtype: type) -> None:
+    mm = np.rint(depth * 1000).astype(dtype)
+    np.save(tmp_path / "a.npy", mm)
+    np.savez(tmp_path / "a.npz", depth=mm)
+    mask = mm > 0
+    np.save(tmp_path / "packed.npy", {"mask": mask, "value": mm[mask]}, allow_pickle=True)  # type: ignore[arg-type]
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["depth"] = mm
+    for name in ("a.npy", "a.npz", "packed.npy", "a.h5"):
+        prompt = read_depth_file(tmp_path / name)
+        np.testing.assert_allclose(prompt.depth_m, depth, atol=1e-6)
+        (warning,) = prompt.warnings
+        assert f"{name} holds whole numbers, which were read as millimetres" in warning
+
+
+def test_an_array_of_8_bits_is_a_preview(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.full((20, 30), 200, np.uint8))
+    with pytest.raises(DepthFileError, match="only 8 bits"):
+        read_depth_file(tmp_path / "a.npy")
 
 
 def test_near_depth_stays_in_millimetres(tmp_path: Path) -> None:
@@ -132,6 +146,38 @@ def test_exr_with_other_passes(tmp_path: Path, depth: np.ndarray, channel: str) 
     write_exr(tmp_path / "b.exr", **dict.fromkeys(others, np.full_like(depth, 0.5)))
     with pytest.raises(DepthFileError, match="no depth channel"):
         read_depth_file(tmp_path / "b.exr")
+
+
+def write_parts(path: Path, **parts: dict[str, np.ndarray]) -> None:
+    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+    OpenEXR.File([OpenEXR.Part(header | {"name": name}, held, name) for name, held in parts.items()]).write(str(path))
+
+
+@pytest.mark.parametrize(
+    "order", [("rgba", "depth", "normal"), ("normal", "depth", "rgba"), ("depth", "normal", "rgba")]
+)
+@pytest.mark.parametrize("channel", ["Z", "Y", "R", "depth.Z"])
+def test_parts_of_an_exr_go_by_their_names(
+    tmp_path: Path, depth: np.ndarray, order: tuple[str, ...], channel: str
+) -> None:
+    other = np.full_like(depth, 0.5)
+    parts = {"rgba": dict.fromkeys("RGBY", other), "depth": {channel: depth}, "normal": dict.fromkeys("XYZ", other)}
+    write_parts(tmp_path / "a.exr", **{name: parts[name] for name in order})
+    assert np.array_equal(read_depth_file(tmp_path / "a.exr").depth_m, depth)
+
+
+@pytest.mark.parametrize("order", [("rgba", "N"), ("N", "rgba")])
+def test_depth_beside_the_colours_of_one_part(tmp_path: Path, depth: np.ndarray, order: tuple[str, ...]) -> None:
+    other = np.full_like(depth, 0.5)
+    parts = {"rgba": dict.fromkeys("RGB", other) | {"Z": depth}, "N": dict.fromkeys("XYZ", other)}
+    write_parts(tmp_path / "a.exr", **{name: parts[name] for name in order})
+    assert np.array_equal(read_depth_file(tmp_path / "a.exr").depth_m, depth)
+
+
+def test_parts_without_depth_are_refused_by_name(tmp_path: Path, depth: np.ndarray) -> None:
+    write_parts(tmp_path / "a.exr", rgba=dict.fromkeys("GB", depth), normal=dict.fromkeys("XYZ", depth))
+    with pytest.raises(DepthFileError, match=r"no depth channel .*normal\.Z"):
+        read_depth_file(tmp_path / "a.exr")
 
 
 def test_an_exr_that_breaks_off(tmp_path: Path, depth: np.ndarray) -> None:

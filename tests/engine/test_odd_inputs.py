@@ -128,10 +128,12 @@ def test_a_process_without_home_or_anybody_who_listens(closed: str) -> None:
 
 
 def test_whose_memory_ran_out_is_told_from_a_card_that_does_not_work() -> None:
+    pytest.importorskip("torch")  # without which there is no card
     assert (
         _whose_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes"))
         == "the computer"
     )
     assert _whose_memory(ValueError("(-4:Insufficient memory) Failed to allocate 19200000000 bytes")) == "the computer"
     assert _whose_memory(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")) == "the graphics card"
+    assert _whose_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling")) == "the graphics card"
     assert _whose_memory(RuntimeError("CUDA error: no kernel image is available")) == ""

@@ -11,7 +11,7 @@ from official_golden import official_network
 
 from infinidepth_blender.field.official.config import OfficialConfig
 from infinidepth_blender.field.official.model import OfficialModel
-from infinidepth_blender.field.precision import without_tf32
+from infinidepth_blender.field.precision import has_bfloat16_units, without_tf32
 from infinidepth_blender.options import Precision
 
 
@@ -54,3 +54,14 @@ def test_the_whole_encoder_runs_without_tf32_where_it_shall_be_exact(
             handle.remove()
     assert seen == [(False, False) if precision == "exact" else setting] * 2
     assert tf32_allowed() == setting
+
+
+def test_a_torch_that_does_not_tell_of_units_for_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no public names for that, and may call it something else."""
+    for name, there in (("_is_amx_tile_supported", False), ("_is_avx512_bf16_supported", True)):
+        monkeypatch.setattr(torch.cpu, name, lambda there=there: there, raising=False)
+    assert has_bfloat16_units()
+    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported")
+    assert has_bfloat16_units()
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
+    assert not has_bfloat16_units()

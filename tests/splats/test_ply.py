@@ -283,11 +283,26 @@ def test_colours_of_any_number_type(tmp_path, dtype, white):
     np.testing.assert_allclose(file.gaussians.sh[:, 0] * SH_C0 + 0.5, [[0, 0, 1]] * 4, atol=1e-6)
 
 
-def test_letters_beyond_ascii_in_a_header_are_named(tmp_path):
-    path = tmp_path / "comment.ply"
-    write_splat_ply(path, random_gaussians(3))
-    path.write_bytes(path.read_bytes().replace(b"element vertex", "comment für Zoë\nelement vertex".encode(), 1))
-    with pytest.raises(SplatFileError, match="other letters than ASCII in its header"):
+@pytest.mark.parametrize("text", [False, True])
+@pytest.mark.parametrize("line", ["comment für Zoë", "obj_info Grüße aus Köln"])
+def test_letters_beyond_ascii_in_comments_do_no_harm(tmp_path, line, text):
+    """Nor is anything put elsewhere: such letters have two bytes."""
+    write_splat_ply(tmp_path / "own.ply", random_gaussians(3), CAMERA)
+    data = PlyData.read(tmp_path / "own.ply")
+    data.text = text
+    data.write(tmp_path / "plain.ply")
+    written = (tmp_path / "plain.ply").read_bytes()
+    (tmp_path / "comment.ply").write_bytes(written.replace(b"element vertex", f"{line}\nelement vertex".encode(), 1))
+    found = read_splat_ply(tmp_path / "comment.ply")
+    assert found.camera == CAMERA
+    assert_same(found.gaussians, read_splat_ply(tmp_path / "own.ply").gaussians)
+
+
+def test_letters_beyond_ascii_in_names_are_told(tmp_path):
+    write_splat_ply(tmp_path / "own.ply", random_gaussians(3))
+    path = tmp_path / "name.ply"
+    path.write_bytes((tmp_path / "own.ply").read_bytes().replace(b"float nx", "float nä".encode(), 1))
+    with pytest.raises(SplatFileError, match="other letters than ASCII in the names of its header"):
         read_splat_ply(path)
 
 

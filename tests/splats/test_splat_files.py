@@ -167,6 +167,84 @@ def test_spz_keeps_colours_from_every_side(tmp_path):
         assert np.abs(difference).mean() < 0.03
 
 
+def spz_record(kind: int, value: bytes) -> bytes:
+    return struct.pack("<II", kind, len(value)) + value
+
+
+def with_records(name: str, records: bytes) -> bytes:
+    """A file with extensions: in version 4 between header and list, in version 3 after the tables."""
+    data = bytearray((FILES / name).read_bytes())
+    if not data.startswith(b"NGSP"):
+        data = bytearray(gzip.decompress(data))
+        data[14] |= 2
+        return gzip.compress(data + records)
+    data[14] |= 2
+    struct.pack_into("<I", data, 16, 32 + len(records))
+    return bytes(data[:32] + records + data[32:])
+
+
+@pytest.mark.parametrize("name", ["gsply_v3.spz", "gsply_v4.spz"])
+@pytest.mark.parametrize(
+    ("code", "signs"),
+    [(0, (1, 1, 1)), (4, (1, 1, 1)), (6, (1, -1, -1)), (8, (1, 1, -1)), (1, (-1, -1, 1)), (3, (-1, 1, 1))],
+)
+def test_spz_that_names_its_axes(tmp_path, name, code, signs):
+    """Right, up and back, as without; right, down and front, as ours; and mirrors of these."""
+    records = spz_record(0xADBE0002, b"\0" * 12) + spz_record(0xADBE0003, struct.pack("<I", code))
+    (tmp_path / "a.spz").write_bytes(with_records(name, records))
+    found, usual = read_splats(tmp_path / "a.spz").gaussians, read_splats(FILES / name).gaussians
+    np.testing.assert_array_equal(found.means, usual.means * np.array(signs))
+    direction = np.array([0.48, -0.6, 0.64])
+    np.testing.assert_allclose(colours_from(found, direction * signs), colours_from(usual, direction), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("records", "reason"),
+    [
+        (spz_record(0xADBE0003, struct.pack("<I", 9)), "axes of a kind that cannot be read"),
+        (spz_record(0xADBE0003, b"\6"), "not as long as they say"),
+        (struct.pack("<II", 0xADBE0002, 5000), "not as long as they say"),
+    ],
+)
+@pytest.mark.parametrize("name", ["gsply_v3.spz", "gsply_v4.spz"])
+def test_spz_with_extensions_that_are_not_right(tmp_path, name, records, reason):
+    (tmp_path / "a.spz").write_bytes(with_records(name, records))
+    with pytest.raises(SplatFileError, match=reason):
+        read_splats(tmp_path / "a.spz")
+
+
+@pytest.mark.parametrize("halves", [True, False])
+def test_spz_of_version_1(tmp_path, halves):
+    """Places of half precision; some writers call files so whose places are those of version 2."""
+    g = upside_down(source())
+    if halves:
+        places = g.means.astype("<f2").tobytes()
+    else:
+        fixed = np.round(g.means * 4096).astype("<i4").reshape(len(g), 3, 1)
+        places = np.ascontiguousarray(fixed.view(np.uint8)[..., :3]).tobytes()
+    turns = g.rotations * np.sign(g.rotations[:, :1])
+    tables = [
+        g.opacities * 255,
+        (g.sh[:, 0] * 0.15 + 0.5) * 255,
+        (np.log(g.scales) + 10) * 16,
+        (turns[:, 1:] + 1) * 127.5,
+        g.sh[:, 1:] * 128 + 128,
+    ]
+    header = struct.pack("<4sIIBBBB", b"NGSP", 1, len(g), 3, 12, 0, 0)
+    rest = b"".join(np.clip(np.round(table), 0, 255).astype(np.uint8).tobytes() for table in tables)
+    (tmp_path / "a.spz").write_bytes(gzip.compress(header + places + rest))
+    assert_same(
+        read_splats(tmp_path / "a.spz").gaussians,
+        source(),
+        place=5e-3,
+        scale=1 / 32 + 1e-4,
+        turn_deg=10,
+        opacity=2e-3,
+        colour=0.5 / 255 / 0.15 + 1e-4,
+        harmonics=0.5 / 255 / 0.15 + 1e-4,
+    )
+
+
 @pytest.mark.parametrize(("size", "bits"), [(1e-4, 17), (1.0, 12)])
 def test_spz_places_are_as_fine_as_splats_need(tmp_path, size, bits):
     g = source()
@@ -214,24 +292,26 @@ def test_spz_moves_nothing_that_fits(tmp_path):
     assert np.abs(read_splats(tmp_path / "a.spz").gaussians.means - means).max() < 0.1 / 16
 
 
+@pytest.mark.parametrize("kind", ["ply", "spz", "splat", "glb"])
 @pytest.mark.parametrize("name", ["means", "scales", "rotations", "opacities", "sh"])
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
-def test_spz_leaves_out_what_is_no_number(tmp_path, name, wrong):
+def test_what_is_no_number_is_not_written(tmp_path, kind, name, wrong):
     g = source()
     values = getattr(g, name).copy()
     values[5] = wrong
-    write_splats(tmp_path / "a.spz", replace(g, **{name: values}))
+    assert write_splats(tmp_path / f"a.{kind}", replace(g, **{name: values})) == len(g) - 1
     rest = Gaussians(*(np.delete(getattr(g, each), 5, axis=0) for each in Gaussians.__dataclass_fields__))
-    write_splats(tmp_path / "b.spz", rest)
-    assert (tmp_path / "a.spz").read_bytes() == (tmp_path / "b.spz").read_bytes()
+    assert write_splats(tmp_path / f"b.{kind}", rest) == len(g) - 1
+    assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
 
 
-def test_spz_of_nothing_is_refused(tmp_path):
+@pytest.mark.parametrize("kind", ["ply", "spz", "splat", "glb"])
+def test_a_file_of_nothing_is_refused(tmp_path, kind):
     g = source()
     none = Gaussians(*(getattr(g, each)[:0] for each in Gaussians.__dataclass_fields__))
     for gaussians in (none, replace(g, means=np.full_like(g.means, np.nan))):
         with pytest.raises(SplatFileError, match="no usable splats"):
-            write_splats(tmp_path / "a.spz", gaussians)
+            write_splats(tmp_path / f"a.{kind}", gaussians)
     assert not list(tmp_path.iterdir())
 
 
@@ -325,7 +405,7 @@ def test_sog_as_it_is_described(tmp_path):
     [
         ({"version": 1}, "version 2"),
         ({"count": 10_000}, "damaged: ValueError: the picture of means has 324 pixels"),
-        ({"means": {"mins": [0], "files": ["means_l.webp", "means_u.webp"]}}, "damaged: KeyError: 'maxs'"),
+        ({"means": {"mins": [0, 0, 0], "files": ["means_l.webp", "means_u.webp"]}}, "damaged: KeyError: 'maxs'"),
         ({"quats": {"files": ["../../etc/passwd"]}}, "damaged: KeyError"),
         (
             {"shN": {"count": 1, "bands": 9, "codebook": [0.0], "files": ["centroids.webp", "labels.webp"]}},
@@ -337,6 +417,45 @@ def test_sog_that_is_not_right(tmp_path, changes, reason):
     write_sog(tmp_path / "a.sog", source(), **changes)
     with pytest.raises(SplatFileError, match=reason):
         read_splats(tmp_path / "a.sog")
+
+
+def unpack_sog(folder: Path, **changes: object) -> Path:
+    write_sog(folder / "a.sog", source(), **changes)
+    with zipfile.ZipFile(folder / "a.sog") as archive:
+        archive.extractall(folder / "unpacked")
+    return folder / "unpacked" / "meta.json"
+
+
+def test_unpacked_sog_is_the_same(tmp_path):
+    found = read_splats(unpack_sog(tmp_path)).gaussians
+    packed = read_splats(tmp_path / "a.sog").gaussians
+    for name in Gaussians.__dataclass_fields__:
+        np.testing.assert_array_equal(getattr(found, name), getattr(packed, name))
+
+
+@pytest.mark.parametrize(
+    "name", ["../quats.webp", "/etc/passwd", "sub/quats.webp", "..\\quats.webp", "C:a", "..", "", 7]
+)
+def test_unpacked_sog_never_leads_out_of_its_folder(tmp_path, name):
+    path = unpack_sog(tmp_path, quats={"files": [name]})
+    for place in (tmp_path, path.parent / "sub"):
+        place.mkdir(exist_ok=True)
+        (place / "quats.webp").write_bytes((path.parent / "quats.webp").read_bytes())
+    with pytest.raises(SplatFileError, match="is no name of a file beside it"):
+        read_splats(path)
+
+
+def test_unpacked_sog_that_is_not_whole(tmp_path):
+    path = unpack_sog(tmp_path)
+    (path.parent / "quats.webp").unlink()
+    with pytest.raises(SplatFileError, match=r"lacks its picture quats\.webp"):
+        read_splats(path)
+    path.write_text("{}")
+    with pytest.raises(SplatFileError, match="no SOG file of version 2"):
+        read_splats(path)
+    path.write_text("[" * 100_000)
+    with pytest.raises(SplatFileError, match="damaged"):
+        read_splats(path)
 
 
 def test_sog_that_was_damaged_is_told_or_harmless(tmp_path):
@@ -401,14 +520,14 @@ def test_random_damage_is_told_or_harmless(tmp_path, name):
 
 
 def test_spz_that_claims_more_than_it_has(tmp_path):
-    """A billion splats in thirty bytes: neither a billion splats' memory nor their time."""
-    header = struct.pack("<4sIIBBBB", b"NGSP", 3, 1_000_000_000, 3, 12, 0, 0)
+    """Millions of splats in thirty bytes: neither their memory nor their time."""
+    header = struct.pack("<4sIIBBBB", b"NGSP", 3, 4_000_000, 3, 12, 0, 0)
     (tmp_path / "a.spz").write_bytes(gzip.compress(header + b"\0" * 100))
     with pytest.raises(SplatFileError, match="shorter than its header says"):
         read_splats(tmp_path / "a.spz")
 
 
-@pytest.mark.parametrize(("version", "packed"), [(1, True), (5, False), (9, True)])
+@pytest.mark.parametrize(("version", "packed"), [(0, True), (5, False), (9, True)])
 def test_spz_of_other_versions(tmp_path, version, packed):
     data = struct.pack("<4sIIBBBB", b"NGSP", version, 3, 0, 12, 0, 5) + b"\0" * 200
     (tmp_path / "a.spz").write_bytes(gzip.compress(data) if packed else data)

@@ -8,7 +8,7 @@ import pytest
 from infinidepth_blender.reconstruction import Gaussians
 from infinidepth_blender.splats.placed import rotation_matrices
 from infinidepth_blender.splats.sh import evaluate_sh
-from infinidepth_blender.splats.transform import mapped, quaternions_of, scales_and_rotations
+from infinidepth_blender.splats.transform import flipped, mapped, quaternions_of, scales_and_rotations
 
 
 def random_gaussians(count: int = 64, coefficients: int = 16, seed: int = 2) -> Gaussians:
@@ -43,6 +43,18 @@ def test_turning_turns_places_shapes_and_colours(coefficients):
     directions = random_gaussians(seed=9).rotations[:, :3]
     directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
     before, after = evaluate_sh(gaussians.sh, directions), evaluate_sh(turned.sh, directions @ rotation.T)
+    np.testing.assert_allclose(after, before, atol=1e-4)
+
+
+@pytest.mark.parametrize("signs", [(x, y, z) for x in (1, -1) for y in (1, -1) for z in (1, -1)])
+def test_flipping_axes_flips_places_shapes_and_colours(signs):
+    gaussians = random_gaussians()
+    found = flipped(gaussians, signs)
+    np.testing.assert_array_equal(found.means, gaussians.means * np.array(signs))
+    np.testing.assert_allclose(covariances(found), np.diag(signs) @ covariances(gaussians) @ np.diag(signs), rtol=1e-5)
+    directions = random_gaussians(seed=9).rotations[:, :3]
+    directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    before, after = evaluate_sh(gaussians.sh, directions), evaluate_sh(found.sh, directions * np.array(signs))
     np.testing.assert_allclose(after, before, atol=1e-4)
 
 

@@ -125,6 +125,8 @@ def test_an_mp4_plays_in_browsers_and_keeps_its_colours(tmp_path, size):
     with frame_writer(tmp_path / "film.mp4", size[0], size[1], 23.976) as write:
         for _ in range(3):
             write(frame)
+    written = (tmp_path / "film.mp4").read_bytes()
+    assert 0 < written.index(b"moov") < written.index(b"mdat"), "plays while it loads"
     with av.open(str(tmp_path / "film.mp4")) as container:
         stream = container.streams.video[0]
         assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
