@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from plyfile import PlyData
 
+from . import SOG_LIST
 from .files import read_splats
 from .packed_ply import is_packed
 from .ply import is_splat_layout, open_ply
 from .sh import dc_to_rgb, sh_degree
-from .sog import RgbaOf
+from .sog import RgbaOf, unpacked_bytes
 from .splat_file import SplatFile
 from .splat_glb import counts_without_splats
 
@@ -38,7 +39,8 @@ def file_info(path: Path, rgba_of: RgbaOf | None = None) -> dict[str, Any]:
         return {"kind": kind, "bytes": path.stat().st_size, "elements": counts, "properties": [], "bounds_m": None}
     if path.suffix.lower() != ".ply":
         file = read_splats(path, rgba_of)
-        about = {"bytes": path.stat().st_size, "elements": {"vertex": len(file.gaussians)}, "properties": []}
+        size = unpacked_bytes(path) if path.name == SOG_LIST else path.stat().st_size
+        about = {"bytes": size, "elements": {"vertex": len(file.gaussians)}, "properties": []}
         return about | _splat_values(file)
     data = open_ply(path)
     info: dict[str, Any] = {

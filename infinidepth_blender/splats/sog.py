@@ -79,7 +79,7 @@ def read_sog(path: Path, rgba_of: RgbaOf = rgba_by_pillow) -> SplatFile:
                 raise ValueError(f"{name} is too large")
             return archive.read(name)
 
-        gaussians = _gaussians(path, part, rgba_of)
+        gaussians = _gaussians(path, part, path.stat().st_size, rgba_of)
     gaussians, dropped = usable(path, gaussians)
     return SplatFile(gaussians, dropped=dropped)
 
@@ -109,9 +109,15 @@ def read_unpacked_sog(path: Path, rgba_of: RgbaOf = rgba_by_pillow) -> SplatFile
     with opening(path, "a SOG file"):
         path.open("rb").close()
     with _told(path):
-        gaussians = _gaussians(path, part, rgba_of)
+        gaussians = _gaussians(path, part, unpacked_bytes(path), rgba_of)
     gaussians, dropped = usable(path, gaussians)
     return SplatFile(gaussians, dropped=dropped)
+
+
+def unpacked_bytes(path: Path) -> int:
+    """Size of the list of unpacked SOG and of the pictures beside it; others' files in the folder count as well."""
+    pictures = (file for file in path.parent.iterdir() if file.suffix.lower() in (".webp", ".png"))
+    return path.stat().st_size + sum(file.stat().st_size for file in pictures)
 
 
 @contextlib.contextmanager
@@ -142,19 +148,18 @@ def _told(path: Path) -> Iterator[None]:
         raise damaged(path, " ".join(f"{type(error).__name__}: {error}".split())[:160]) from error
 
 
-def _gaussians(path: Path, part: Callable[[str], bytes], rgba_of: RgbaOf) -> Gaussians:
-    """The splats of a file whose parts `part` gives by their names."""
+def _gaussians(path: Path, part: Callable[[str], bytes], length: int, rgba_of: RgbaOf) -> Gaussians:
+    """The splats of a file of so many bytes, whose parts `part` gives by their names."""
     meta = json.loads(part(SOG_LIST))
     if not isinstance(meta, dict) or meta.get("version") != 2:
         raise SplatFileError(f"{path} is no SOG file of version 2.", "Export it anew, or as PLY, SPZ or .splat.")
     count = meta["count"]
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise ValueError("its count is no number of splats")
-    places = [part(meta["means"]["files"][k]) for k in range(2)]
-    check_count(path, count, sum(map(len, places)))
+    check_count(path, count, length)
 
     def rgba(kind: str, k: int = 0) -> NDArray[np.uint8]:
-        data = places[k] if kind == "means" else part(meta[kind]["files"][k])
+        data = part(meta[kind]["files"][k])
         width, height = _size_of(data)
         if width * height > _ROOM * max(count, FEW):
             raise ValueError(f"the picture of {kind} has {width} x {height} pixels for {count} splats")

@@ -19,8 +19,8 @@ from ..staging import STAGING_SUFFIX, output_error
 FEW = 4_000_000
 """Splats that any file may hold, however well it is packed."""
 
-_LEAST_BYTES = 2
-"""Of a splat in larger files: places alone take more, unless all are the same."""
+_LEAST_BYTES = 0.25
+"""Of a splat in larger files: a wall of one colour, laid out row by row, takes 1.7 as SPZ and 0.6 for its places as SOG."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def check_count(path: Path, count: int, length: int) -> None:
     Raises:
         SplatFileError: it says too much.
     """
-    if count > max(FEW, length // _LEAST_BYTES):
+    if count > max(FEW, length / _LEAST_BYTES):
         raise damaged(path, f"{length:,} bytes cannot hold {count:,} splats")
 
 

@@ -153,7 +153,7 @@ def counts_without_splats(path: Path) -> dict[str, int] | None:
 def _clouds(path: Path, file: Container) -> Iterator[tuple[Gaussians, str]]:
     """The splats of every node that has some, in the axes of the scene, and how their colours are encoded."""
     read: dict[tuple[int, int], tuple[Gaussians, str]] = {}
-    total, most = 0, max(FEW, _COPIES * (len(file.block) // 12))
+    repeated, most = 0, max(FEW, _COPIES * (len(file.block) // 12))
     for matrix, node in _nodes(file):
         if "mesh" not in node:
             continue
@@ -161,12 +161,13 @@ def _clouds(path: Path, file: Container) -> Iterator[tuple[Gaussians, str]]:
             if EXTENSION not in _dict(primitive, "extensions"):
                 continue
             own = (node["mesh"], k)
-            if own not in read:
+            if own in read:
+                repeated += len(read[own][0])
+                if repeated > most:
+                    raise GlbError(f"its nodes repeat more than {most:,} of its splats")
+            else:
                 read[own] = _splats_of(path, file, primitive)
             gaussians, space = read[own]
-            total += len(gaussians)
-            if total > most:
-                raise GlbError(f"its nodes repeat its splats to more than {most:,}")
             if not np.array_equal(matrix, np.eye(4)):
                 gaussians = mapped(gaussians, matrix[:3, :3], matrix[:3, 3])
             yield gaussians, space

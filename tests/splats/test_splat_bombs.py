@@ -18,9 +18,12 @@ from PIL import Image
 from infinidepth_blender import cli
 from infinidepth_blender.errors import SplatFileError
 from infinidepth_blender.glb_container import Parts, header
-from infinidepth_blender.splats import files
+from infinidepth_blender.reconstruction import Gaussians
+from infinidepth_blender.splats import files, splat_file
 from infinidepth_blender.splats.files import read_splats
+from infinidepth_blender.splats.info import file_info
 from infinidepth_blender.splats.sog import read_sog
+from infinidepth_blender.splats.spz import write_spz
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 16 16\n%%EndComments\nshowpage\n%%EOF\n"
 MANY = 100_000_000
@@ -159,11 +162,28 @@ def test_files_that_do_not_fit_into_the_memory_say_so(tmp_path, monkeypatch):
         read_splats(tmp_path / "a.spz")
 
 
+def test_a_wall_of_one_colour_is_no_bomb(tmp_path, monkeypatch):
+    monkeypatch.setattr(splat_file, "FEW", 1000)
+    y, x = np.mgrid[:100, :200].reshape(2, -1).astype(np.float32)
+    count = len(x)
+    wall = Gaussians(
+        means=np.stack([x / 100, y / 100, np.full(count, 2, np.float32)], axis=1),
+        scales=np.full((count, 3), 0.01, np.float32),
+        rotations=np.tile(np.array([1, 0, 0, 0], np.float32), (count, 1)),
+        opacities=np.ones(count, np.float32),
+        sh=np.full((count, 1, 3), 0.3, np.float32),
+    )
+    write_spz(tmp_path / "a.spz", wall)
+    assert (tmp_path / "a.spz").stat().st_size < 2 * count
+    assert len(read_splats(tmp_path / "a.spz").gaussians) == count
+
+
 def test_info_of_an_unpacked_sog(tmp_path, capsys):
     with zipfile.ZipFile(sog(tmp_path / "a.sog", encoded(2, 2))) as archive:
         archive.extractall(tmp_path)
     assert cli.main(["info", str(tmp_path / "meta.json")]) == 0
     assert "Gaussian splats" in (out := capsys.readouterr().out) and "vertex      4" in out
+    assert file_info(tmp_path / "meta.json")["bytes"] > (tmp_path / "meta.json").stat().st_size
     (tmp_path / "meta.json").write_text('{"name": "another program\'s"}')
     assert cli.main(["info", str(tmp_path / "meta.json")]) == 1
     assert "is no SOG file of version 2" in capsys.readouterr().err
