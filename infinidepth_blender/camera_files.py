@@ -6,7 +6,8 @@
 | any other | numbers in text: a 3 x 3, 3 x 4 or 4 x 4 calibration matrix, or `fx fy cx cy`, in pixels of the photo; distortion may follow |
 | | COLMAP's `cameras.txt` with one camera |
 
-Without a size, numbers are pixels of the photo; with one, they are scaled to it.
+Without a size, numbers are pixels of the photo; with one, they are scaled to it. Where the photo's pixels were made square, both
+may also be those of the file.
 """
 
 from __future__ import annotations
@@ -53,12 +54,15 @@ _JSON_NAMES = {
 _DISTORTION = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
 
 
-def read_camera_file(path: Path, width_px: int, height_px: int) -> tuple[Camera, list[str]]:
+def read_camera_file(
+    path: Path, width_px: int, height_px: int, stored_size_px: tuple[int, int] | None = None
+) -> tuple[Camera, list[str]]:
     """The camera of a photo from a file.
 
     Args:
         path: A file of one of the kinds above.
         width_px, height_px: Size of the upright photo.
+        stored_size_px: Its size before its pixels were made square; the camera may be for that, too.
 
     Returns:
         The camera for that size, and sentences for the user.
@@ -69,15 +73,16 @@ def read_camera_file(path: Path, width_px: int, height_px: int) -> tuple[Camera,
     text = _text(path)
     try:
         if path.suffix.lower() == ".json":
-            camera, distorted = _from_json(path, text, width_px, height_px)
+            camera, distorted, has_size = _from_json(path, text, width_px, height_px)
         elif (found := _from_colmap(path, text)) is not None:
-            camera, distorted = found
+            (camera, distorted), has_size = found, True
         else:
+            has_size = False
             matrix, distortion = read_intrinsics(path)
             fx, fy, cx, cy = (float(matrix[at]) for at in ((0, 0), (1, 1), (0, 2), (1, 2)))
             if max(fx, fy) < _LARGEST_SHARE and max(cx, cy) <= 1 and min(width_px, height_px) > _LARGEST_SHARE:
                 # Shares of the picture's sides, as some programs write them.
-                fx, fy, cx, cy = fx * width_px, fy * height_px, cx * width_px, cy * height_px
+                fx, fy, cx, cy, has_size = fx * width_px, fy * height_px, cx * width_px, cy * height_px, True
             camera, distorted = Camera(width_px, height_px, fx, fy, cx, cy), any(distortion)
     except OptionsError as error:
         raise CameraFileError(f"{path.name} holds no camera: {error.message}", _FORMS) from error
@@ -86,7 +91,10 @@ def read_camera_file(path: Path, width_px: int, height_px: int) -> tuple[Camera,
         warnings.append(
             f"The lens distortion in {path.name} was left aside: photos are taken as undistorted. Undistort the photo first if lines look bent."
         )
-    if abs(math.log(camera.width_px / camera.height_px * height_px / width_px)) > _SAME_ASPECT:
+    if stored_size_px is not None and not has_size:
+        camera = _of_stored(camera, stored_size_px)
+    shapes = [(width_px, height_px), *([stored_size_px] if stored_size_px else [])]
+    if all(abs(math.log(camera.width_px / camera.height_px * h / w)) > _SAME_ASPECT for w, h in shapes):
         raise CameraFileError(
             f"{path.name} is for a picture of {camera.width_px} x {camera.height_px} pixels, "
             f"which is not the shape of the photo ({width_px} x {height_px}).",
@@ -94,6 +102,14 @@ def read_camera_file(path: Path, width_px: int, height_px: int) -> tuple[Camera,
         )
     camera = replace(camera.resized(width_px, height_px), source="given")
     return camera, [*_doubts(path, camera), *warnings]
+
+
+def _of_stored(camera: Camera, stored_size_px: tuple[int, int]) -> Camera:
+    """A camera without a size of its own, of the photo or of the file: whichever makes its focal lengths more equal in square pixels."""
+    widened = camera.width_px / camera.height_px * stored_size_px[1] / stored_size_px[0]
+    ratio = math.log(camera.fx_px / camera.fy_px)
+    is_of_file = abs(ratio + math.log(widened)) < abs(ratio)
+    return replace(camera, width_px=stored_size_px[0], height_px=stored_size_px[1]) if is_of_file else camera
 
 
 def _doubts(path: Path, camera: Camera) -> list[str]:
@@ -157,8 +173,8 @@ def read_intrinsics(path: Path) -> tuple[NDArray[np.float64], tuple[float, ...]]
     return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]), tuple(values[4:])
 
 
-def _from_json(path: Path, text: str, width_px: int, height_px: int) -> tuple[Camera, bool]:
-    """The camera for the size that the file names, else for the photo's, and whether its lens is distorted."""
+def _from_json(path: Path, text: str, width_px: int, height_px: int) -> tuple[Camera, bool, bool]:
+    """The camera for the size that the file names, else for the photo's, whether its lens is distorted, and whether it names one."""
     try:
         data: dict[str, Any] = json.loads(text)
         if data.get("camera_model", "PINHOLE") not in ("PERSPECTIVE", *_COLMAP_MODELS):
@@ -166,12 +182,13 @@ def _from_json(path: Path, text: str, width_px: int, height_px: int) -> tuple[Ca
         if data.get("is_fisheye"):
             raise _other_lens(path, "fisheye")
         if "fx_px" in data:
-            return Camera.from_json(data), False
+            return Camera.from_json(data), False, True
         found = {own: data[name] for own, names in _JSON_NAMES.items() for name in names if name in data}
-        if "width_px" not in found and "height_px" not in found:
+        has_size = "width_px" in found or "height_px" in found
+        if not has_size:
             found |= {"width_px": width_px, "height_px": height_px}
         distorted = any(float(data.get(name) or 0) for name in _DISTORTION)
-        return Camera.from_json({"fy_px": found["fx_px"], **found}), distorted
+        return Camera.from_json({"fy_px": found["fx_px"], **found}), distorted, has_size
     except (LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise CameraFileError(f"{path.name} is no camera.json, and holds no fx, fy, cx, cy.", _FORMS) from error
 

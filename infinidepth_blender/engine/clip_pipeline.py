@@ -80,7 +80,7 @@ def reconstruct_clip(
         clip = open_clip(source, FrameRange.parse(options.frames, options.every))
         # What would fail at the end fails before the minutes that the frames take.
         first = next(clip.photos(skip=lambda: stages.step(0.0)))
-        selection = read_selection(options, first.width_px, first.height_px)
+        selection = read_selection(options, first.width_px, first.height_px, first.stored_size_px)
         for text in options.known_distance:
             check_inside(KnownDistance.parse(text), first.width_px, first.height_px)
     notes: list[str] = []

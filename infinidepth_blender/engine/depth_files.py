@@ -5,7 +5,7 @@
 | .png, .tif | 16-bit grey: millimetres; three 8-bit channels: millimetres as R * 65536 + G * 256 + B |
 | .npy | an array, or a pickled dict: `mask` (H, W) bool with `value` (n,), or as .npz |
 | .npz, .h5, .hdf5 | the array that is called `depth`, `depth_m`, `data` or so, else the only one of two dimensions |
-| .exr | the channel, layer or part that is called depth, else `Z`, `Y`, `V` or `R`, else the only one |
+| .exr | the channel, layer or part that is called depth, else `Z`, `Y`, `V` or an `R` that is no colour, else the only one; a picture all grey |
 
 Floats are metres; whole numbers are millimetres everywhere, as in pictures.
 
@@ -63,8 +63,15 @@ class DepthPrompt:
         return int(np.count_nonzero(self.depth_m))
 
 
-def read_prompt(path: Path, width_px: int, height_px: int) -> DepthPrompt:
+def read_prompt(
+    path: Path, width_px: int, height_px: int, stored_size_px: tuple[int, int] | None = None
+) -> DepthPrompt:
     """Reads a depth file that covers a photo of the given size, at any resolution.
+
+    Args:
+        path: The file.
+        width_px, height_px: Size of the upright photo.
+        stored_size_px: Its size before its pixels were made square; depth may have that shape, too.
 
     Raises:
         DepthFileError: it cannot be used, or the photo stands the other way round.
@@ -73,6 +80,11 @@ def read_prompt(path: Path, width_px: int, height_px: int) -> DepthPrompt:
     height, width = prompt.depth_m.shape
     difference = abs(np.log(width / height * height_px / width_px))
     if difference <= _ASPECT_TOLERANCE:
+        return prompt
+    if (
+        stored_size_px is not None
+        and abs(np.log(width / height * stored_size_px[1] / stored_size_px[0])) <= _ASPECT_TOLERANCE
+    ):
         return prompt
     if abs(np.log(width / height * width_px / height_px)) <= _ASPECT_TOLERANCE:
         raise DepthFileError(
@@ -245,8 +257,8 @@ def _read_exr(path: Path) -> Any:
     channels: dict[str, Any] = {}
     for part in exr.parts:
         for name, item in part.channels.items():
-            channels.setdefault(_name_in_file(part, name), (part, item))
-    if (name := channel_of_depth(channels)) is not None:
+            channels.setdefault(_name_in_file(part, name) if len(exr.parts) > 1 else name, (part, item))
+    if (name := channel_of_depth(channels) or _grey_channel(channels)) is not None:
         part, item = channels[name]
         return on_display(item.pixels, part.header)
     if not channels:  # the library only prints that pixels are missing
@@ -261,7 +273,17 @@ def _name_in_file(part: Any, channel: str) -> str:
     name = part.name() or ""
     # The `Z` beside a picture is its depth, whatever that part is called.
     of_a_picture = channel == "Z" and {"R", "G", "B"} <= set(part.channels)
-    return channel if of_a_picture or name.lower() in channel.lower() else f"{name}.{channel}"
+    is_told = name.lower() in channel.rpartition(".")[0].lower()
+    return channel if of_a_picture or is_told else f"{name}.{channel}"
+
+
+def _grey_channel(channels: Mapping[str, Any]) -> str | None:
+    """One of the three channels of a file that is a picture without colours, as Blender writes depth where RGB is chosen."""
+    colors = [name for name in channels if name != "A"]
+    if sorted(colors) != ["B", "G", "R"]:
+        return None
+    blue, green, red = (channels[name][1].pixels for name in sorted(colors))
+    return "R" if np.array_equal(blue, green) and np.array_equal(green, red) else None
 
 
 def _unpack(path: Path, value: Any) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _MOST_EMPTY = 16
-_FEW_PIXELS = 1 << 26
+_FEW_PIXELS = 1 << 27
 """What any picture may show, however little of it a file holds: renderers store the frame around what is not empty."""
 
 

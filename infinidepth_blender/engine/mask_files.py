@@ -17,7 +17,15 @@ _HALF = 128
 _MAX_PIXELS = 1 << 28
 
 
-def read_painted(path: Path, width_px: int, height_px: int, what: str, *, hard: bool) -> NDArray[np.uint8]:
+def read_painted(
+    path: Path,
+    width_px: int,
+    height_px: int,
+    what: str,
+    *,
+    hard: bool,
+    stored_size_px: tuple[int, int] | None = None,
+) -> NDArray[np.uint8]:
     """Reads the grey values of a picture that lies over the whole photo.
 
     Colours count by their brightness, transparent parts as black. The picture may have
@@ -27,6 +35,7 @@ def read_painted(path: Path, width_px: int, height_px: int, what: str, *, hard: 
         path: Any file that Pillow reads, of 8 or 16 bits.
         width_px, height_px: Size of the upright photo.
         what: What the picture is to the user, such as `points mask`.
+        stored_size_px: Size of the photo before its pixels were made square; the picture may have that shape, too.
         hard: Whether only black and white count: what is at least half bright becomes 255, the rest 0.
 
     Returns:
@@ -51,7 +60,8 @@ def read_painted(path: Path, width_px: int, height_px: int, what: str, *, hard: 
         raise OptionsError(f"The {what} {path} is no picture that can be read.", "Save it as a PNG file.") from error
     height, width = grey.shape
     slack = max(1 / width, 1 / height, _ASPECT_TOLERANCE)
-    if abs(np.log(width / height * height_px / width_px)) > slack:
+    shapes = [(width_px, height_px), *([stored_size_px] if stored_size_px else [])]
+    if all(abs(np.log(width / height * h / w)) > slack for w, h in shapes):
         raise OptionsError(
             f"The {what} {path.name} is {width} x {height} pixels, but the photo is {width_px} x {height_px}.",
             "Paint it over the whole photo, turned as the photo is.",

@@ -73,6 +73,8 @@ class Photo:
         is_plain_jpeg: The file itself can serve as the texture.
         sha256: Of the file, hexadecimal.
         warnings: Sentences for the user.
+        stored_size_px: Width and height in the file, whose pixels were made square; None: they were. Depth, masks
+            and cameras that belong to it may have that shape.
     """
 
     path: Path
@@ -83,6 +85,7 @@ class Photo:
     sha256: str
     warnings: tuple[str, ...] = ()
     pixels_deep: DeepPixels | None = None
+    stored_size_px: tuple[int, int] | None = None
 
     @property
     def pixels_linear(self) -> NDArray[np.float16] | None:
@@ -135,6 +138,7 @@ def open_photo(path: Path, may_be_empty: bool = False) -> Photo:
         sha256=sha256,
         warnings=tuple(decoded.warnings),
         pixels_deep=decoded.pixels_deep,
+        stored_size_px=decoded.stored_size_px,
     )
 
 

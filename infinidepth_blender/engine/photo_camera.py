@@ -78,7 +78,7 @@ def find_camera(photo: Photo, options: ReconstructOptions, estimate: CameraEstim
 
 
 def _find_tilted(photo: Photo, options: ReconstructOptions, estimate: CameraEstimate) -> PhotoCamera:
-    known, warnings = known_camera(options, photo.exif, photo.width_px, photo.height_px)
+    known, warnings = known_camera(options, photo.exif, photo.width_px, photo.height_px, photo.stored_size_px)
     camera = known or guessed_camera(estimate.fov_x_rad, photo.width_px, photo.height_px)
     if camera.pitch_rad is not None or camera.roll_rad is not None:
         return PhotoCamera(camera, tuple(warnings))
@@ -90,7 +90,11 @@ def _find_tilted(photo: Photo, options: ReconstructOptions, estimate: CameraEsti
 
 
 def known_camera(
-    options: ReconstructOptions, exif: PhotoExif, width_px: int, height_px: int
+    options: ReconstructOptions,
+    exif: PhotoExif,
+    width_px: int,
+    height_px: int,
+    stored_size_px: tuple[int, int] | None = None,
 ) -> tuple[Camera | None, list[str]]:
     """The camera that the user or the photo's EXIF record gives, None if neither does, and sentences for the user.
 
@@ -99,7 +103,7 @@ def known_camera(
         OptionsError: the focal length cannot be in pixels of this photo.
     """
     if options.camera is not None:
-        return read_camera_file(Path(options.camera), width_px, height_px)
+        return read_camera_file(Path(options.camera), width_px, height_px, stored_size_px)
     if options.focal_px is not None:
         camera = Camera.from_focal_px(options.focal_px, width_px, height_px, "given")
         if max(camera.fov_x_rad, camera.fov_y_rad) > _WIDEST_BY_FOCAL_RAD:

@@ -90,6 +90,10 @@ def encode_srgb_8bit(linear: NDArray[Any]) -> NDArray[np.uint8]:
 
 REC709_XY = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
 """CIE xy of the red, green and blue primaries and the white of sRGB."""
+_MOST_XY = 2.0
+"""Beyond all primaries, of which those of cameras lie far outside of what is seen: REDWideGamutRGB has a green of x + y = 1.62."""
+_LEAST_VOLUME = 1e-4
+"""Determinant of three primaries that span colours at all; that of sRGB is 0.11."""
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
 
@@ -100,15 +104,26 @@ def to_rec709(chromaticities: Sequence[float]) -> NDArray[np.float64] | None:
         chromaticities: CIE x and y of red, green, blue and white, as OpenEXR stores them.
 
     Returns:
-        The matrix, white adapted by Bradford's method; None if there is nothing to convert.
+        The matrix, white adapted by Bradford's method; None if there is nothing to convert, or they are no primaries.
     """
-    if len(chromaticities) != 8 or np.allclose(chromaticities, REC709_XY, atol=2e-3):
+    if not _are_primaries(chromaticities) or np.allclose(chromaticities, REC709_XY, atol=2e-3):
         return None
     source, source_white = _rgb_to_xyz(chromaticities)
     target, target_white = _rgb_to_xyz(REC709_XY)
     gain = (_BRADFORD @ target_white) / (_BRADFORD @ source_white)
     adapt = np.linalg.solve(_BRADFORD, gain[:, None] * _BRADFORD)
     return np.linalg.solve(target, adapt @ source)
+
+
+def _are_primaries(chromaticities: Sequence[float]) -> bool:
+    """Whether these are the eight numbers of three colours around a white; programs also write zeros."""
+    if len(chromaticities) != 8 or not np.isfinite(chromaticities).all():
+        return False
+    xy = np.asarray(chromaticities, dtype=np.float64).reshape(4, 2)
+    if xy[3, 1] <= 0 or xy[3].sum() > 1 or np.abs(xy).max() > _MOST_XY or xy.sum(axis=1).max() > _MOST_XY:
+        return False
+    volume = np.linalg.det(np.column_stack([xy[:3], 1 - xy[:3].sum(axis=1)]))
+    return bool(abs(volume) > _LEAST_VOLUME)
 
 
 def _rgb_to_xyz(chromaticities: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

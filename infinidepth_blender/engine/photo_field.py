@@ -106,7 +106,7 @@ def find_photo_field(
         found = find_camera(photo, options, CameraEstimate(raw.fov_x_rad, *tilt))
     # Depth that was given knows its own sky.
     own_sky = given is not None and options.sky == "auto"
-    sky = SkyChoice(raw, "given") if own_sky else choose_sky(raw, options.sky, photo.pixels_srgb)
+    sky = SkyChoice(raw, "given") if own_sky else choose_sky(raw, options.sky, photo.pixels_srgb, photo.stored_size_px)
     # Transparent parts of a photo have no depth.
     seen = sky.field if photo.opaque is None else MaskedField(sky.field, photo.opaque)
     scaled = scale_to_metres(

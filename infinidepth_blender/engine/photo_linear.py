@@ -68,6 +68,7 @@ def decode_exr(path: Path) -> DecodedPhoto:
         planes = list(np.tensordot(matrix.astype(np.float32), np.stack(planes), axes=1))
     photo = _finish(planes, alpha)
     if square_width != shown_width:
+        photo.stored_size_px = (shown_width, shown_height)
         photo.warnings.append(
             f"The pixels of {path.name} are {square_width / shown_width:.4g} times as wide as high: it was made "
             f"{square_width} instead of {shown_width} pixels wide."
@@ -109,10 +110,14 @@ def decode_tiff(path: Path) -> DecodedPhoto:
     tags = picture_tags(path)
     if tags.get(TAG_PHOTOMETRIC) in LOG_LUV:
         return decode_radiance(path)
-    check_size(path, int(tags.get(TAG_WIDTH, MIN_SIDE_PX)), int(tags.get(TAG_HEIGHT, MIN_SIDE_PX)))
+    sides = [tags.get(tag, MIN_SIDE_PX) for tag in (TAG_WIDTH, TAG_HEIGHT)]
+    if all(isinstance(side, int) for side in sides):  # else it is damaged, as is said below
+        check_size(path, *sides)
     samples = read_samples(path, tags)
-    orientation = int(tags.get(TAG_ORIENTATION, 1))
-    icc_profile = tags.get(TAG_ICC_PROFILE) or None
+    # Tags of a damaged directory are of any type.
+    orientation, icc_profile = tags.get(TAG_ORIENTATION), tags.get(TAG_ICC_PROFILE)
+    orientation = orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
+    icc_profile = icc_profile if isinstance(icc_profile, bytes) and icc_profile else None
     photo = (_light_of if samples.colors.dtype.kind == "f" else _whole_of)(path, samples, icc_profile)
     photo.exif = read_exif(exif_tags(path, tags), orientation in QUARTER_TURNS)
     return turned(photo, orientation)
@@ -163,10 +168,7 @@ def _open_exr(path: Path) -> Any:
             raise PhotoError(f"{path.name} holds deep data, which is not read.", "Save a flat picture.")
         for each in exr.parts:
             if (size := window_beyond(each.header, _MAX_LINEAR_PIXELS)) is not None:
-                raise PhotoError(
-                    f"{path.name} is too large: {size[0]} x {size[1]} pixels.",
-                    "Scale it below 268 megapixels, or crop it to what it holds.",
-                )
+                raise _too_large(path, size, size_of(each.header["dataWindow"]))
         exr = openexr.File(str(path), separate_channels=True)
         if not exr.parts:
             raise damaged  # the library only prints that pixels are missing
@@ -175,6 +177,17 @@ def _open_exr(path: Path) -> Any:
         raise
     except Exception as error:  # the library raises RuntimeError, ValueError and its own
         raise damaged from error
+
+
+def _too_large(path: Path, size: tuple[int, int], held: tuple[int, int]) -> PhotoError:
+    """The error of a window of too many pixels, whether they are there or empty."""
+    sentence = f"{path.name} is too large: {size[0]} x {size[1]} pixels"
+    if size[0] * size[1] > _MAX_LINEAR_PIXELS:
+        return PhotoError(f"{sentence}.", f"Scale it below {_MAX_LINEAR_PIXELS // 1_000_000} megapixels.")
+    return PhotoError(
+        f"{sentence}, of which it holds only {held[0]} x {held[1]}.",
+        "Save it with a display window around what it holds, or scale it down.",
+    )
 
 
 def _finish(planes: list[NDArray[Any]], alpha: NDArray[Any] | None, premultiplied: bool = True) -> DecodedPhoto:

@@ -19,7 +19,7 @@ from .photo_color import OPAQUE, STRIP_PX, ProfileError, lab_transform, srgb_tra
 from .photo_deep import DeepPixels, has_16_bits, read_16_bits, to_8_bits
 from .photo_profile import MatrixProfile, matrix_profile
 from .photo_shape import QUARTER_TURNS, upright
-from .photo_tags import named_profile
+from .photo_tags import SRGB, named_profile
 from .photo_tiff import REDUCED, TAG_KIND, TAG_PHOTOMETRIC, WHITE_IS_ZERO, compression_problem, is_in_planes
 
 FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "WEBP", "AVIF", "HEIF", "BMP", "GIF", "PPM", "JPEG2000", "PSD")
@@ -49,6 +49,7 @@ class DecodedPhoto:
         exif: What the file says about its lens.
         is_plain_jpeg: The file itself is an upright 8-bit sRGB JPEG.
         warnings: Sentences for the user.
+        stored_size_px: Width and height in the file, whose pixels were made square; None: they were.
     """
 
     pixels_srgb: NDArray[np.uint8]
@@ -57,6 +58,7 @@ class DecodedPhoto:
     is_plain_jpeg: bool = False
     warnings: list[str] = field(default_factory=list)
     pixels_deep: DeepPixels | None = None
+    stored_size_px: tuple[int, int] | None = None
 
 
 class UnknownFormatError(ValueError):
@@ -102,9 +104,9 @@ def decode_with_pillow(path: Path) -> DecodedPhoto:
                 raise
             raise _damaged(path, error) from error
         with image:
-            check_size(path, *image.size)
             try:
                 notes = _check_frames(path, image)
+                check_size(path, *image.size)  # of that page, of which nothing is decoded yet
                 image.load()
                 return _convert(path, image, notes)
             except (UnknownFormatError, PhotoError, MemoryError):
@@ -171,7 +173,7 @@ def _convert(path: Path, image: Image.Image, notes: list[str]) -> DecodedPhoto:
     named = named_profile(path, image)
     icc_profile = None if named is not None else image.info.get("icc_profile")
     deep, flat, alpha = _straight(path, image, notes)
-    photo = in_srgb(path, deep, flat, icc_profile, named, notes)
+    photo = in_srgb(path, deep, flat, icc_profile, None if named == SRGB else named, notes)
     is_upright_rgb = source_mode == "RGB" and orientation == 1
     photo.is_plain_jpeg = image.format in ("JPEG", "MPO") and is_upright_rgb and photo.is_plain_jpeg
     photo.alpha = None if alpha is None or int(alpha.min()) >= OPAQUE else alpha

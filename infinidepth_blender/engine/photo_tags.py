@@ -5,25 +5,29 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final, Literal
 
-import numpy as np
 from PIL import Image
 
 from ..srgb import decode_srgb
 from .color_codes import ADOBE_RGB_GAMMA, ADOBE_RGB_XY, coded_profile, profile_of
-from .photo_color import REC709_XY
+from .photo_color import to_rec709
 from .photo_profile import MatrixProfile, power_curve
 
 _TAG_EXIF_IFD, _TAG_INTEROP_IFD = 0x8769, 0xA005
 _TAG_COLOR_SPACE, _TAG_INTEROP_INDEX = 0xA001, 1
 _SRGB, _ADOBE_RGB = 1, 2
+_UNSPECIFIED = 2
+"""Code for colours that are told elsewhere, if at all."""
 _SRGB_FILE_GAMMA, _GAMMA_TOLERANCE = 1 / 2.2, 0.01
 _MOST_CHUNKS = 64
 _MOST_META_BYTES = 1 << 24
 
 
-def named_profile(path: Path, image: Image.Image) -> MatrixProfile | None:
+SRGB: Final = "sRGB"
+
+
+def named_profile(path: Path, image: Image.Image) -> MatrixProfile | Literal["sRGB"] | None:
     """The conversion of a loaded picture by what else than a colour profile names its colours.
 
     Args:
@@ -31,8 +35,8 @@ def named_profile(path: Path, image: Image.Image) -> MatrixProfile | None:
         image: The file as Pillow has it.
 
     Returns:
-        The conversion, also beside a colour profile where it goes before that (`cICP` of PNG); None: none is named,
-        or sRGB.
+        The conversion, also beside a colour profile where it goes before that (`cICP` of PNG); `SRGB`: there is
+        nothing to convert, whatever the profile says; None: nothing is named that goes before the profile, or sRGB without one.
 
     Raises:
         OSError: the file cannot be read.
@@ -64,17 +68,20 @@ def _is_adobe_rgb(image: Image.Image) -> bool:
         return False
 
 
-def _of_png(path: Path, image: Image.Image) -> MatrixProfile | None:
+def _of_png(path: Path, image: Image.Image) -> MatrixProfile | Literal["sRGB"] | None:
     codes = _png_codes(path)
-    if codes is not None:
-        return coded_profile(*codes)
-    if image.info.get("icc_profile") or "srgb" in image.info:
+    coded = None if codes is None else coded_profile(*codes)
+    if codes is not None and _UNSPECIFIED not in codes:
+        return coded or SRGB
+    if image.info.get("icc_profile"):
         return None
+    if coded is not None or "srgb" in image.info:
+        return coded
     gamma, chromaticity = image.info.get("gamma"), image.info.get("chromaticity")
     is_srgb_curve = not gamma or abs(gamma - _SRGB_FILE_GAMMA) < _GAMMA_TOLERANCE
     # Pillow has white first, as the file.
     xy = None if chromaticity is None else (*chromaticity[2:], *chromaticity[:2])
-    if is_srgb_curve and (xy is None or not all(xy) or np.allclose(xy, REC709_XY, atol=2e-3)):
+    if is_srgb_curve and (xy is None or to_rec709(xy) is None):
         return None
     return profile_of(decode_srgb if is_srgb_curve else power_curve(1 / float(gamma or 1)), xy)
 

@@ -120,8 +120,8 @@ def reconstruct_photo(
         opened = open_photo(photo)
         prompt = None
         if options.depth_prompt:
-            prompt = read_prompt(Path(options.depth_prompt), opened.width_px, opened.height_px)
-        selection = read_selection(options, opened.width_px, opened.height_px)
+            prompt = read_prompt(Path(options.depth_prompt), opened.width_px, opened.height_px, opened.stored_size_px)
+        selection = read_selection(options, opened.width_px, opened.height_px, opened.stored_size_px)
         size = options.depth_size_px(opened.width_px, opened.height_px)
         check_disk_space(folder, size)
     # From here on errors of the operating system are about the output.

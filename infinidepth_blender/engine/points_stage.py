@@ -23,12 +23,15 @@ from ..reconstruction import PointArrays
 from .mask_files import read_painted
 
 
-def read_selection(options: ReconstructOptions, width_px: int, height_px: int) -> NDArray[np.uint8] | None:
+def read_selection(
+    options: ReconstructOptions, width_px: int, height_px: int, stored_size_px: tuple[int, int] | None = None
+) -> NDArray[np.uint8] | None:
     """Mask, crop and density of the points as one map.
 
     Args:
         options: What was asked.
         width_px, height_px: Size of the upright photo.
+        stored_size_px: As a photo has it.
 
     Returns:
         (height_px, width_px) uint8, 255 where points lie as densely as anywhere, 0 where none
@@ -45,7 +48,7 @@ def read_selection(options: ReconstructOptions, width_px: int, height_px: int) -
     ):
         if path is None:
             continue
-        painted = read_painted(Path(path), width_px, height_px, what, hard=hard)
+        painted = read_painted(Path(path), width_px, height_px, what, hard=hard, stored_size_px=stored_size_px)
         chosen.append(f"the {what} {Path(path).name}")
         selection = painted if selection is None else np.where(selection > 0, painted, np.uint8(0))
     if options.points_crop is not None:

@@ -35,7 +35,9 @@ class SkyChoice:
     warnings: tuple[str, ...] = ()
 
 
-def choose_sky(field: DepthField, sky: str, photo_srgb: NDArray[np.uint8]) -> SkyChoice:
+def choose_sky(
+    field: DepthField, sky: str, photo_srgb: NDArray[np.uint8], stored_size_px: tuple[int, int] | None = None
+) -> SkyChoice:
     """Decides where the sky is.
 
     `auto` takes the sky network where it is downloaded, else what the depth model itself says of
@@ -45,6 +47,7 @@ def choose_sky(field: DepthField, sky: str, photo_srgb: NDArray[np.uint8]) -> Sk
         field: The photo's depth. One with an attribute `knows_sky` that is False has nothing to say.
         sky: `auto`, `off`, or the file of a picture that is white at the sky.
         photo_srgb: (H, W, 3) uint8.
+        stored_size_px: As a photo has it.
 
     Raises:
         OptionsError: the file cannot be used.
@@ -53,7 +56,7 @@ def choose_sky(field: DepthField, sky: str, photo_srgb: NDArray[np.uint8]) -> Sk
     if sky == "off":
         return SkyChoice(SkyField(field, np.zeros((height, width), np.float32)), "off")
     if sky != "auto":
-        painted = read_painted(Path(sky), width, height, "sky mask", hard=True)
+        painted = read_painted(Path(sky), width, height, "sky mask", hard=True, stored_size_px=stored_size_px)
         return SkyChoice(SkyField(field, painted.astype(np.float32) / 255), "mask")
     warnings: tuple[str, ...] = ()
     store, entry = ModelStore(), find(SKY_MODEL)

@@ -177,10 +177,11 @@ def _library(source: Path) -> Any:
 
 
 @functools.cache
-def _exact_conversion() -> int:
-    """Without these a 10-bit video comes out two steps of 255 too dark, one of 8 bits one step."""
+def _exact_conversion(is_deep: bool) -> int:
+    """How chroma is brought to every pixel: without both flags a 10-bit video comes out two steps of 255 too dark, one of 8 bits one step."""
     how = importlib.import_module("av.video.reformatter").Interpolation
-    return how.BICUBIC | how.ACCURATE_RND | how.FULL_CHR_H_INT
+    # Bilinear is much faster, but FFmpeg 8 makes another colour of it in 16 bits.
+    return (how.BICUBIC if is_deep else how.BILINEAR) | how.ACCURATE_RND | how.FULL_CHR_H_INT
 
 
 def _upright(frame: Any, aspect: Fraction | None) -> NDArray[np.uint8]:
@@ -191,7 +192,7 @@ def _upright(frame: Any, aspect: Fraction | None) -> NDArray[np.uint8]:
     profile = coded_profile(int(frame.color_primaries), int(frame.color_trc))
     is_deep = profile is not None and max(component.bits for component in frame.format.components) > _BITS
     converted = frame.reformat(
-        format="rgb48le" if is_deep else "rgb24", src_colorspace=matrix, interpolation=_exact_conversion()
+        format="rgb48le" if is_deep else "rgb24", src_colorspace=matrix, interpolation=_exact_conversion(is_deep)
     )
     pixels: NDArray[Any] = converted.to_ndarray()
     if profile is not None:

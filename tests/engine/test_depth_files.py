@@ -174,6 +174,40 @@ def test_depth_beside_the_colours_of_one_part(tmp_path: Path, depth: np.ndarray,
     assert np.array_equal(read_depth_file(tmp_path / "a.exr").depth_m, depth)
 
 
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"C": "RGB", "Z": "R"},
+        {"C": "RGB", "zdepth": "Y"},
+        {"rgba": "RGB", "depth": "RGB"},
+        {"shadow": "Z", "rgb": "RGB"},
+        {"C": "RGB", "shadow": "ZA"},
+        {"diffuse": "ZA"},
+        {"N": "XYZ", "rgb": "RGBA", "range": "Z"},
+    ],
+)
+def test_colours_are_not_taken_for_depth(tmp_path: Path, depth: np.ndarray, parts: dict[str, str]) -> None:
+    def values(name: str, channel: str) -> np.ndarray:
+        is_depth = name in ("Z", "zdepth", "depth") or (channel == "Z" and name != "N")
+        return depth if is_depth else np.full_like(depth, 0.5)
+
+    write_parts(tmp_path / "a.exr", **{name: {c: values(name, c) for c in held} for name, held in parts.items()})
+    assert np.array_equal(read_depth_file(tmp_path / "a.exr").depth_m, depth)
+
+
+@pytest.mark.parametrize("parts", [{"a": "RGB"}, {"a": "RGB", "b": "RGBA"}, {"Mist": "Z", "a": "RGB"}, {"N": "XYZ"}])
+def test_a_picture_is_no_depth(tmp_path: Path, depth: np.ndarray, parts: dict[str, str]) -> None:
+    held = {name: {c: depth + np.float32(ord(c)) for c in channels} for name, channels in parts.items()}
+    write_parts(tmp_path / "a.exr", **held)
+    with pytest.raises(DepthFileError, match="no depth channel"):
+        read_depth_file(tmp_path / "a.exr")
+
+
+def test_depth_in_all_channels_of_a_picture(tmp_path: Path, depth: np.ndarray) -> None:
+    write_exr(tmp_path / "a.exr", **dict.fromkeys("RGB", depth), A=np.ones_like(depth))
+    assert np.array_equal(read_depth_file(tmp_path / "a.exr").depth_m, depth)
+
+
 def test_parts_without_depth_are_refused_by_name(tmp_path: Path, depth: np.ndarray) -> None:
     write_parts(tmp_path / "a.exr", rgba=dict.fromkeys("GB", depth), normal=dict.fromkeys("XYZ", depth))
     with pytest.raises(DepthFileError, match=r"no depth channel .*normal\.Z"):

@@ -18,6 +18,7 @@ import pytest
 
 from infinidepth_blender.engine import depth_files
 from infinidepth_blender.engine.depth_files import read_depth_file
+from infinidepth_blender.engine.exr_window import window_beyond
 from infinidepth_blender.engine.photo import open_photo
 from infinidepth_blender.errors import DepthFileError, PhotoError
 
@@ -161,10 +162,24 @@ def test_an_exr_that_shows_much_more_than_it_holds(
 ) -> None:
     with pytest.raises(error, match=r"a\.exr is too large: 23000 x 23000 pixels"):
         read(exr(tmp_path / "a.exr", (23_000, 23_000)))
-    with pytest.raises(error, match=r"a\.exr is too large: 9500 x 9500 pixels"):
-        read(exr(tmp_path / "a.exr", (9500, 9500)))
+    with pytest.raises(error, match=r"a\.exr is too large: 13000 x 12000 pixels"):
+        read(exr(tmp_path / "a.exr", (13_000, 12_000)))
     # A frame of film around the little that a renderer found in it.
     read(exr(tmp_path / "a.exr", (2048, 1080)))
+
+
+def test_what_to_do_about_a_large_exr_says_what_is_wrong(tmp_path: Path) -> None:
+    with pytest.raises(PhotoError, match="of which it holds only 32 x 24") as refused:
+        open_photo(exr(tmp_path / "a.exr", (13_000, 12_000)))
+    assert "display window" in refused.value.remedy
+    with pytest.raises(PhotoError, match=r"40000 x 20000 pixels\.") as refused:
+        open_photo(exr(tmp_path / "a.exr", (40_000, 20_000)))
+    assert "megapixels" in refused.value.remedy
+
+
+def test_a_crop_of_a_large_plate_is_read() -> None:
+    header = {"dataWindow": ((100, 100), (2299, 1899)), "displayWindow": ((0, 0), (11_999, 8999))}
+    assert window_beyond(header, 1 << 28) is None
 
 
 @pytest.mark.parametrize(("read", "error"), [(read_depth_file, DepthFileError), (open_photo, PhotoError)])

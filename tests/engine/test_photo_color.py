@@ -12,6 +12,21 @@ from PIL import Image, ImageCms
 from profile_files import ADOBE_RGB, DISPLAY_P3, SRGB, icc_file, profile_bytes
 
 from infinidepth_blender.engine.photo import open_photo
+from infinidepth_blender.engine.photo_color import to_rec709
+
+
+@pytest.mark.parametrize(
+    "xy",
+    [
+        (0.7347, 0.2653, 0.0, 1.0, 0.0001, -0.0770, 0.32168, 0.33767),
+        (0.780308, 0.304253, 0.121595, 1.493994, 0.095612, -0.084589, 0.3127, 0.3290),
+    ],
+    ids=["aces", "camera"],
+)
+def test_primaries_beyond_what_is_seen_are_converted(xy: tuple[float, ...]) -> None:
+    matrix = to_rec709(xy)
+    assert matrix is not None
+    np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=1e-3)  # white stays white
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,11 @@ import numpy as np
 import OpenEXR
 import pytest
 from photo_files import HEIGHT, WIDTH, ramps, to_linear, worst, write_exr
+from PIL import Image
 
+from infinidepth_blender.camera_files import read_camera_file
+from infinidepth_blender.engine.depth_files import read_prompt
+from infinidepth_blender.engine.mask_files import read_painted
 from infinidepth_blender.engine.photo import open_photo
 from infinidepth_blender.errors import PhotoError
 
@@ -112,6 +117,41 @@ def test_exr_pixels_are_made_square(tmp_path: Path, picture: np.ndarray) -> None
     assert photo.pixels_linear is not None and photo.pixels_linear.shape[1] == 2 * WIDTH
     assert np.abs(photo.pixels_srgb[:, 2:-2:2].astype(int) - picture[:, 1:-1]).max() <= 4
     assert any("2 times as wide as high" in w for w in photo.warnings)
+
+
+@pytest.mark.parametrize("aspect", [1.0667, 2.0])
+def test_what_belongs_to_an_exr_goes_together_with_its_square_pixels(
+    tmp_path: Path, picture: np.ndarray, aspect: float
+) -> None:
+    linear = to_linear(picture)
+    channels = {c: np.ascontiguousarray(linear[..., i]) for i, c in enumerate("RGB")}
+    write_exr(tmp_path / "a.exr", {**channels, "Z": np.full((HEIGHT, WIDTH), 2, np.float32)}, pixelAspectRatio=aspect)
+    photo = open_photo(tmp_path / "a.exr")
+    size = photo.width_px, photo.height_px
+    assert photo.stored_size_px == (WIDTH, HEIGHT)
+    assert read_prompt(tmp_path / "a.exr", *size, photo.stored_size_px).warnings == ()
+    for width in (WIDTH, photo.width_px):
+        Image.new("L", (width, HEIGHT), 255).save(tmp_path / "m.png")
+        painted = read_painted(tmp_path / "m.png", *size, "mask", hard=True, stored_size_px=photo.stored_size_px)
+        assert painted.shape == size[::-1]
+        numbers = {"fx": 50 * width / photo.width_px, "fy": 50, "cx": width / 2, "cy": HEIGHT / 2}
+        for given in (numbers, numbers | {"w": width, "h": HEIGHT}):
+            (tmp_path / "c.json").write_text(json.dumps(given))
+            camera, warnings = read_camera_file(tmp_path / "c.json", *size, photo.stored_size_px)
+            assert not warnings and camera.width_px == photo.width_px
+            assert (camera.fx_px, camera.fy_px, camera.cx_px) == pytest.approx((50, 50, photo.width_px / 2))
+
+
+def test_a_photo_with_square_pixels_has_no_other_shape(tmp_path: Path, picture: np.ndarray) -> None:
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    assert open_photo(tmp_path / "a.png").stored_size_px is None
+
+
+def test_exr_whose_primaries_are_zeros(tmp_path: Path, picture: np.ndarray) -> None:
+    linear = to_linear(picture)
+    channels = {c: np.ascontiguousarray(linear[..., i]) for i, c in enumerate("RGB")}
+    write_exr(tmp_path / "a.exr", channels, chromaticities=(0.0,) * 8)
+    assert worst(open_photo(tmp_path / "a.exr").pixels_srgb, picture) == 0
 
 
 def test_opaque_light_has_nothing_left_out(tmp_path: Path, picture: np.ndarray) -> None:

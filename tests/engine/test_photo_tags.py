@@ -75,6 +75,37 @@ def test_png_that_says_srgb_is_left_alone(tmp_path: Path) -> None:
         assert worst(open_photo(path).pixels_srgb, ramps()) == 0
 
 
+def test_codes_go_before_the_profile_unless_they_say_nothing(tmp_path: Path) -> None:
+    path, seen = tmp_path / "a.png", []
+    for codes in (None, (1, 13), (2, 13), (2, 2)):
+        Image.fromarray(green()).save(path, icc_profile=profile_bytes(2.2, ADOBE_RGB))
+        if codes is not None:
+            with_chunks(path, (b"cICP", bytes([*codes, 0, 1])))
+        seen.append(open_photo(path).pixels_srgb[0, 0].tolist())
+    by_profile, by_codes, *others = seen
+    assert by_codes == [*P3_GREEN] and by_profile != by_codes
+    assert others == [by_profile, by_profile]
+
+
+@pytest.mark.parametrize(
+    "xy",
+    [
+        (0.0,) * 8,
+        (0.3127, 0.3290) + (0.3, 0.3) * 3,
+        (0.3127, 0, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06),
+        (0.3127, 0.3290, 20_000, 0.33, 0.30, 0.60, 0.15, 0.06),
+    ],
+)
+@pytest.mark.parametrize("gamma", [45_455, 100_000])
+def test_primaries_that_are_none_are_left_aside(tmp_path: Path, xy: tuple[float, ...], gamma: int) -> None:
+    seen = []
+    for chunks in ([chrm(*xy)], []):
+        Image.fromarray(ramps()).save(tmp_path / "a.png")
+        with_chunks(tmp_path / "a.png", (b"gAMA", struct.pack(">I", gamma)), *chunks)
+        seen.append(open_photo(tmp_path / "a.png").pixels_srgb)
+    assert (seen[0] == seen[1]).all()
+
+
 def test_16_bits_keep_their_depth_when_codes_are_converted(tmp_path: Path) -> None:
     values = np.linspace(20_000, 40_000, WIDTH).astype(np.uint16)
     cv2.imwrite(str(tmp_path / "a.png"), np.broadcast_to(values[None, :, None], (HEIGHT, WIDTH, 3)))

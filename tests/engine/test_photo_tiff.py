@@ -130,6 +130,34 @@ def test_a_page_of_another_kind_behind_the_photo_does_not_count(tmp_path: Path, 
     assert any("the first one was used" in w for w in photo.warnings)
 
 
+@pytest.mark.parametrize(("shape", "told"), [((4, 5), "too small: 5 x 4"), ((16, 70_000), "too large: 70000 x 16")])
+def test_the_page_that_is_used_has_the_right_size(tmp_path: Path, shape: tuple[int, int], told: str) -> None:
+    small = np.zeros((32, 48, 3), np.uint8)
+    write_tiff(tmp_path / "a.tif", np.zeros((*shape, 3), np.uint8), 1, thumbnail=small)
+    with pytest.raises(PhotoError, match=told):
+        open_photo(tmp_path / "a.tif")
+
+
+def test_a_small_copy_may_be_tiny(tmp_path: Path, picture: np.ndarray) -> None:
+    write_tiff(tmp_path / "a.tif", picture, 1, thumbnail=np.zeros((8, 12, 3), np.uint8))
+    assert worst(open_photo(tmp_path / "a.tif").pixels_srgb, picture) == 0
+
+
+@pytest.mark.parametrize(
+    "tag", [{274: (7, b"ab")}, {274: (3, [1, 6])}, {274: (3, [99])}, {34675: (3, [1, 2, 3])}, {34675: (4, [7])}]
+)
+def test_tags_of_another_type_say_nothing(tmp_path: Path, picture: np.ndarray, tag: dict) -> None:
+    write_tiff(tmp_path / "a.tif", to_linear(picture).astype("<f4"), 3, tags=tag)
+    assert worst(open_photo(tmp_path / "a.tif").pixels_srgb, picture) == 0
+
+
+@pytest.mark.parametrize("tag", [{256: (7, b"ab")}, {257: (7, b"ab")}])
+def test_sides_of_another_type_are_damage(tmp_path: Path, picture: np.ndarray, tag: dict) -> None:
+    write_tiff(tmp_path / "a.tif", to_linear(picture).astype("<f4"), 3, tags=tag)
+    with pytest.raises(PhotoError, match="damaged"):
+        open_photo(tmp_path / "a.tif")
+
+
 def test_16_bits_behind_a_small_copy_stay(tmp_path: Path, picture: np.ndarray) -> None:
     deep = (picture * np.uint16(257)).astype("<u2")
     write_tiff(tmp_path / "a.tif", deep, 1, thumbnail=np.zeros((16, 24, 3), np.uint8))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -141,6 +142,14 @@ def seen(path: Path) -> np.ndarray:
 def test_grey_is_as_bright_as_it_was(tmp_path: Path, bits: int, grey: int) -> None:
     pixels = seen(write_still(tmp_path / "a.mkv", np.full((64, 96, 3), grey / 255), bits, 1, 1))
     assert np.abs(pixels - grey).max() <= 1
+
+
+@pytest.mark.parametrize("bits", [8, 10])
+def test_colours_are_neither_brighter_nor_darker_in_the_mean(tmp_path: Path, bits: int) -> None:
+    corners = np.random.default_rng(0).uniform(0.1, 0.9, (4, 6, 3))
+    signal = cv2.resize(corners, (192, 128), interpolation=cv2.INTER_LINEAR)
+    error = seen(write_still(tmp_path / "a.mkv", signal, bits, 1, 1)) - signal * 255
+    assert np.abs(error.mean(axis=(0, 1))).max() < 0.3
 
 
 @pytest.mark.parametrize(("transfer", "grey", "white"), [(18, 0.38, 0.75), (16, 0.4109, 0.5807)], ids=["hlg", "pq"])
