@@ -37,6 +37,8 @@ FRAMES_NAME = "infinidepth_frames.json"
 """Names of the frames in a folder that were rendered here: others are a user's own."""
 _owned: set[Path] = set()
 _replacing = threading.Lock()
+_HELD_ON_WINDOWS = (32, 33)
+"""What Windows says of a file that another program has opened, or locked in part."""
 _GRACE_S = 2.0
 """How long a thread that ends the process waits for one that moves a result into place."""
 
@@ -147,21 +149,48 @@ def _clear_away(staging: Path) -> None:
     """Removes a staging folder whose place is needed, files that another program holds for a moment included.
 
     Raises:
-        OutputError: something in it is held for longer.
+        OutputError: something in it is held for longer, or may not be removed.
     """
 
     def remove() -> None:
         _remove(staging)
         if staging.exists() and not holds_older_result(staging):
-            raise PermissionError
+            _remove_or_say_why(staging)
 
     try:
         patiently(remove)
     except PermissionError as error:
+        if isinstance(error.__cause__, OSError) and not _is_held(error.__cause__):
+            raise output_error(error.__cause__, staging) from error
         raise OutputError(
             f"Another program holds files in {staging}, which an earlier run has left behind.",
             "Close the programs that have files of it open, or delete that folder, and try again.",
         ) from error
+
+
+def _remove_or_say_why(staging: Path) -> None:
+    """Removes what just could not be removed.
+
+    Raises:
+        PermissionError: it may be possible in a moment; its cause says what is in the way.
+        OutputError: it may not be removed.
+    """
+    try:
+        shutil.rmtree(staging)
+    except FileNotFoundError:
+        pass  # it was just going
+    except OSError as error:
+        # Windows also calls it a lack of permission when a file is open, or about to go.
+        if os.name == "nt" or _is_held(error):
+            raise PermissionError from error
+        raise output_error(error, staging) from error
+    if staging.exists():
+        raise PermissionError
+
+
+def _is_held(error: OSError) -> bool:
+    """Whether a file cannot be removed because another program has it open, or goes on writing beside it."""
+    return getattr(error, "winerror", None) in _HELD_ON_WINDOWS or error.errno in (errno.EBUSY, errno.ENOTEMPTY)
 
 
 def _remove(staging: Path) -> None:

@@ -296,3 +296,24 @@ def test_folders_that_windows_guards_are_named(tmp_path: Path, monkeypatch: pyte
     assert sys.executable in guarded.message and "Controlled folder access" in guarded.remedy
     for path, system in ((tmp_path / "me" / "photo", "linux"), (tmp_path / "drive" / "photo", "win32")):
         assert "Controlled folder access" not in staging.output_error(gone, path, system).remedy
+
+
+@pytest.mark.parametrize(
+    ("code", "said"), [(errno.EACCES, "No permission to write"), (errno.EROFS, "No permission"), (errno.EIO, "Input")]
+)
+def test_what_may_not_be_removed_is_said_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, said: str
+) -> None:
+    left = staging_of(tmp_path / "photo")
+    left.mkdir()
+    (left / staging.LOCK_NAME).touch()
+
+    def refused(_path: Path, ignore_errors: bool = False) -> None:
+        if not ignore_errors:
+            raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(shutil, "rmtree", refused)
+    monkeypatch.setattr(patience.time, "sleep", lambda _s: pytest.fail("waits"))
+    with pytest.raises(OutputError, match=said) as caught:
+        staging.clear(left)
+    assert str(left) in caught.value.message

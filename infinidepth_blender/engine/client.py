@@ -26,6 +26,7 @@ from typing import Any
 from ..errors import Cancelled, EngineError, InfiniDepthError, RuntimeMissingError
 from ..options import ReconstructOptions
 from .exits import death_error
+from .install_place import mark_loading
 from .protocol import Call, Cancel, Done, Event, Failed, Ready, Reconstruct, Request, Stopped
 from .worker_process import WorkerExit, WorkerProcess
 
@@ -250,6 +251,8 @@ class EngineClient:
         if isinstance(item, Ready):
             self.ready = item
         elif isinstance(item, Done | Failed | Stopped):
+            if isinstance(item, Done) and not self._light:
+                mark_loading(self.python.parent.parent)  # what could not be loaded when it was installed works now
             self._pending.pop(item.job, None)
             self._cancel_deadlines.pop(item.job, None)
         return [item]

@@ -30,6 +30,7 @@ from ..errors import DownloadError
 from ..user_folders import home_dir
 from .process import package_version
 from .registry import ModelEntry
+from .system_certificates import system_context
 
 ENDPOINT_VARIABLE = "HF_ENDPOINT"
 OFFLINE_VARIABLE = "HF_HUB_OFFLINE"
@@ -299,7 +300,7 @@ def _token() -> str:
 @functools.cache
 def _tls_context() -> ssl.SSLContext:
     """Certificates of the system; where Python finds none or not all, also those that certifi or pip carries."""
-    context = ssl.create_default_context()
+    context = system_context()
     finds_none = not context.cert_store_stats()["x509_ca"] and ssl.get_default_verify_paths().capath is None
     # Windows fetches a root when one of its own programs first meets it, and has only those in its store.
     if finds_none or sys.platform == "win32":

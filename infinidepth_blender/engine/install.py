@@ -22,7 +22,7 @@ from .install_commands import Commands, disk_full
 from .install_packages import install_packages, load_problem, torch_pin
 from .install_place import REQUIREMENTS, Installed
 from .interpreter import base_python, venv_python
-from .load_errors import WindowsLibraryError
+from .load_errors import DamagedError, WindowsLibraryError
 from .process import child_environment, isolated, no_window_flags
 from .torch_builds import TorchBuild, choose_build, nvidia_card
 
@@ -89,8 +89,8 @@ def install_runtime(
 ) -> Path:
     """Makes the environment and returns its interpreter; runs for minutes, so use a thread.
 
-    One that is there already, is current and loads its packages is returned as it is. One that could not be loaded
-    before is tried first even if a new one is wanted.
+    One that is there already, is current and loads its packages is returned as it is; one that could not be loaded
+    before is tried again first.
 
     Args:
         user_dir: Folder of the user's that survives updates.
@@ -100,11 +100,12 @@ def install_runtime(
         reinstall: Makes a new one in any case.
         base: Python to make the environment with; None: the first that can.
         requirements: File of pinned packages.
-        pip_arguments: More arguments for pip, such as `--no-index --find-links FOLDER`.
+        pip_arguments: More arguments for pip, such as `--no-index --find-links FOLDER`; what could not be loaded is
+            then left aside, because it may have been made with others.
 
     Raises:
         RuntimeMissingError: no Python can make environments, pip failed, or a package cannot be loaded; then the
-            environment stays, and the next install only tries to load it.
+            environment stays, and the next install only tries to load it, unless it is damaged.
         OutputError: the folder cannot be written, or the disk is too full.
         EngineError: it is installed, but needs libraries of Windows that are missing.
         Cancelled: `cancel` was set; nothing is left behind.
@@ -115,7 +116,9 @@ def install_runtime(
     install_place.check_path_length(user_dir)
     with _system_errors(user_dir, "installed in"), _alone(user_dir, on_line, cancel) as lock:
         commands = Commands(user_dir, on_line, cancel, lock.handle)
-        ready = _ready((user_dir, *older_dirs), pins, commands, reinstall=reinstall and not lock.waited)
+        ready = None
+        if not reinstall or lock.waited:
+            ready = _ready((user_dir, *older_dirs), pins, commands, also_unloaded=not pip_arguments)
         if ready is not None:
             _remove_replaced((user_dir, *older_dirs), ready.folder, on_line)
             on_line(_DONE)
@@ -133,6 +136,12 @@ def find_installed(user_dir: Path, older_dirs: Sequence[Path] = ()) -> Path | No
     """The interpreter of a complete environment: the current pins' if it is there."""
     found = install_place.environments((user_dir, *older_dirs))
     return found[0].python if found else None
+
+
+def find_unloaded(user_dir: Path, older_dirs: Sequence[Path] = ()) -> Path | None:
+    """The interpreter of a current environment that was downloaded and could not be loaded: an install tries it again."""
+    found = install_place.environments((user_dir, *older_dirs))
+    return next((one.python for one in found if one.current and not one.loads), None)
 
 
 def remove_replaced(python: Path, user_dir: Path, older_dirs: Sequence[Path] = ()) -> list[str]:
@@ -266,36 +275,35 @@ def _system_errors(directory: Path, what: str) -> Iterator[None]:
         ) from error
 
 
-def _ready(directories: Sequence[Path], pins: list[str], commands: Commands, *, reinstall: bool) -> Installed | None:
+def _ready(
+    directories: Sequence[Path], pins: list[str], commands: Commands, *, also_unloaded: bool
+) -> Installed | None:
     """An environment with these pins that works; None: a new one is to be made.
 
     Args:
         directories: Where it may be; the lock of the first one is held.
         pins: The packages.
         commands: What runs its Python.
-        reinstall: Whether the user wants a new one: then only those are tried that could not be loaded before, since
-            what mends them may have happened meanwhile.
+        also_unloaded: Also those that could not be loaded before, first of all: what mends them may have happened since.
 
     Raises:
         InfiniDepthError: one is complete and still cannot be loaded, which a new one would not change.
     """
-    problems: list[InfiniDepthError] = []
-    for environment in install_place.environments(directories):
-        if list(environment.packages) != pins or (reinstall and environment.loads):
+    found = [one for one in install_place.environments(directories) if list(one.packages) == pins]
+    for environment in sorted(found, key=lambda one: one.loads):
+        if not (environment.loads or also_unloaded):
             continue
         problem = load_problem(commands, environment.python, pins)
         mend = _mend if environment.folder.parent == directories[0] else repair
         if problem is not None and mend(environment):
             problem = load_problem(commands, environment.python, pins)
         if problem is None:
-            if not environment.loads:
-                install_place.mark_loading(environment)
+            install_place.mark_loading(environment.folder)
             return environment
-        # One that has loaded before is damaged.
-        if isinstance(problem, WindowsLibraryError) or not (environment.loads or reinstall):
-            problems.append(problem)
-    if problems:
-        raise _for_next_time(problems[0])
+        # One that has loaded before is damaged as well, unless Windows' own libraries are gone.
+        damaged = isinstance(problem, DamagedError) or environment.loads
+        if not damaged or isinstance(problem, WindowsLibraryError):
+            raise _for_next_time(problem)
     return None
 
 
@@ -318,21 +326,17 @@ def _install(
             install_place.write_marker(folder, pins, python_minor, version, note, loads=False)
             complete = True
         problem = load_problem(commands, python, pins)
-        install_place.write_marker(folder, pins, python_minor, version, note, loads=problem is None)
-    except PermissionError as error:
+        if isinstance(problem, DamagedError):
+            raise problem
         if not complete:
-            install_place.remove(folder)
-            raise
-        raise OutputError(
-            f"Another program holds {folder / install_place.MARKER}, so the engine is not ready yet.",
-            "Install it again: nothing is downloaded anew.",
-        ) from error
+            install_place.write_marker(folder, pins, python_minor, version, note, loads=False)
     except BaseException:
         install_place.remove(folder)
         raise
     if problem is not None:
         install_place.remove_others_that_do_not_load(folder)
         raise _for_next_time(problem)
+    install_place.mark_loading(folder)
     return python
 
 
@@ -342,7 +346,7 @@ def _for_next_time(problem: InfiniDepthError) -> InfiniDepthError:
         return problem  # as soon as Windows has its libraries the environment works
     again = RuntimeMissingError(
         problem.message,
-        "What was downloaded stays: mend that and install the engine again, which tries it before it downloads anything.",
+        "The download is kept. Fix the cause, then press Install again: it is tried before anything is downloaded.",
     )
     for note in getattr(problem, "__notes__", ()):
         again.add_note(note)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .install_commands import Commands
 from .process import isolated
+from .system_certificates import system_context
 
 _NAMED = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """Variables by which the user tells pip which certificates to trust."""
@@ -44,7 +45,7 @@ def write_certificates(commands: Commands, python: Path) -> Path | None:
     own = _text(lines[-1]) if code == 0 and lines else ""
     if not own:
         return None
-    known = map(ssl.DER_cert_to_PEM_cert, ssl.create_default_context().get_ca_certs(binary_form=True))
+    known = map(ssl.DER_cert_to_PEM_cert, system_context().get_ca_certs(binary_form=True))
     named = os.environ.get("SSL_CERT_FILE", "")
     file = commands.temporary / "certificates.pem"
     file.write_text("\n".join([own, *known, *map(_text, filter(None, (named, *_BUNDLES)))]), encoding="utf-8")

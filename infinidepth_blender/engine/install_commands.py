@@ -19,6 +19,7 @@ from pathlib import Path
 
 from ..errors import Cancelled, InfiniDepthError, OutputError, RuntimeMissingError
 from .interpreter import VENV_REMEDY
+from .load_errors import DamagedError
 from .process import child_environment, kill_group, no_window_flags
 from .windows_job import ended_with_us
 
@@ -31,6 +32,7 @@ _NO_CONNECTION = re.compile(
 )
 """What pip says when it reaches nobody, or when the connection breaks in the middle of a file."""
 _NOT_TRUSTED = re.compile(r"CERTIFICATE_VERIFY_FAILED|certificate verify failed")
+_NOT_UTF8 = "invalid utf-8 characters"
 _NO_REASON = re.compile(r"ERROR: (ld\.so: |ResolutionImpossible)", re.IGNORECASE)
 """Lines that look like errors and are none of the command's: what cannot be preloaded, and a pointer to pip's manual."""
 
@@ -76,9 +78,16 @@ class Commands:
         """Runs a command to its end; returns its exit code and its last lines.
 
         Raises:
-            RuntimeMissingError: it cannot be started.
+            DamagedError: it cannot be started.
             Cancelled: `cancel` was set.
         """
+        code, lines = self._outcome(command)
+        if code != 0 and any(_NOT_UTF8 in line for line in lines):
+            # pip reads its settings in the encoding that it speaks, and on Windows they may be in the code page.
+            code, lines = self._outcome(["utf8=0" if part == "utf8" else part for part in command])
+        return code, lines
+
+    def _outcome(self, command: list[str]) -> tuple[int, list[str]]:
         try:
             process = subprocess.Popen(
                 command,
@@ -91,9 +100,7 @@ class Commands:
                 pass_fds=() if self.lock is None or os.name == "nt" else (self.lock,),
             )
         except OSError as error:
-            raise RuntimeMissingError(
-                f"{command[0]} cannot be started: {error.strerror or error}.", VENV_REMEDY
-            ) from error
+            raise DamagedError(f"{command[0]} cannot be started: {error.strerror or error}.", VENV_REMEDY) from error
         last_lines: deque[str] = deque(maxlen=_LAST_LINES)
         with ended_with_us(process):
             try:

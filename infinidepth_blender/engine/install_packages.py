@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +14,10 @@ from pathlib import Path
 from ..errors import InfiniDepthError, OutputError, RuntimeMissingError
 from .install_certificates import write_certificates
 from .install_commands import Commands, error_lines
-from .load_errors import cannot_load
+from .load_errors import DamagedError, cannot_load
 from .probe import OPTIONAL, REQUIRED
 from .process import isolated
-from .torch_builds import TorchBuild, other_build_note, torch_pip_arguments
+from .torch_builds import TorchBuild, general_build_serves, other_build_note, torch_pip_arguments
 
 _RESUMING_PIP = (25, 1)
 """The first that goes on where a download was cut."""
@@ -23,8 +25,11 @@ _NEWER_PIP = "pip>=25.1"
 _TRUSTING_PIP = (24, 2)
 """The first that trusts the certificates that the system trusts."""
 _INDEX_ANSWER_S = 5
-"""How long PyTorch's own server may take to answer: where a firewall swallows what is sent there, pip asks it for every
-package, and waits for a minute each time."""
+_INDEX_PATIENCE_S = 15
+"""How long PyTorch's own server may take to answer the first time, and with what follows: where a firewall swallows what
+is sent there, pip asks it for every package, and waits for a minute each time."""
+_INDEX_PAUSE_S = 1.0
+_PIP_TRUE = {"y", "yes", "t", "true", "on", "1"}
 
 _LOAD = """
 import importlib, sys
@@ -35,7 +40,10 @@ for name in sys.argv[1:]:
         importlib.import_module(name)
     except BaseException as error:
         while error is not None:
-            print("ERROR:", type(error).__name__ + ":", str(error).replace("\\n", " "))
+            text, number = str(error).replace("\\n", " "), getattr(error, "winerror", None)
+            if number and "[WinError" not in text:
+                text = f"[WinError {number}] {text}"
+            print("ERROR:", type(error).__name__ + ":", text)
             error = error.__cause__
         sys.exit(1)
 """
@@ -66,7 +74,7 @@ def install_packages(
         OutputError: the disk is full.
         Cancelled: the user did not want to wait.
     """
-    offline = "--no-index" in pip_arguments or bool(os.environ.get("PIP_NO_INDEX"))
+    offline = "--no-index" in pip_arguments or os.environ.get("PIP_NO_INDEX", "").lower() in _PIP_TRUE
     pip = [*isolated(python), "-u", "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
     pip += ["--only-binary", ":all:", "--progress-bar", "off"]
     plain = commands
@@ -84,8 +92,11 @@ def install_packages(
     if torch:
         asked = build
         if build and build.index_url and not offline and not _answers(commands, python, build.index_url):
-            commands.on_line(f"{build.index_url} does not answer: pip's own index has to do")
-            asked = replace(build, index_url="")
+            if general_build_serves(build):
+                commands.on_line(f"{_without_user(build.index_url)} does not answer: pip's own index has to do")
+                asked = replace(build, index_url="")
+            else:
+                commands.on_line(f"{_without_user(build.index_url)} does not answer: pip may have to wait for it")
         commands.run([*pip, *torch_pip_arguments(torch, asked), *pip_arguments])
         version = _version(commands, python, "torch")
         note = other_build_note(build, version, offline=offline) if build else ""
@@ -112,17 +123,32 @@ def _answers(commands: Commands, python: Path, index_url: str) -> bool:
     Pip asks, because it alone knows its proxies and certificates; it says what it could not fetch to who wants to know
     everything.
     """
-    said: list[str] = []
+    place = _without_user(index_url)  # pip says no password, in one way or another
     ask = [*isolated(python), "-m", "pip", "index", "versions", "torch", "-vv", "--index-url", index_url]
-    limits = ["--timeout", str(_INDEX_ANSWER_S), "--retries", "0", "--no-input", "--disable-pip-version-check"]
-    replace(commands, on_line=said.append).outcome([*ask, *limits])
-    return not any("Could not fetch URL" in line and index_url in line for line in said)
+    limits = ["--retries", "0", "--no-input", "--disable-pip-version-check", "--timeout"]
+    deadline_s, wait_s = time.monotonic() + _INDEX_PATIENCE_S, float(_INDEX_ANSWER_S)
+    while wait_s >= 1.0:
+        said: list[str] = []
+        replace(commands, on_line=said.append).outcome([*ask, *limits, str(math.ceil(wait_s))])
+        if not any("Could not fetch URL" in line and place in _without_user(line) for line in said):
+            return True
+        commands.cancel.wait(_INDEX_PAUSE_S)  # a server that is busy says so at once
+        wait_s = deadline_s - time.monotonic()
+    return False
+
+
+def _without_user(text: str) -> str:
+    """A text whose addresses name no user and no password."""
+    return re.sub(r"//[^/\s]*@", "//", text)
 
 
 def load_problem(commands: Commands, python: Path, pins: Sequence[str]) -> InfiniDepthError | None:
     """Loads the packages of an environment once; returns why one cannot be loaded.
 
     What the engine can do without is left aside.
+
+    Returns:
+        The reason, a `DamagedError` if its Python does not start or a package is not there; None: all load.
 
     Raises:
         Cancelled: the user did not want to wait.
@@ -137,6 +163,8 @@ def load_problem(commands: Commands, python: Path, pins: Sequence[str]) -> Infin
     reasons = [line.removeprefix("ERROR: ") for line in error_lines(lines)]
     reason = reasons[-1] if reasons else f"it ended with code {code}"  # the last is the cause of the others
     error = cannot_load(python, f"{names[-1]} ({reason.rstrip('.')})" if names else reason, "\n".join(reasons))
+    if not names or any(line.startswith("ModuleNotFoundError") for line in reasons):
+        error = DamagedError(error.message, error.remedy)
     error.add_note("\n".join(lines))
     return error
 

@@ -22,6 +22,8 @@ from ..small_files import write_json
 from .interpreter import venv_python
 
 MARKER = "infinidepth-complete.json"
+UNLOADED = "infinidepth-unloaded"
+"""Beside the marker as long as the packages could not be loaded: the marker itself is what a running engine holds."""
 LOCK_NAME = "install.lock"
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 _PREFIX = "rt-"
@@ -95,7 +97,7 @@ def environments(directories: Sequence[Path]) -> list[Installed]:
 def write_marker(
     folder: Path, packages: Sequence[str], python_minor: str, torch: str, note: str, *, loads: bool = True
 ) -> None:
-    """Declares an environment complete, in one step.
+    """Declares an environment complete, in one step and once: a running engine holds the marker from then on.
 
     Args:
         folder: The environment.
@@ -105,14 +107,15 @@ def write_marker(
         note: What the user should know about it.
         loads: Whether its packages can be loaded; if not, or if nobody has tried, the next install tries it.
     """
-    record = {"packages": list(packages), "python": python_minor, "torch": torch, "note": note, "loads": loads}
-    write_json(folder / MARKER, record)
+    if not loads:
+        (folder / UNLOADED).touch()
+    write_json(folder / MARKER, {"packages": list(packages), "python": python_minor, "torch": torch, "note": note})
 
 
-def mark_loading(environment: Installed) -> None:
-    """Notes that the packages of an environment can be loaded."""
-    one = environment
-    write_marker(one.folder, one.packages, one.python_minor, one.torch, one.note)
+def mark_loading(folder: Path) -> None:
+    """Notes that the packages of an environment can be loaded; where that is refused, the next who loads them tries it."""
+    with contextlib.suppress(OSError):
+        (folder / UNLOADED).unlink()
 
 
 def remove(folder: Path) -> OSError | None:
@@ -152,7 +155,8 @@ def remove_all(directory: Path, replaced_by: Path | None = None) -> list[tuple[P
 
     Args:
         directory: The folder of the environments.
-        replaced_by: One that stays, as do unfinished ones then: somebody may be making them; None: all go.
+        replaced_by: One that stays, as do unfinished ones then, which somebody may be making, and what was downloaded
+            since to take its place and waits to be loaded; None: all go.
 
     Returns:
         The folders that could not be removed, and why.
@@ -160,13 +164,25 @@ def remove_all(directory: Path, replaced_by: Path | None = None) -> list[tuple[P
     left: list[tuple[Path, str]] = []
     for folder in _folders(directory):
         marker = folder / MARKER
-        if replaced_by is not None and (folder == replaced_by or not marker.exists()):
+        if replaced_by is not None and (
+            folder == replaced_by or not marker.exists() or _is_to_replace(folder, replaced_by)
+        ):
             continue
         if is_in_use(marker):
             left.append((folder, "another Blender or command uses it"))
         elif error := remove(folder):
             left.append((folder, error.strerror or str(error)))
     return left
+
+
+def _is_to_replace(folder: Path, other: Path) -> bool:
+    """Whether an environment was made after another one with the same pins, and only does not load yet."""
+    with contextlib.suppress(OSError):
+        marker, older = folder / MARKER, other / MARKER
+        one = _read(folder, marker)
+        newer = marker.stat().st_mtime >= older.stat().st_mtime
+        return newer and not one.loads and one.packages == _read(other, older).packages
+    return False
 
 
 def remove_others_that_do_not_load(folder: Path) -> None:
@@ -252,7 +268,7 @@ def _read(folder: Path, marker: Path) -> Installed:
         str(record.get("python") or _minor_in_settings(folder)),
         str(record.get("torch") or ""),
         str(record.get("note") or ""),
-        record.get("loads") is not False,
+        not (folder / UNLOADED).exists(),
     )
 
 

@@ -19,6 +19,7 @@ from .install import (
     INSTALL_REMEDY,
     InstallPlan,
     find_installed,
+    find_unloaded,
     install_runtime,
     plan_install,
     remove_replaced,
@@ -36,6 +37,7 @@ __all__ = [
     "Runtime",
     "find_installed",
     "find_runtime",
+    "find_unloaded",
     "install_runtime",
     "interpreter_in",
     "plan_install",
@@ -51,7 +53,7 @@ PYTHON_VARIABLE = "INFINIDEPTH_PYTHON"
 Origin = Literal["chosen", "variable", "installed", "current"]
 
 _MINIMUM_PYTHON = (3, 11)
-_DID_NOT_LOAD = "Its packages could not be loaded when it was installed: if it does not work, reinstall it."
+_DID_NOT_LOAD = "Its packages could not be loaded when it was installed: if it does not work, install it again."
 
 
 @dataclass(frozen=True)

@@ -192,6 +192,11 @@ def torch_pip_arguments(requirement: str, build: TorchBuild | None = None) -> li
     return [requirement, *(["--extra-index-url", build.index_url, "--retries", "2"] if build.index_url else [])]
 
 
+def general_build_serves(build: TorchBuild, system: str = sys.platform) -> bool:
+    """Whether the build that pip's own index has does what a wanted one does: CUDA 13 on Linux, no CUDA on Windows."""
+    return build.kind == "cpu" or (build.kind == "cu130" and system == "linux")
+
+
 def other_build_note(build: TorchBuild, version: str, system: str = sys.platform, *, offline: bool = False) -> str:
     """A sentence for the user if pip took another build than the wanted one; else empty.
 

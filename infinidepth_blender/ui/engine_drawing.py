@@ -8,6 +8,11 @@ import bpy
 from . import runtime_link
 from .text import paragraph
 
+_OFFLINE = (
+    "Blender is offline. Installing the engine needs the network once, or a folder of packages that another computer "
+    "has downloaded."
+)
+
 
 def draw_engine(box: bpy.types.UILayout, preferences: Any, context: bpy.types.Context) -> None:
     """The part of the preferences that sets the engine up."""
@@ -40,10 +45,9 @@ def draw_engine(box: bpy.types.UILayout, preferences: Any, context: bpy.types.Co
         note.active = False
         paragraph(note, state.size_note, context)
     row = box.row()
-    if state.found is None:
+    if state.found is None or state.unloaded:
         row.operator("infinidepth.install_runtime", icon="IMPORT")
-    elif state.found.origin == "installed":
-        row.operator("infinidepth.install_runtime", text="Reinstall Engine", icon="FILE_REFRESH").reinstall = True
+    _draw_reinstall(row)
     if state.installed:
         row.operator("infinidepth.remove_runtime", icon="TRASH")
     box.prop(preferences, "engine_python")
@@ -90,12 +94,14 @@ def draw_welcome(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
     column.scale_y = 1.5
     if bpy.app.online_access:
         column.operator("infinidepth.install_runtime", icon="IMPORT")
+        _draw_reinstall(column)
     else:
         column.operator("extensions.userpref_allow_online", text="Allow Online Access", icon="INTERNET")
+        column.operator("infinidepth.install_from_folder", text="Install From Folder...", icon="FILE_FOLDER")
     column = layout.column(align=True)
     column.active = False
     if not bpy.app.online_access:
-        paragraph(column, "Blender is offline. Installing the engine needs the network once.", context)
+        paragraph(column, _OFFLINE, context)
     paragraph(column, runtime_link.override() or state.short_size_note, context)
     layout.operator("infinidepth.open_preferences", text="Use My Own Python", icon="PREFERENCES")
     layout.separator(factor=0.5)
@@ -114,11 +120,18 @@ def draw_installing(layout: bpy.types.UILayout) -> None:
 
 def draw_remedy(box: bpy.types.UILayout) -> None:
     """The button that mends an engine that is missing or does not work."""
-    found = runtime_link.state.found
-    if found is not None and found.origin == "installed":
-        box.operator("infinidepth.install_runtime", text="Reinstall Engine", icon="FILE_REFRESH").reinstall = True
-    elif found is None and runtime_link.state.problem is not None:
+    state = runtime_link.state
+    if state.unloaded or (state.found is None and state.problem is not None):
         box.operator("infinidepth.install_runtime", text="Install Engine", icon="IMPORT")
+    _draw_reinstall(box)
+
+
+def _draw_reinstall(layout: bpy.types.UILayout) -> None:
+    """Makes a new engine in any case: one that is there may be damaged, whether it was found to work or not."""
+    state = runtime_link.state
+    if state.installed and (state.found is None or state.found.origin == "installed"):
+        button = layout.operator("infinidepth.install_runtime", text="Reinstall Engine", icon="FILE_REFRESH")
+        button.reinstall = True
 
 
 def _draw_progress(layout: bpy.types.UILayout) -> None:

@@ -144,11 +144,17 @@ class INFINIDEPTH_OT_install_runtime(_Install, bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Says what will be downloaded, and asks."""
+        state = runtime_link.state
+        message = state.size_note or "Downloads PyTorch and other packages."
+        if state.unloaded and not self.reinstall:
+            message = "Tries what was downloaded before. Nothing is downloaded again unless it is damaged."
         return context.window_manager.invoke_confirm(
             self,
             event,
-            title="Install the Engine?" if runtime_link.state.found is None else "Install a New Engine?",
-            message=runtime_link.state.size_note or "Downloads PyTorch and other packages.",
+            title="Install a New Engine?"
+            if state.found and (self.reinstall or not state.unloaded)
+            else "Install the Engine?",
+            message=message,
             confirm_text="Install",
         )
 

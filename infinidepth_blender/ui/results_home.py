@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 import bpy
@@ -37,8 +37,11 @@ def unsaved_results_dir() -> Path:
         with contextlib.suppress(OSError):
             (documents / _FOLDER).mkdir(exist_ok=True)
             # Nothing but a file tells: what Windows says of a folder is whether it is marked as read-only.
-            with tempfile.TemporaryFile(dir=documents / _FOLDER):
-                return documents / _FOLDER
+            # Not one of `tempfile`, which on Windows takes a refusal for a name in use and goes on trying for hours.
+            probe = documents / _FOLDER / f".{secrets.token_hex(8)}"
+            probe.open("xb").close()
+            probe.unlink()
+            return documents / _FOLDER
     return user_data_dir() / _RESULTS
 
 

@@ -34,6 +34,7 @@ class RuntimeState:
         problem: Why there is none; None while nobody has looked.
         size_note, short_size_note: What an install will download and take, in words.
         installed: Whether there is one that InfiniDepth installed, used or not.
+        unloaded: Whether one was downloaded and could not be loaded: an install tries it again.
         older_note: Which engines stay that the one found has replaced, and why.
         failure: Why the last install or removal went wrong.
         installing: Whether an install or a removal is going on.
@@ -45,6 +46,7 @@ class RuntimeState:
     size_note: str = ""
     short_size_note: str = ""
     installed: bool = False
+    unloaded: bool = False
     older_note: str = ""
     failure: InfiniDepthError | None = None
     installing: bool = False
@@ -208,6 +210,7 @@ def _tidy(places: _Places, python: Path) -> None:
 def _find(places: _Places) -> None:
     try:
         state.installed = runtime.find_installed(places.user_dir, places.older_dirs) is not None
+        state.unloaded = runtime.find_unloaded(places.user_dir, places.older_dirs) is not None
         try:
             state.found = runtime.find_runtime(places.preferred, places.user_dir, older_dirs=places.older_dirs)
             state.problem = None

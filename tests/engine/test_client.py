@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ from engine_support import (
 import infinidepth_blender
 from infinidepth_blender import reconstruction
 from infinidepth_blender.engine import client as client_module
-from infinidepth_blender.engine import protocol
+from infinidepth_blender.engine import install_place, protocol
 from infinidepth_blender.engine.client import EngineClient, error_of
 from infinidepth_blender.engine.exits import describe_exit
 from infinidepth_blender.engine.protocol import Done, Failed, Progressed, Started, Stopped
@@ -359,3 +360,15 @@ def test_environment_of_blender_does_not_leak(monkeypatch: pytest.MonkeyPatch) -
     environment = child_environment(sys.executable)
     assert not [name for name in environment if name.startswith("PYTHON") and name != "PYTORCH_ENABLE_MPS_FALLBACK"]
     assert environment["HTTPS_PROXY"] == "http://proxy"
+
+
+@pytest.mark.parametrize("light", [False, True])
+def test_an_engine_that_works_is_no_longer_one_that_could_not_be_loaded(tmp_path: Path, light: bool) -> None:
+    state = tmp_path / install_place.UNLOADED
+    state.touch()
+    client = EngineClient(tmp_path / "bin" / "python", light=light)
+    worker: Any = object()
+    client._worker = worker
+    assert client._accept(worker, Failed(1, {})) and state.exists()
+    assert client._accept(worker, Done(1, "", {}, [], {}))
+    assert state.exists() is light  # a light worker loads nothing

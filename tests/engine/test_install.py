@@ -15,7 +15,7 @@ import pytest
 from engine_support import wait_until
 from tiny_engines import install_tiny, left_in, make_wheel, pins, posix_only, shell_python
 
-from infinidepth_blender import file_lock, patience
+from infinidepth_blender import file_lock
 from infinidepth_blender.engine import install, install_place
 from infinidepth_blender.engine.client import EngineClient
 from infinidepth_blender.engine.install import (
@@ -140,60 +140,6 @@ def test_what_works_is_kept_and_a_new_one_replaces_it_only_when_it_is_complete(t
     second, _ = install_tiny(user_dir, older_dirs=[older])
     assert second != first and left_in(user_dir) == [second.parent.parent]
     assert list(older.iterdir()) == []
-
-
-def test_what_does_not_load_stays_and_is_only_tried_again(tmp_path: Path) -> None:
-    user_dir, mended = tmp_path / "user", tmp_path / "mended"
-    code = (
-        f"import os\nif not os.path.exists({str(mended)!r}): raise ImportError('libraries of the system are missing')\n"
-    )
-    for reinstall in (False, False, True):
-        with pytest.raises(RuntimeMissingError, match=r"cannot load tinypackage .*libraries of the system") as caught:
-            install_tiny(user_dir, "1.0", code, reinstall=reinstall)
-        assert "What was downloaded stays" in caught.value.remedy
-        (kept,) = left_in(user_dir)  # one that takes the place of another such one removes it
-    found = install_place.environments([user_dir])
-    assert [(one.folder, one.loads) for one in found] == [(kept, False)]
-    mended.touch()
-    python, lines = install_tiny(user_dir, "1.0", code, reinstall=True)
-    assert python.parent.parent == kept and not any("Making" in line for line in lines)
-    assert install_place.environments([user_dir])[0].loads
-
-
-@pytest.mark.parametrize("held_times", [1, 2])
-def test_a_marker_that_another_program_holds_costs_no_download(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_times: int
-) -> None:
-    replace, tried = Path.replace, []
-
-    def held(self: Path, target: Path) -> Path:
-        tried.append(target)
-        if len(tried) <= held_times:
-            raise PermissionError(13, "used by another process")
-        return replace(self, target)
-
-    monkeypatch.setattr(Path, "replace", held)
-    python, _ = install_tiny(tmp_path / "user")
-    assert find_installed(tmp_path / "user") == python
-
-
-def test_an_engine_whose_marker_stays_held_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    replace, tried = Path.replace, []
-
-    def held(self: Path, target: Path) -> Path:
-        tried.append(target)
-        if len(tried) > 1:
-            raise PermissionError(13, "used by another process")
-        return replace(self, target)
-
-    monkeypatch.setattr(patience, "PATIENCE_S", 0.0)
-    with monkeypatch.context() as for_now:
-        for_now.setattr(Path, "replace", held)
-        with pytest.raises(OutputError, match=r"Another program holds .*infinidepth-complete\.json"):
-            install_tiny(tmp_path / "user")
-    (kept,) = left_in(tmp_path / "user")
-    python, lines = install_tiny(tmp_path / "user")
-    assert python.parent.parent == kept and not any("Making" in line for line in lines)
 
 
 @posix_only

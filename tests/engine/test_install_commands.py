@@ -13,7 +13,7 @@ from tiny_engines import posix_only, shell_python
 
 from infinidepth_blender.engine.install_commands import Commands, install_error
 from infinidepth_blender.engine.install_packages import load_problem
-from infinidepth_blender.engine.load_errors import WindowsLibraryError, cannot_load
+from infinidepth_blender.engine.load_errors import DamagedError, WindowsLibraryError, cannot_load
 from infinidepth_blender.engine.process import isolated
 from infinidepth_blender.errors import InfiniDepthError, OutputError, RuntimeMissingError
 
@@ -122,6 +122,31 @@ def test_missing_libraries_of_windows_are_named(reason: str) -> None:
     assert not isinstance(cannot_load("python", "torch", reason, "linux"), WindowsLibraryError)
 
 
+NOT_THE_LIBRARIES = [
+    "ImportError: DLL load failed while importing _core: An Application Control policy has blocked this file.",
+    "ImportError: DLL load failed while importing _core: The paging file is too small for this operation to complete.",
+    "ImportError: DLL load failed while importing _C: %1 is not a valid Win32 application.",
+    "ImportError: DLL load failed while importing _C: Access is denied.",
+    "OSError: Could not find/load shared object file 'llvmlite.dll'.\nOSError: [WinError 4551] Blocked.",
+    "OSError: [WinError 1455] Die Auslagerungsdatei ist zu klein.",
+]
+
+
+@pytest.mark.parametrize("reason", NOT_THE_LIBRARIES)
+def test_what_the_libraries_of_windows_would_not_mend_is_not_blamed_on_them(reason: str) -> None:
+    assert not isinstance(cannot_load("python.exe", "numpy", reason, "win32"), WindowsLibraryError)
+
+
+def test_what_windows_says_in_another_language_is_told_as_a_possibility() -> None:
+    said = ("Das angegebene Modul wurde nicht gefunden.", "The specified module could not be found.")
+    german, english = (
+        cannot_load("python.exe", "torch", f"ImportError: DLL load failed while importing _C: {text}", "win32")
+        for text in said
+    )
+    assert "may be missing" in german.message and "security program" in german.remedy
+    assert "is missing or too old" in english.message
+
+
 def test_opencv_may_lack_what_editions_n_of_windows_leave_out() -> None:
     reason = "ImportError: DLL load failed while importing cv2: The specified module could not be found."
     error = cannot_load("python.exe", "cv2", reason, "win32")
@@ -168,3 +193,28 @@ def test_causes_are_told_in_letters_that_the_code_page_lacks(tmp_path: Path) -> 
     python = shell_python(tmp_path / "python", f'shift\n{variables} exec {sys.executable} "$@"')
     problem = load_problem(commands(tmp_path), python, ["outer==1.0"])
     assert problem is not None and "cannot load outer (OSError: C:/Users/\u0141ukasz/c10.dll)" in problem.message
+
+
+@posix_only
+def test_settings_of_pip_in_windows_code_page_are_read(tmp_path: Path) -> None:
+    body = 'case "$*" in *utf8=0*) echo fine;; *) echo "ERROR: x contains invalid utf-8 characters in pip.ini."; exit 1;; esac'
+    python = shell_python(tmp_path / "python", body)
+    assert commands(tmp_path).run([*isolated(python), "-m", "pip"]) == ["fine"]
+
+
+@posix_only
+def test_numbers_of_windows_are_told(tmp_path: Path) -> None:
+    module = "class E(ImportError):\n    winerror = 4551\nraise E('blocked')\n"
+    (tmp_path / "blocked.py").write_text(module)
+    python = shell_python(tmp_path / "python", f'shift\nPYTHONPATH={tmp_path} exec {sys.executable} "$@"')
+    problem = load_problem(commands(tmp_path), python, ["blocked==1.0"])
+    assert problem is not None and "[WinError 4551] blocked" in problem.message
+
+
+@posix_only
+def test_a_python_that_does_not_start_is_damage_and_so_is_a_package_that_is_gone(tmp_path: Path) -> None:
+    for python in (tmp_path / "gone", shell_python(tmp_path / "python", "echo No Python at there; exit 103")):
+        assert isinstance(load_problem(commands(tmp_path), python, ["json==1.0"]), DamagedError)
+    assert isinstance(load_problem(commands(tmp_path), Path(sys.executable), ["no-such-package==1"]), DamagedError)
+    crashing = shell_python(tmp_path / "crashing", 'echo "Loading torch"; exit 9')
+    assert not isinstance(load_problem(commands(tmp_path), crashing, ["torch==1.0"]), DamagedError)

@@ -8,7 +8,14 @@ import pytest
 from tiny_engines import posix_only, shell_python
 
 from infinidepth_blender.engine import torch_builds
-from infinidepth_blender.engine.torch_builds import NvidiaCard, choose_build, other_build_note, torch_pip_arguments
+from infinidepth_blender.engine.torch_builds import (
+    NvidiaCard,
+    TorchBuild,
+    choose_build,
+    general_build_serves,
+    other_build_note,
+    torch_pip_arguments,
+)
 from infinidepth_blender.errors import RuntimeMissingError
 
 
@@ -98,3 +105,9 @@ def test_card_is_read_from_nvidia_smi(tmp_path: Path, monkeypatch: pytest.Monkey
     assert torch_builds.nvidia_card() == NvidiaCard("NVIDIA RTX A6000, Ada", 580, 8.9)
     shell_python(tmp_path / "nvidia-smi", "echo 'No devices were found'; exit 6")
     assert torch_builds.nvidia_card() is None
+
+
+def test_the_general_build_does_what_some_wanted_ones_do() -> None:
+    kinds = {kind: TorchBuild(kind, "https://x", 1, 1) for kind in ("cpu", "cu126", "cu130")}
+    assert [kind for kind, build in kinds.items() if general_build_serves(build, "win32")] == ["cpu"]
+    assert [kind for kind, build in kinds.items() if general_build_serves(build, "linux")] == ["cpu", "cu130"]

@@ -66,8 +66,7 @@ def install_tiny(user_dir: Path, version: str = "1.0", code: str = "", **more: o
         user_dir,
         lines.append,
         requirements=pins(user_dir.parent, f"tinypackage=={version}"),
-        pip_arguments=["--no-index", "--find-links", str(wheels)],
-        **more,  # type: ignore[arg-type]
+        **({"pip_arguments": ["--no-index", "--find-links", str(wheels)]} | more),  # type: ignore[arg-type]
     )
     return python, lines
 

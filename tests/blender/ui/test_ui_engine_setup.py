@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import bpy
 import pytest
@@ -13,7 +15,7 @@ from infinidepth_blender.engine import install_place, runtime
 from infinidepth_blender.errors import Cancelled, RuntimeMissingError
 from infinidepth_blender.file_lock import mark_in_use
 from infinidepth_blender.ui import addon as addon_module
-from infinidepth_blender.ui import runtime_link
+from infinidepth_blender.ui import engine_drawing, runtime_link
 
 
 @pytest.fixture
@@ -152,3 +154,63 @@ def look() -> None:
     runtime_link._look(runtime_link._places())
     assert runtime_link._tidier is not None
     runtime_link._tidier.join(60)
+
+
+class Drawn:
+    """A layout that remembers which buttons were drawn, by what they do and whether they reinstall."""
+
+    def __init__(self) -> None:
+        self.buttons: list[Drawn] = []
+        self.name, self.reinstall = "", False
+
+    def operator(self, name: str, **_look: object) -> Drawn:
+        button = Drawn()
+        button.name = name.removeprefix("infinidepth.")
+        self.buttons.append(button)
+        return button
+
+    def __getattr__(self, _name: str) -> Callable[..., Drawn]:
+        return lambda *_arguments, **_more: self
+
+    @property
+    def drawn(self) -> list[tuple[str, bool]]:
+        return [(button.name, button.reinstall) for button in self.buttons]
+
+
+INSTALL, REINSTALL = ("install_runtime", False), ("install_runtime", True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="shell scripts stand for interpreters")
+@pytest.mark.parametrize("starts", [True, False])
+@pytest.mark.parametrize("loads", [True, False])
+def test_an_engine_that_is_there_can_always_be_made_anew(
+    place: Path, addon: bpy.types.AddonPreferences, monkeypatch: pytest.MonkeyPatch, starts: bool, loads: bool
+) -> None:
+    monkeypatch.setattr(engine_drawing, "paragraph", lambda *_arguments, **_look: None)
+    folder = place / "home" / "rt-00000000"
+    python = engine_in(folder, install_place.read_pins())
+    if not starts:
+        python.write_text("#!/bin/sh\nexit 1\n")
+    if not loads:
+        (folder / install_place.UNLOADED).touch()
+    runtime_link._find(runtime_link._places())
+    assert runtime_link.state.unloaded is not loads
+    layout: Any = Drawn()
+    engine_drawing.draw_engine(layout, addon, bpy.context)
+    assert REINSTALL in layout.drawn and ("remove_runtime", False) in layout.drawn
+    assert (INSTALL in layout.drawn) == (not loads or runtime_link.state.found is None)
+    panel: Any = Drawn()
+    engine_drawing.draw_remedy(panel)
+    assert REINSTALL in panel.drawn
+
+
+def test_without_a_network_the_folder_is_offered_where_the_engine_is_missing(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bpy.context.preferences.system, "use_online_access", False)
+    said: list[str] = []
+    monkeypatch.setattr(engine_drawing, "paragraph", lambda _layout, text, *_arguments, **_look: said.append(text))
+    layout: Any = Drawn()
+    engine_drawing.draw_welcome(layout, bpy.context)
+    assert any("or a folder of packages" in text for text in said)
+    assert ("install_from_folder", False) in layout.drawn and INSTALL not in layout.drawn

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import bpy
 import pytest
@@ -108,6 +110,29 @@ def test_documents_that_are_refused_stop_nothing(
     assert not (tmp_path / "extension" / "results").exists()
     assert (home / "data" / "results" / "street" / "reconstruction.json").is_file()
     assert bundle_folder(PhotoFile(home / "a.png", "a")) == home / "data" / "results" / "a"
+
+
+def test_a_refusal_is_asked_for_once_and_leaves_nothing(
+    addon: bpy.types.AddonPreferences, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`tempfile` takes what Windows says of such a folder for a name that is in use, and tries others for hours."""
+    addon.bundle_location = "BLEND"
+    assert bundle_folder(PhotoFile(home / "a.png", "a")).parent == home / "Documents" / "InfiniDepth"
+    assert list((home / "Documents" / "InfiniDepth").iterdir()) == []
+    asked: list[str] = []
+    really = io.open
+
+    def refused(path: Path | str, *arguments: Any, **more: Any) -> Any:
+        if "InfiniDepth" not in str(path):
+            return really(path, *arguments, **more)
+        asked.append(str(path))
+        raise PermissionError(13, "Access is denied")
+
+    with monkeypatch.context() as for_now:
+        for_now.setattr("io.open", refused)
+        for_now.setattr("os.open", refused)
+        folder = results_home.unsaved_results_dir()
+    assert folder == home / "data" / "results" and len(asked) == 1
 
 
 def test_scenes_follow_results_that_were_moved(home: Path, tmp_path: Path) -> None:
