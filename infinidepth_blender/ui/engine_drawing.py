@@ -129,7 +129,8 @@ def draw_remedy(box: bpy.types.UILayout) -> None:
 def _draw_reinstall(layout: bpy.types.UILayout) -> None:
     """Makes a new engine in any case: one that is there may be damaged, whether it was found to work or not."""
     state = runtime_link.state
-    if state.installed and (state.found is None or state.found.origin == "installed"):
+    # Not beside a Python that the user chose and that works: it is the one that counts.
+    if state.installed and (state.found is None or state.found.origin == "installed" or not runtime_link.override()):
         button = layout.operator("infinidepth.install_runtime", text="Reinstall Engine", icon="FILE_REFRESH")
         button.reinstall = True
 
