@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from resume_support import NETWORKS, make_item, write_result
 
 from infinidepth_blender.batch import BatchItem
 from infinidepth_blender.cli import build_parser
 from infinidepth_blender.commands.reconstruct import options_of
-from infinidepth_blender.commands.resume import Networks, is_up_to_date
+from infinidepth_blender.commands.resume import is_up_to_date
 from infinidepth_blender.errors import OptionsError
-from infinidepth_blender.hashing import sha256_of
 from infinidepth_blender.options import Part, ReconstructOptions
 
-NETWORKS = Networks(model="abc", companion="def", sky="123", splats="456")
 ALL_PARTS = frozenset[Part](part for part in get_args(Part) if part != "blend")
 MESH = frozenset[Part]({"mesh", "glb"})
 MESH_AND_SPREAD = frozenset[Part]({"mesh", "glb", "points", "splats"})
@@ -58,26 +57,7 @@ OTHER: dict[str, tuple[Any, frozenset[Part]]] = {
 
 @pytest.fixture
 def item(tmp_path: Path) -> BatchItem:
-    photo, folder = tmp_path / "a.jpg", tmp_path / "a"
-    photo.write_bytes(b"a photo")
-    folder.mkdir()
-    return BatchItem(photo, folder)
-
-
-def write_result(item: BatchItem, options: ReconstructOptions) -> None:
-    record = {
-        "format": "infinidepth-reconstruction",
-        "version": 1,
-        "options": options.to_json(),
-        "photo": {"sha256": sha256_of(item.photo)},
-        "model": {
-            "sha256": NETWORKS.model,
-            "splats_model_sha256": NETWORKS.splats,
-            "sky_network_sha256": NETWORKS.sky,
-        },
-        "arrays": {},
-    }
-    (item.folder / "reconstruction.json").write_text(json.dumps(record))
+    return make_item(tmp_path)
 
 
 def test_no_option_is_forgotten_here() -> None:
@@ -87,7 +67,7 @@ def test_no_option_is_forgotten_here() -> None:
 @pytest.mark.parametrize("name", OTHER)
 def test_a_changed_option_makes_the_parts_stale_that_read_it(item: BatchItem, name: str) -> None:
     before = ReconstructOptions(make=tuple(sorted(ALL_PARTS)), model="official")
-    write_result(item, before)
+    write_result(item, before, splats_model_sha256=NETWORKS.splats)
     value, readers = OTHER[name]
     stale = set()
     # The command line takes pictures for points only where points are made.
@@ -101,7 +81,7 @@ def test_a_changed_option_makes_the_parts_stale_that_read_it(item: BatchItem, na
 def test_a_crop_is_found_again_in_a_result(item: BatchItem) -> None:
     """JSON knows no tuples."""
     asked = options_of(build_parser().parse_args(["reconstruct", "a.jpg", "--points-crop", "10,20,30,40"]))
-    write_result(item, asked)
+    write_result(item, asked, splats_model_sha256=NETWORKS.splats)
     assert is_up_to_date(item, asked, NETWORKS)
     assert not is_up_to_date(item, replace(asked, points_crop=(10, 20, 30, 41)), NETWORKS)
 
@@ -122,7 +102,7 @@ def test_depth_maps_have_a_largest_side(size: str) -> None:
 
 def test_what_the_record_does_not_know_the_origin_of_is_made_again(item: BatchItem) -> None:
     """A photo or a network without a hash cannot be told from another one."""
-    write_result(item, ReconstructOptions())
+    write_result(item, ReconstructOptions(), splats_model_sha256=NETWORKS.splats)
     path = item.folder / "reconstruction.json"
     record = json.loads(path.read_text())
     path.write_text(json.dumps(record | {"model": record["model"] | {"sha256": ""}}))

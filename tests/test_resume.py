@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from resume_support import NETWORKS, make_item, write_result
 
 from infinidepth_blender.batch import BatchItem
 from infinidepth_blender.bundled import BUNDLED
@@ -18,27 +18,10 @@ from infinidepth_blender.engine.registry import SKY_MODEL, find
 from infinidepth_blender.hashing import sha256_of
 from infinidepth_blender.options import ReconstructOptions
 
-NETWORKS = Networks(model="abc", companion="def", sky="123", splats="456")
-
 
 @pytest.fixture
 def item(tmp_path: Path) -> BatchItem:
-    photo, folder = tmp_path / "a.jpg", tmp_path / "a"
-    photo.write_bytes(b"a photo")
-    folder.mkdir()
-    return BatchItem(photo, folder)
-
-
-def write_result(item: BatchItem, options: ReconstructOptions, **model: Any) -> None:
-    record = {
-        "format": "infinidepth-reconstruction",
-        "version": 1,
-        "options": options.to_json(),
-        "photo": {"sha256": sha256_of(item.photo)},
-        "model": {"sha256": NETWORKS.model, "sky_network_sha256": NETWORKS.sky} | model,
-        "arrays": {},
-    }
-    (item.folder / "reconstruction.json").write_text(json.dumps(record))
+    return make_item(tmp_path)
 
 
 def test_a_result_with_measured_depth_is_not_one_without(item: BatchItem) -> None:

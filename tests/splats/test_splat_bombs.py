@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import os
 import struct
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from sog_files import write_small_sog
 
 from infinidepth_blender import cli
 from infinidepth_blender.errors import SplatFileError
@@ -40,23 +40,6 @@ def picture(width: int, height: int) -> bytes:
     return b"RIFF\x40\0\0\0WEBPVP8L\x34\0\0\0\x2f" + struct.pack("<I", (height - 1) << 14 | width - 1) + bytes(40)
 
 
-def sog(path: Path, data: bytes, **changes: object) -> Path:
-    """Four splats, all of whose pictures are the same."""
-    book = [0.0] * 256
-    meta = {
-        "version": 2,
-        "count": 4,
-        "means": {"mins": [0, 0, 0], "maxs": [1, 1, 1], "files": ["a.webp", "a.webp"]},
-        "scales": {"codebook": book, "files": ["a.webp"]},
-        "sh0": {"codebook": book, "files": ["a.webp"]},
-        "quats": {"files": ["a.webp"]},
-    }
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("meta.json", json.dumps(meta | changes))
-        archive.writestr("a.webp", data)
-    return path
-
-
 def spz(count: int, version: int = 3) -> bytes:
     return gzip.compress(struct.pack("<4sIIBBBB", b"NGSP", version, count, 0, 12, 0, 0) + bytes(40))
 
@@ -68,13 +51,13 @@ def test_pictures_of_a_sog_start_no_program(tmp_path, monkeypatch):
     (tmp_path / "gs").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     with pytest.raises(SplatFileError, match="no WebP or PNG picture"):
-        read_splats(sog(tmp_path / "a.sog", EPS))
+        read_splats(write_small_sog(tmp_path / "a.sog", EPS))
     assert not (tmp_path / "was_run").exists()
 
 
 @pytest.mark.parametrize("kind", ["WEBP", "PNG"])
 def test_pictures_of_both_kinds_are_read(tmp_path, kind):
-    assert len(read_splats(sog(tmp_path / "a.sog", encoded(3, 2, kind))).gaussians) == 4
+    assert len(read_splats(write_small_sog(tmp_path / "a.sog", encoded(3, 2, kind))).gaussians) == 4
 
 
 @pytest.mark.parametrize("lossless", [True, False])
@@ -86,16 +69,16 @@ def test_what_webp_says_of_its_size_is_understood(tmp_path, lossless, opacity):
     if opacity is not None:
         image.putalpha(opacity)
     image.save(stream, "WEBP", lossless=lossless, exif=b"Exif\0\0" if opacity else b"")
-    assert len(read_splats(sog(tmp_path / "a.sog", stream.getvalue(), count=6000)).gaussians) == 6000
+    assert len(read_splats(write_small_sog(tmp_path / "a.sog", stream.getvalue(), count=6000)).gaussians) == 6000
     with pytest.raises(SplatFileError, match="6000 pixels for 6001 splats"):
-        read_splats(sog(tmp_path / "a.sog", stream.getvalue(), count=6001))
+        read_splats(write_small_sog(tmp_path / "a.sog", stream.getvalue(), count=6001))
 
 
 def test_a_picture_is_measured_before_it_is_decoded(tmp_path):
     def decode(data: bytes) -> np.ndarray:
         raise AssertionError("it was decoded")
 
-    path = sog(tmp_path / "a.sog", picture(12_000, 12_000))
+    path = write_small_sog(tmp_path / "a.sog", picture(12_000, 12_000))
     with pytest.raises(SplatFileError, match="means has 12000 x 12000 pixels for 4 splats"):
         read_sog(path, decode)
 
@@ -104,7 +87,7 @@ def test_a_picture_is_measured_before_it_is_decoded(tmp_path):
 def test_a_count_that_is_none(tmp_path, count):
     reason = "bytes cannot hold 100,000,000" if count is MANY else "no number of splats"
     with pytest.raises(SplatFileError, match=reason):
-        read_splats(sog(tmp_path / "a.sog", encoded(2, 2), count=count))
+        read_splats(write_small_sog(tmp_path / "a.sog", encoded(2, 2), count=count))
 
 
 @pytest.mark.parametrize(
@@ -117,12 +100,12 @@ def test_a_count_that_is_none(tmp_path, count):
 )
 def test_lists_of_another_shape_are_refused(tmp_path, changes):
     with pytest.raises(SplatFileError, match="damaged"):
-        read_splats(sog(tmp_path / "a.sog", encoded(2, 2), **changes))
+        read_splats(write_small_sog(tmp_path / "a.sog", encoded(2, 2), **changes))
 
 
 @pytest.mark.parametrize("packed", [True, False])
 def test_a_list_that_is_too_long(tmp_path, packed):
-    path = sog(tmp_path / "a.sog", encoded(2, 2), filler=" " * (9 << 20))
+    path = write_small_sog(tmp_path / "a.sog", encoded(2, 2), filler=" " * (9 << 20))
     if not packed:
         with zipfile.ZipFile(path) as archive:
             archive.extractall(tmp_path)
@@ -179,7 +162,7 @@ def test_a_wall_of_one_colour_is_no_bomb(tmp_path, monkeypatch):
 
 
 def test_info_of_an_unpacked_sog(tmp_path, capsys):
-    with zipfile.ZipFile(sog(tmp_path / "a.sog", encoded(2, 2))) as archive:
+    with zipfile.ZipFile(write_small_sog(tmp_path / "a.sog", encoded(2, 2))) as archive:
         archive.extractall(tmp_path)
     assert cli.main(["info", str(tmp_path / "meta.json")]) == 0
     assert "Gaussian splats" in (out := capsys.readouterr().out) and "vertex      4" in out

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
-import zipfile
 from pathlib import Path
 
 import bpy
 import pytest
 from PIL import Image
+from sog_files import write_small_sog
 
 from infinidepth_blender.ui import command
 
@@ -24,18 +23,7 @@ def test_sog_needs_no_pillow(
     """Blender's own Python has none, and users of its command cannot install it there."""
     stream = io.BytesIO()
     Image.new("RGBA", (2, 2), (128, 128, 128, 255)).save(stream, "WEBP", lossless=True)
-    book = [0.0] * 256
-    meta = {
-        "version": 2,
-        "count": 4,
-        "means": {"mins": [0, 0, 0], "maxs": [1, 1, 1], "files": ["a.webp", "a.webp"]},
-        "scales": {"codebook": book, "files": ["a.webp"]},
-        "sh0": {"codebook": book, "files": ["a.webp"]},
-        "quats": {"files": ["a.webp"]},
-    }
-    with zipfile.ZipFile(tmp_path / "a.sog", "w") as archive:
-        archive.writestr("meta.json", json.dumps(meta))
-        archive.writestr("a.webp", stream.getvalue())
+    write_small_sog(tmp_path / "a.sog", stream.getvalue())
     monkeypatch.setitem(sys.modules, "PIL", None)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # which the command sets where Blender is offline
     assert command._execute(["info", str(tmp_path / "a.sog")]) == 0

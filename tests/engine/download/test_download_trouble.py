@@ -2,65 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import random
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler
-from pathlib import Path
 
 import hub_server
 import pytest
+from download_support import CONTENT, FILE, QUICK, REPOSITORY, SHA256, fetch
 from hub_server import COMMIT, Hub, running_hub
 
-from infinidepth_blender.engine.download import Patience, download_model
 from infinidepth_blender.engine.model_files import Fingerprint, beside, write_note
 from infinidepth_blender.engine.model_store import ModelStore
-from infinidepth_blender.engine.registry import ModelEntry, find
+from infinidepth_blender.engine.registry import ModelEntry
 from infinidepth_blender.errors import DownloadError
-
-QUICK = Patience(retries=3, first_wait_s=0.01)
-CONTENT = random.Random(1).randbytes(300_000)
-SHA256 = hashlib.sha256(CONTENT).hexdigest()
-REPOSITORY, FILE = "studio/model", "model.safetensors"
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    with running_hub() as hub:
-        monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        monkeypatch.setenv("HF_HOME", str(tmp_path / "no-token-here"))
-        for name in ("HF_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE", "http_proxy", "HTTP_PROXY"):
-            monkeypatch.delenv(name, raising=False)
-        yield hub
-
-
-@pytest.fixture
-def entry() -> ModelEntry:
-    """A model whose hash nobody knows beforehand."""
-    return replace(find("infinidepth-small"), name="tiny", repository=REPOSITORY, file=FILE, size_bytes=len(CONTENT))
-
-
-@pytest.fixture
-def pinned(entry: ModelEntry) -> ModelEntry:
-    """A model whose hash the registry knows."""
-    return replace(entry, sha256=SHA256, revision=COMMIT)
-
-
-@pytest.fixture
-def store(tmp_path: Path, entry: ModelEntry) -> ModelStore:
-    store = ModelStore(tmp_path / "models")
-    store.accept_licences(entry)
-    return store
-
-
-def quiet(stage: str, fraction: float, message: str = "") -> None:
-    """Reports nothing."""
-
-
-def fetch(entry: ModelEntry, store: ModelStore) -> Path:
-    return download_model(entry, store, quiet, QUICK)
 
 
 def leave_part(entry: ModelEntry, store: ModelStore, content: bytes, told: Fingerprint) -> None:

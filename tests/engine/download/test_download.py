@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import random
 import re
 import signal
 import subprocess
@@ -16,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from download_support import CONTENT, FILE, QUICK, REPOSITORY, SHA256, fetch
 from hub_server import COMMIT, Hub, running_hub
 
 import infinidepth_blender
@@ -26,48 +25,6 @@ from infinidepth_blender.engine.registry import ModelEntry, find
 from infinidepth_blender.errors import Cancelled, DownloadError, LicenceError, ModelError, OutputError
 
 ROOT = Path(infinidepth_blender.__file__).parent.parent
-QUICK = Patience(retries=3, first_wait_s=0.01)
-CONTENT = random.Random(1).randbytes(300_000)
-SHA256 = hashlib.sha256(CONTENT).hexdigest()
-REPOSITORY = "studio/model"
-FILE = "model.safetensors"
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    with running_hub() as hub:
-        monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        monkeypatch.setenv("HF_HOME", str(tmp_path / "no-token-here"))
-        for name in ("HF_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE", "http_proxy", "HTTP_PROXY"):
-            monkeypatch.delenv(name, raising=False)
-        yield hub
-
-
-@pytest.fixture
-def entry() -> ModelEntry:
-    """A model whose hash nobody knows beforehand."""
-    return replace(find("infinidepth-small"), name="tiny", repository=REPOSITORY, file=FILE, size_bytes=len(CONTENT))
-
-
-@pytest.fixture
-def pinned(entry: ModelEntry) -> ModelEntry:
-    """A model whose hash the registry knows."""
-    return replace(entry, sha256=SHA256, revision=COMMIT)
-
-
-@pytest.fixture
-def store(tmp_path: Path, entry: ModelEntry) -> ModelStore:
-    store = ModelStore(tmp_path / "models")
-    store.accept_licences(entry)
-    return store
-
-
-def quiet(stage: str, fraction: float, message: str = "") -> None:
-    """Reports nothing."""
-
-
-def fetch(entry: ModelEntry, store: ModelStore, patience: Patience = QUICK) -> Path:
-    return download_model(entry, store, quiet, patience)
 
 
 def files_of(store: ModelStore, entry: ModelEntry) -> list[str]:
