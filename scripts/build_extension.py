@@ -154,7 +154,9 @@ def main() -> int:
     size_mb = path.stat().st_size / 1e6
     print(f"{path}  {size_mb:.1f} MB  sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}")
     print(
-        "Checked by Blender's validator." if checked else "Not validated: no Blender and no bpy module on this machine."
+        "Checked by Blender's validator."
+        if checked
+        else "Not validated: no Blender was found, and this Python has no bpy module (that of .venv has)."
     )
     return 0
 
